@@ -1,0 +1,33 @@
+# make table [CORES=4] [SUITE=paper]   set everything up and write results/table.md
+# make test                            run the tests
+# make lint                            check code style and workflow
+# make clean                           remove the results and logs; data/ and .venv stay
+
+CORES ?= 4
+SUITE ?=
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: table test lint clean
+
+table: .venv/installed
+	$(BIN)/snakemake --cores $(CORES) results/table.md $(if $(SUITE),--config suite=$(SUITE))
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakemake --lint
+
+clean:
+	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference -exec rm -rf {} +
+	rm -rf .snakemake .pytest_cache .ruff_cache .hypothesis
+
+# The stamp is written last: an installation that was cut short starts again.
+.venv/installed: requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	touch $@

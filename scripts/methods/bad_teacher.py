@@ -1,0 +1,41 @@
+"""Bad teacher: Chundawat et al., "Can Bad Teaching Induce Forgetting?", AAAI 2023."""
+
+import copy
+
+import torch
+from torch.nn import functional as F
+
+from unlearning.models import initialise
+
+
+class UnlearningMethod:
+    """Follow a competent teacher on retain images and an incompetent one on forget images.
+
+    The competent teacher is the original model, the incompetent one a randomly initialised model; both in
+    eval mode. Retain and forget images share one forward pass; the loss is KL(teacher || model) at
+    ``temperature``, averaged over the images. No hard labels are used.
+    """
+
+    def __init__(self, *, temperature):
+        self.temperature = temperature
+        self.competent = None
+        self.incompetent = None
+
+    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+        if self.competent is None:
+            self.competent = copy.deepcopy(model).eval()
+            self.incompetent = copy.deepcopy(model).eval()
+            initialise(self.incompetent)
+        retain_images, forget_images = retain_batch[0], forget_batch[0]
+        with torch.no_grad():
+            teacher_logits = torch.cat([self.competent(retain_images), self.incompetent(forget_images)])
+        optimizer.zero_grad()
+        logits = model(torch.cat([retain_images, forget_images]))
+        loss = F.kl_div(
+            F.log_softmax(logits / self.temperature, dim=1),
+            F.softmax(teacher_logits / self.temperature, dim=1),
+            reduction="batchmean",
+        )
+        loss.backward()
+        optimizer.step()
+        return {"loss": loss}

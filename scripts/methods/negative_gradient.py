@@ -1,0 +1,20 @@
+"""Descend on the retain set while ascending on the forget set."""
+
+from torch.nn import functional as F
+
+
+class UnlearningMethod:
+    """CE(retain) - forget_weight * CE(forget), one backward pass and one optimizer step."""
+
+    def __init__(self, *, forget_weight):
+        self.forget_weight = forget_weight
+
+    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+        optimizer.zero_grad()
+        retain_loss, forget_loss = (
+            F.cross_entropy(model(images), labels) for images, labels in (retain_batch, forget_batch)
+        )
+        loss = retain_loss - self.forget_weight * forget_loss
+        loss.backward()
+        optimizer.step()
+        return {"loss": loss, "retain_loss": retain_loss, "forget_loss": forget_loss}

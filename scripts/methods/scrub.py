@@ -1,0 +1,58 @@
+"""SCRUB: Kurmanji et al., "Towards Unbounded Machine Unlearning", NeurIPS 2023."""
+
+import copy
+
+import torch
+from torch.nn import functional as F
+
+
+def distillation_loss(logits, teacher_logits, temperature):
+    """Return KL(teacher || model) at ``temperature``, averaged over the batch, with the usual factor T^2."""
+    log_probabilities = F.log_softmax(logits / temperature, dim=1)
+    teacher_probabilities = F.softmax(teacher_logits / temperature, dim=1)
+    return F.kl_div(log_probabilities, teacher_probabilities, reduction="batchmean") * temperature**2
+
+
+class UnlearningMethod:
+    """Move away from the teacher (the original model) on forget images, stay with it on retain images.
+
+    While ``epoch < max_epochs`` every step begins with a max step (minus the distillation loss on the forget batch)
+    with its own optimizer step. Every step has a min step: ce_weight * CE + kl_weight * distillation on the retain batch.
+    """
+
+    def __init__(self, *, max_epochs, ce_weight, kl_weight, temperature):
+        self.max_epochs = max_epochs
+        self.ce_weight = ce_weight
+        self.kl_weight = kl_weight
+        self.temperature = temperature
+        self.teacher = None
+
+    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+        if self.teacher is None:
+            self.teacher = copy.deepcopy(model).eval()
+        losses = {}
+        if epoch < self.max_epochs:
+            losses["max_loss"] = self._max_step(model, forget_batch[0], optimizer)
+        losses["loss"] = self._min_step(model, *retain_batch, optimizer)
+        return losses
+
+    def _max_step(self, model, images, optimizer):
+        loss = -distillation_loss(model(images), self._teach(images), self.temperature)
+        self._descend(loss, optimizer)
+        return loss
+
+    def _min_step(self, model, images, labels, optimizer):
+        logits = model(images)
+        distance = distillation_loss(logits, self._teach(images), self.temperature)
+        loss = self.ce_weight * F.cross_entropy(logits, labels) + self.kl_weight * distance
+        self._descend(loss, optimizer)
+        return loss
+
+    @torch.no_grad()
+    def _teach(self, images):
+        return self.teacher(images)
+
+    def _descend(self, loss, optimizer):
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()

@@ -1,0 +1,23 @@
+"""Rule pretrain: train the original model on the full training set."""
+
+import numpy as np
+
+from unlearning.batches import TensorData
+from unlearning.checkpoints import save_checkpoint
+from unlearning.datasets import read_dataset
+from unlearning.files import write_csv
+from unlearning.jobs import job, use_device
+from unlearning.training import train_from_scratch
+
+wildcards, params = snakemake.wildcards, snakemake.params
+seed = int(wildcards.seed)
+
+with job(snakemake, f"train {wildcards.model} on {wildcards.dataset}, seed {seed}"):
+    device = use_device(snakemake)
+    files = read_dataset(snakemake.input.dataset, params.classes)
+    data = TensorData.on(device, files, params.image_size, params.fit)
+    everything = (np.arange(len(files.train_labels)), np.arange(len(files.test_labels)))
+    model, history = train_from_scratch(wildcards.model, data, params.training, seed, *everything)
+    record = dict(wildcards) | params.training | {"classes": data.classes, "channels": data.channels}
+    save_checkpoint(snakemake.output.checkpoint, model, record)
+    write_csv(snakemake.output.history, history)

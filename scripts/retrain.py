@@ -1,0 +1,26 @@
+"""Rule retrain: the oracle, trained from scratch on the retain set exactly as the original model was on everything."""
+
+import numpy as np
+
+from unlearning.batches import TensorData
+from unlearning.checkpoints import save_checkpoint
+from unlearning.datasets import read_dataset
+from unlearning.files import write_csv
+from unlearning.jobs import job, use_device
+from unlearning.training import train_from_scratch
+
+wildcards, params = snakemake.wildcards, snakemake.params
+seed = int(wildcards.seed)
+
+with job(
+    snakemake, f"train {wildcards.model} on {wildcards.dataset} without class {wildcards.forget_class}, seed {seed}"
+):
+    device = use_device(snakemake)
+    files = read_dataset(snakemake.input.dataset, params.classes)
+    data = TensorData.on(device, files, params.image_size, params.fit)
+    split = np.load(snakemake.input.split)
+    retain = (split["retain_train"], split["retain_test"])
+    model, history = train_from_scratch(wildcards.model, data, params.training, seed, *retain)
+    record = dict(wildcards) | params.training | {"classes": data.classes, "channels": data.channels}
+    save_checkpoint(snakemake.output.checkpoint, model, record)
+    write_csv(snakemake.output.history, history)

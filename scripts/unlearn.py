@@ -1,0 +1,34 @@
+"""Rule unlearn: apply an update rule to the pretrained model."""
+
+import numpy as np
+
+from unlearning.batches import TensorData
+from unlearning.checkpoints import load_checkpoint, save_checkpoint
+from unlearning.datasets import read_dataset
+from unlearning.files import write_csv
+from unlearning.jobs import job, use_device
+from unlearning.streams import generator, seed_global_streams
+from unlearning.unlearn import load_method, unlearn
+
+wildcards, params = snakemake.wildcards, snakemake.params
+seed = int(wildcards.seed)
+
+with job(
+    snakemake,
+    f"{wildcards.method} on {wildcards.model}, {wildcards.dataset}, forget class {wildcards.forget_class}, seed {seed}",
+):
+    device = use_device(snakemake)
+    files = read_dataset(snakemake.input.dataset, params.classes)
+    data = TensorData.on(device, files, params.image_size, params.fit)
+    split = np.load(snakemake.input.split)
+    retain, forget = (
+        data.train_batches(split[f"{part}_train"], params.protocol, generator(seed, f"{part} batches"))
+        for part in ("retain", "forget")
+    )
+    model, record = load_checkpoint(snakemake.input.checkpoint, device)
+    seed_global_streams(seed, "method", wildcards.method)
+    method = load_method(snakemake.input.method, params.hyperparameters)
+    history = unlearn(model, method, retain, forget, params.protocol["unlearn"])
+    unlearning = {"hyperparameters": params.hyperparameters, "unlearning_protocol": params.protocol}
+    save_checkpoint(snakemake.output.checkpoint, model, record | dict(wildcards) | unlearning)
+    write_csv(snakemake.output.history, history)

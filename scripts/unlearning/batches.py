@@ -1,0 +1,173 @@
+"""Mini-batches from images that live in memory as uint8, augmented and normalised a whole batch at a time.
+
+Data flow: `TensorData.on` once -> `Batches.epoch` (shuffle, crop, flip, normalise) -> the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from unlearning.datasets import DataSet
+from unlearning.errors import UserError
+
+
+def fit_images(images: np.ndarray, size: int, fit: str) -> Tensor:
+    """Return ``images`` uint8 (N, H, W, C) as a uint8 tensor (N, size, size, C).
+
+    ``fit`` is "pad" (black border, FashionMNIST's 28 -> 32) or "resize" (bilinear, antialiased when it shrinks).
+    Raises ValueError if "pad" is asked to shrink an image.
+    """
+    tensor = torch.from_numpy(images)
+    height, width = tensor.shape[1:3]
+    if (height, width) == (size, size):
+        return tensor
+    if fit == "resize":
+        channels_first = tensor.permute(0, 3, 1, 2)
+        resized = F.interpolate(channels_first.float(), (size, size), mode="bilinear", antialias=True)
+        return resized.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    if max(height, width) > size:
+        raise ValueError(f"images of {height} x {width} do not fit into {size} x {size} by padding")
+    top, left = (size - height) // 2, (size - width) // 2
+    return F.pad(tensor, (0, 0, left, size - width - left, top, size - height - top))
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Per-channel mean and standard deviation of the training images, on the scale 0 to 255."""
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def of(cls, images: np.ndarray) -> Normalisation:
+        """Measure ``images`` uint8 (N, H, W, C); a constant channel gets standard deviation 1."""
+        # One pass over a histogram: exact, and without a float copy of the data set.
+        levels = np.arange(256)
+        counts = [np.bincount(images[..., c].ravel(), minlength=256) for c in range(images.shape[-1])]
+        means = [np.average(levels, weights=count) for count in counts]
+        stds = [np.average((levels - m) ** 2, weights=count) ** 0.5 for m, count in zip(means, counts, strict=True)]
+        return cls(torch.tensor(means).float(), torch.tensor([std or 1.0 for std in stds]).float())
+
+    def apply(self, images: Tensor) -> Tensor:
+        """Map uint8 (B, H, W, C) to float32 (B, C, H, W) in channels-last memory format."""
+        mean, std = self.mean.to(images.device), self.std.to(images.device)
+        return ((images.float() - mean) / std).permute(0, 3, 1, 2)
+
+
+def crop_and_flip(images: Tensor, rows: Tensor, columns: Tensor, flips: Tensor, padding: int) -> Tensor:
+    """Cut each image, padded with black, at its own offset, and mirror those with ``flips``.
+
+    images uint8 (B, H, W, C); rows, columns int64 (B,) from 0 to 2 * padding; flips bool (B,). Shape is kept.
+    """
+    batch, height, width, _ = images.shape
+    padded = F.pad(images, (0, 0, padding, padding, padding, padding))
+    y = rows[:, None] + torch.arange(height, device=images.device)
+    x = torch.arange(width, device=images.device).expand(batch, width)
+    x = columns[:, None] + torch.where(flips[:, None], width - 1 - x, x)
+    image = torch.arange(batch, device=images.device)
+    return padded[image[:, None, None], y[:, :, None], x[:, None, :]]
+
+
+class Batches:
+    """Shuffled mini-batches of one set of images; the last, short batch of an epoch is kept.
+
+    Random numbers are drawn on the CPU, an epoch at a time, so that every device sees the same batches and a
+    GPU waits for one small copy an epoch.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        normalisation: Normalisation,
+        batch_size: int,
+        crop_padding: int,
+        flip: bool,
+        random_stream: torch.Generator,
+    ):
+        """images uint8 (N, H, W, C) and labels int64 (N,), on the device where training happens."""
+        self.images = images
+        self.labels = labels
+        self.normalisation = normalisation
+        self.batch_size = batch_size
+        self.crop_padding = crop_padding
+        self.flip = flip
+        self.random_stream = random_stream
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        return -(-len(self.images) // self.batch_size)
+
+    def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (images float32 (B, C, H, W), labels int64 (B,)) until every image was seen once."""
+        size, random_stream, device = len(self.images), self.random_stream, self.images.device
+        order = torch.randperm(size, generator=random_stream).to(device)
+        offsets = torch.randint(2 * self.crop_padding + 1, (2, size), generator=random_stream).to(device)
+        flips = (torch.rand(size, generator=random_stream) < (0.5 if self.flip else 0.0)).to(device)
+        for start in range(0, size, self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            images = self.images[chosen]
+            if self.crop_padding or self.flip:
+                here = slice(start, start + self.batch_size)
+                images = crop_and_flip(images, offsets[0, here], offsets[1, here], flips[here], self.crop_padding)
+            yield self.normalisation.apply(images), self.labels[chosen]
+
+    def forever(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield batches of one epoch after another."""
+        while True:
+            yield from self.epoch()
+
+
+@dataclass(frozen=True)
+class TensorData:
+    """A data set on a device, ready for training: images uint8 (N, size, size, C), labels int64 (N,)."""
+
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    normalisation: Normalisation
+    classes: int
+    channels: int
+
+    @classmethod
+    def on(cls, device: torch.device | str, data: DataSet, image_size: int, fit: str) -> TensorData:
+        """Move ``data`` to ``device``. The normalisation is that of the training images as they are stored.
+
+        Raises UserError if the images are larger than ``image_size`` and ``fit`` is "pad".
+        """
+        try:
+            train_images, test_images = (
+                fit_images(images, image_size, fit) for images in (data.train_images, data.test_images)
+            )
+        except ValueError as error:
+            raise UserError(f"{error}; set the data set's fit: resize or a larger image_size") from None
+        return cls(
+            train_images.to(device),
+            torch.from_numpy(data.train_labels).to(device),
+            test_images.to(device),
+            torch.from_numpy(data.test_labels).to(device),
+            Normalisation.of(data.train_images),
+            data.classes,
+            data.channels,
+        )
+
+    def train_batches(self, chosen: np.ndarray, protocol: dict[str, Any], random_stream: torch.Generator) -> Batches:
+        """Return batches of the training images at the indices ``chosen``, as ``protocol`` augments them."""
+        index = torch.from_numpy(chosen).to(self.train_images.device)
+        return Batches(
+            self.train_images[index],
+            self.train_labels[index],
+            self.normalisation,
+            protocol["batch_size"],
+            protocol["crop_padding"],
+            protocol["flip"],
+            random_stream,
+        )

@@ -1,0 +1,123 @@
+"""Data sets on disk: one .npz file each, in the layout of MedMNIST, checked when it is read.
+
+train_images  uint8 (N, H, W) grey or (N, H, W, 3) RGB        test_images  likewise
+train_labels  integers (N,) or (N, 1), 0 ... classes - 1      test_labels  likewise
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unlearning.errors import UserError
+
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Images uint8 (N, H, W, channels) and labels int64 (N,) of both parts, with the number of classes."""
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    classes: int
+
+    @property
+    def channels(self) -> int:
+        return self.train_images.shape[-1]
+
+
+def read_dataset(path: str | os.PathLike, classes: int) -> DataSet:
+    """Read and check ``path``. Raises UserError, naming the file and the array, for anything but the layout above."""
+    arrays = _read_arrays(Path(path), ARRAYS)
+    for part in ("train", "test"):
+        images, labels = f"{part}_images", f"{part}_labels"
+        arrays[images] = _checked_images(path, images, arrays[images])
+        arrays[labels] = _checked_labels(path, labels, arrays[labels], classes, len(arrays[images]))
+    shapes = {arrays[f"{part}_images"].shape[1:] for part in ("train", "test")}
+    if len(shapes) > 1:
+        raise UserError(f"{path}: train_images and test_images differ in image shape: {sorted(shapes)}")
+    return DataSet(**arrays, classes=classes)
+
+
+def read_labels(path: str | os.PathLike, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read the training and test labels alone, int64 (N,). Raises UserError as `read_dataset` does."""
+    arrays = _read_arrays(Path(path), ("train_labels", "test_labels"))
+    train, test = (_checked_labels(path, name, array, classes) for name, array in arrays.items())
+    return train, test
+
+
+def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [name for name in names if name not in file.files]
+            if missing:
+                raise UserError(f"{path}: array {missing[0]} is missing; a data set holds {', '.join(ARRAYS)}")
+            return {name: _read_array(path, file, name) for name in names}
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (zipfile.BadZipFile, EOFError, ValueError, AttributeError, TypeError) as error:
+        raise UserError(f"{path}: not a whole .npz file ({error}); delete it to have it made again") from None
+
+
+def _read_array(path: Path, file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+    try:
+        return file[name]
+    except (zipfile.BadZipFile, zipfile.zlib.error, EOFError) as error:
+        raise UserError(f"{path}: array {name} is damaged ({error})") from None
+    except ValueError as error:
+        reason = "holds Python objects, which are never loaded" if "pickle" in str(error) else f"is damaged ({error})"
+        raise UserError(f"{path}: array {name} {reason}; save it as a plain array of integers") from None
+
+
+def _checked_images(path: str | os.PathLike, name: str, images: np.ndarray) -> np.ndarray:
+    if images.dtype != np.uint8:
+        raise UserError(f"{path}: {name} has type {images.dtype}; it must be uint8, 0 to 255")
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
+        raise UserError(f"{path}: {name} has shape {images.shape}; it must be (N, H, W) or (N, H, W, 3), not empty")
+    return images
+
+
+def _checked_labels(
+    path: str | os.PathLike, name: str, labels: np.ndarray, classes: int, length: int | None = None
+) -> np.ndarray:
+    if labels.dtype.kind not in "iu":
+        raise UserError(f"{path}: {name} has type {labels.dtype}; it must be integers, 0 to {classes - 1}")
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or len(labels) == 0 or (length is not None and len(labels) != length):
+        wanted = "(N,) or (N, 1)" if length is None else f"({length},), one for each image"
+        raise UserError(f"{path}: {name} has shape {labels.shape}; it must be {wanted}")
+    outside = labels[(labels < 0) | (labels >= classes)]
+    if len(outside):
+        raise UserError(
+            f"{path}: {name} has the label {outside[0]}; with {classes} classes it must be 0 to {classes - 1}"
+        )
+    return labels.astype(np.int64)
+
+
+def class_split(train_labels: np.ndarray, test_labels: np.ndarray, forget_class: int) -> dict[str, np.ndarray]:
+    """Return the indices, ascending, of retain_train, forget_train, retain_test and forget_test for labels (N,).
+
+    Raises UserError if one of the four sets would be empty: nothing could be learned or measured on it.
+    """
+    split = {}
+    for part, labels in (("train", train_labels), ("test", test_labels)):
+        is_forget = labels == forget_class
+        split[f"retain_{part}"], split[f"forget_{part}"] = np.flatnonzero(~is_forget), np.flatnonzero(is_forget)
+    for name, indices in split.items():
+        if len(indices) == 0:
+            kind, part = name.split("_")
+            others = "no image" if kind == "forget" else "no image but those"
+            raise UserError(
+                f"the {part} part of the data set has {others} of class {forget_class}; choose another class"
+            )
+    return split

@@ -1,0 +1,93 @@
+"""What every job shares: its log, its errors, its cost, its device."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from unlearning.errors import UserError
+from unlearning.files import write_json
+
+
+@contextmanager
+def job(snakemake: Any, what: str) -> Iterator[None]:
+    """Run the block as the job of a rule.
+
+    Everything printed goes to the rule's log, ``what`` first. An error ends the job with exit status 1 and one line
+    on the terminal, the traceback of an unforeseen one goes to the log. If the rule has an output ``cost``, it gets
+    the job's seconds, peak memory in MB, device and versions.
+    """
+    start = time.perf_counter()
+    terminal = os.fdopen(os.dup(2), "w")
+    if snakemake.log:
+        _redirect_output(Path(snakemake.log[0]))
+    print(f"{snakemake.rule}: {what}", flush=True)
+    try:
+        yield
+        if "cost" in snakemake.output.keys():
+            write_json(snakemake.output.cost, _cost(snakemake, time.perf_counter() - start))
+    except Exception as error:
+        foreseen = isinstance(error, UserError)
+        message = str(error) if foreseen else f"{type(error).__name__}: {error} (traceback: {snakemake.log})"
+        if not foreseen:
+            traceback.print_exc()
+        print(f"error in {snakemake.rule}: {message}", file=sys.stderr, flush=True)
+        print(f"error in {snakemake.rule} ({what}): {message}", file=terminal, flush=True)
+        sys.exit(1)
+    print(f"{snakemake.rule}: done in {time.perf_counter() - start:.1f} s", flush=True)
+
+
+def _redirect_output(log: Path) -> None:
+    """Send standard output and error, also of compiled code, to the file ``log``."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def use_device(snakemake: Any) -> Any:
+    """Return the torch device of the configuration ("auto": CUDA where there is one) and set the rule's threads.
+
+    It is read from the configuration and not from the rule's parameters: a change of device reruns nothing.
+    """
+    import torch
+
+    torch.set_num_threads(snakemake.threads)
+    wanted = snakemake.config["device"]
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"device: {wanted}, but torch sees no CUDA device; write auto or cpu")
+    print(f"{snakemake.rule}: on {_device_name(torch, wanted)}, {snakemake.threads} thread(s)", flush=True)
+    return torch.device(wanted)
+
+
+def _device_name(torch: Any, device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+
+
+def _cost(snakemake: Any, seconds: float) -> dict[str, Any]:
+    """Return the cost of this process so far: wall-clock seconds and peak memory in MB."""
+    import torch
+
+    on_gpu = torch.cuda.is_initialized()
+    peak_gpu = torch.cuda.max_memory_allocated() / 1e6 if on_gpu else None
+    return {
+        "rule": snakemake.rule,
+        **snakemake.wildcards,
+        "seconds": round(seconds, 2),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3 * 1.024, 1),
+        "peak_gpu_memory_mb": round(peak_gpu, 1) if on_gpu else None,
+        "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+        "threads": snakemake.threads,
+        "torch": str(torch.__version__),
+        "python": sys.version.split()[0],
+    }

@@ -1,0 +1,123 @@
+"""Training from scratch: the same loop makes the original model and the oracle."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from unlearning.batches import Batches, Normalisation, TensorData
+from unlearning.models import Classifier, build_model
+from unlearning.streams import generator, seed_global_streams
+
+# Only the memory depends on it: in eval mode an image's logits do not depend on its neighbours.
+PREDICTION_BATCH = 256
+
+
+@torch.no_grad()
+def predict_logits(model: nn.Module, images: Tensor, normalisation: Normalisation) -> Tensor:
+    """Return logits float32 (N, classes) on the CPU for images uint8 (N, H, W, C), in eval mode and unaugmented.
+
+    The model is left in the mode it was found in.
+    """
+    was_training = model.training
+    model.eval()
+    logits = [model(normalisation.apply(batch)).float() for batch in images.split(PREDICTION_BATCH)]
+    model.train(was_training)
+    return torch.cat(logits).cpu()
+
+
+def accuracy(model: nn.Module, images: Tensor, labels: Tensor, normalisation: Normalisation) -> float:
+    """Return the share of images uint8 (N, H, W, C) whose largest logit is their label's."""
+    predictions = predict_logits(model, images, normalisation).argmax(dim=1)
+    return (predictions == labels.cpu()).float().mean().item()
+
+
+class Progress:
+    """Epochs with a progress bar in a terminal and one line an epoch in a log file."""
+
+    def __init__(self, epochs: int):
+        self.in_terminal = sys.stderr.isatty()
+        self.bar = tqdm(total=epochs, unit="epoch", file=sys.stderr if self.in_terminal else io.StringIO())
+
+    def __iter__(self) -> Iterator[int]:
+        yield from range(self.bar.total)
+        self.bar.close()
+
+    def report(self, **values: Any) -> None:
+        """Show what the epoch that just ended gave."""
+        self.bar.set_postfix(values, refresh=False)
+        self.bar.update()
+        if not self.in_terminal:
+            print(self.bar, file=sys.stderr, flush=True)
+
+
+def train_from_scratch(
+    name: str, data: TensorData, settings: dict[str, Any], seed: int, train: np.ndarray, test: np.ndarray
+) -> tuple[Classifier, list[dict[str, Any]]]:
+    """Initialise model ``name`` and train it on the training images at the indices ``train``.
+
+    ``settings`` holds width and the protocol; its test accuracy is that on the test images at ``test``. The original
+    model and the oracle of the same seed start from the same weights. Returns the model and its history.
+    """
+    device, protocol = data.train_images.device, settings["protocol"]
+    seed_global_streams(seed, "initialisation")
+    model = build_model(name, data.classes, data.channels, settings["width"]).to(device)
+    seed_global_streams(seed, "dropout")
+    batches = data.train_batches(train, protocol, generator(seed, "training batches"))
+    index = torch.from_numpy(test).to(device)
+    history = train_classifier(model, batches, data.test_images[index], data.test_labels[index], protocol["pretrain"])
+    return model, history
+
+
+def train_classifier(
+    model: nn.Module, batches: Batches, test_images: Tensor, test_labels: Tensor, protocol: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Train ``model`` in place with SGD and cosine annealing to 0; return the history, one row an epoch.
+
+    ``protocol`` holds epochs, learning_rate, momentum, weight_decay and evaluate_every (epochs; the last epoch is
+    always evaluated). A row holds epoch (from 0), lr, train_loss, test_accuracy (None where not evaluated), seconds.
+    """
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=protocol["learning_rate"],
+        momentum=protocol["momentum"],
+        weight_decay=protocol["weight_decay"],
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=protocol["epochs"])
+    history = []
+    progress = Progress(protocol["epochs"])
+    for epoch in progress:
+        start = time.perf_counter()
+        lr = schedule.get_last_lr()[0]
+        train_loss = train_epoch(model, batches, optimizer)
+        schedule.step()
+        is_due = (epoch + 1) % protocol["evaluate_every"] == 0 or epoch + 1 == protocol["epochs"]
+        test_accuracy = accuracy(model, test_images, test_labels, batches.normalisation) if is_due else None
+        seconds = round(time.perf_counter() - start, 3)
+        history.append(
+            {"epoch": epoch, "lr": lr, "train_loss": train_loss, "test_accuracy": test_accuracy, "seconds": seconds}
+        )
+        progress.report(train_loss=f"{train_loss:.4f}", test_accuracy=test_accuracy)
+    return history
+
+
+def train_epoch(model: nn.Module, batches: Batches, optimizer: torch.optim.Optimizer) -> float:
+    """Pass once over ``batches`` and return the mean cross-entropy over the images."""
+    model.train()
+    total = torch.zeros((), device=batches.images.device)
+    for images, labels in batches.epoch():
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        total += loss.detach() * len(labels)  # on the device: no waiting for the GPU in every step
+    return total.item() / len(batches.images)

@@ -1,0 +1,114 @@
+"""Checks the configuration and gives the rules what they need of it."""
+
+import os
+import sys
+from pathlib import Path
+
+from snakemake.common.configfile import load_configfile
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+SCRIPTS = Path(workflow.basedir).parent / "scripts"
+SCHEMA = Path(workflow.basedir) / "schemas" / "config.schema.yaml"
+
+if str(SCRIPTS) not in sys.path:
+    sys.path.insert(0, str(SCRIPTS))
+
+from unlearning.config import REFERENCES, Benchmark, check_names, check_request, check_schema, dataset_file, method_file
+from unlearning.dependencies import code_of
+from unlearning.errors import UserError
+
+# Checked here, before any job starts; Snakemake shows a WorkflowError as a message, anything else as a traceback.
+try:
+    check_schema(config, load_configfile(SCHEMA))
+    validate(config, SCHEMA)  # fills in the schema's defaults
+    check_names(config)
+    check_request(config, workflow.dag_settings.targets if workflow.dag_settings else ())
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+SUITE = config["suites"][config["suite"]]
+
+PRETRAINING = "results/{model}-{dataset}/seed{seed}"
+BENCHMARK = "results/{model}-{dataset}-class{forget_class}"
+CELL = BENCHMARK + "/seed{seed}/{method}"
+
+
+wildcard_constraints:
+    model="[a-z0-9_]+",
+    dataset="|".join(config["datasets"]),
+    forget_class="0|[1-9][0-9]*",
+    seed="0|[1-9][0-9]*",
+
+
+def code(script):
+    """Return the code that a script runs, as inputs: Snakemake does not follow imports by itself."""
+    return relative(code_of(SCRIPTS / script))
+
+
+def relative(files):
+    """Return paths from the working directory, so that a project that moved as a whole is not rebuilt."""
+    return [os.path.relpath(file) for file in files]
+
+
+def by_key(settings):
+    """Return nested settings sorted by key: Snakemake compares parameters by their text."""
+    if isinstance(settings, dict):
+        return {key: by_key(settings[key]) for key in sorted(settings)}
+    return settings
+
+
+def benchmark_settings(wildcards):
+    return config["benchmarks"][f"{wildcards.model}-{wildcards.dataset}"]
+
+
+def protocol(wildcards):
+    return config["protocols"][benchmark_settings(wildcards)["protocol"]]
+
+
+def training_settings(wildcards):
+    """Return what determines the training of the original model and of the oracle."""
+    constants = {key: value for key, value in protocol(wildcards).items() if key != "unlearn"}
+    return by_key({"width": benchmark_settings(wildcards)["width"], "protocol": constants})
+
+
+def unlearning_protocol(wildcards):
+    return by_key({key: value for key, value in protocol(wildcards).items() if key != "pretrain"})
+
+
+def image_size(wildcards):
+    return benchmark_settings(wildcards)["image_size"]
+
+
+def dataset_settings(key):
+    """Return a parameter function for one setting of the data set."""
+    return lambda wildcards: config["datasets"][wildcards.dataset].get(key)
+
+
+def dataset(wildcards):
+    return dataset_file(config, wildcards.dataset)
+
+
+def method(wildcards):
+    return relative([method_file(wildcards.method, config["methods"][wildcards.method])])[0]
+
+
+def method_code(wildcards):
+    """Return the modules of the project that the method's file imports."""
+    return relative(code_of(Path(method(wildcards))))
+
+
+def checkpoint_of(wildcards):
+    """Return the model that a row of the table is about."""
+    names = {"original": PRETRAINING + "/pretrained.pt", "retrain": CELL + "/retrained.pt"}
+    return names.get(wildcards.method, CELL + "/unlearned.pt")
+
+
+def suite_cells(pattern, methods):
+    """Return `pattern` for every benchmark, method and seed of the suite, in the table's order."""
+    return [
+        pattern.format(**vars(Benchmark.parse(benchmark)), method=method, seed=seed)
+        for benchmark in SUITE["benchmarks"]
+        for method in methods
+        for seed in SUITE["seeds"]
+    ]

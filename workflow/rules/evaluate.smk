@@ -1,0 +1,28 @@
+"""The metrics of each cell: a method, or a reference, on a benchmark with a seed."""
+
+
+rule evaluate:
+    input:
+        dataset=dataset,
+        split=BENCHMARK + "/split.npz",
+        checkpoint=checkpoint_of,
+        code=code("evaluate.py"),
+    output:
+        metrics=CELL + "/metrics.json",
+        cost=CELL + "/evaluation_cost.json",
+    log:
+        CELL + "/evaluate.log",
+    wildcard_constraints:
+        method="|".join([*REFERENCES, *config["methods"]]),
+    conda:
+        "../../envs/unlearning.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        classes=dataset_settings("classes"),
+        fit=dataset_settings("fit"),
+        image_size=image_size,
+    script:
+        "../../scripts/evaluate.py"
