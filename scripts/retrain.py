@@ -12,9 +12,9 @@ from unlearning.training import train_from_scratch
 wildcards, params = snakemake.wildcards, snakemake.params
 seed = int(wildcards.seed)
 
-with job(
-    snakemake, f"train {wildcards.model} on {wildcards.dataset} without class {wildcards.forget_class}, seed {seed}"
-):
+what = f"train {wildcards.model} on {wildcards.dataset} without class {wildcards.forget_class}, seed {seed}"
+
+with job(snakemake, what):
     device = use_device(snakemake)
     files = read_dataset(snakemake.input.dataset, params.classes)
     data = TensorData.on(device, files, params.image_size, params.fit)

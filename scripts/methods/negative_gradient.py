@@ -11,9 +11,8 @@ class UnlearningMethod:
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         optimizer.zero_grad()
-        retain_loss, forget_loss = (
-            F.cross_entropy(model(images), labels) for images, labels in (retain_batch, forget_batch)
-        )
+        batches = (retain_batch, forget_batch)
+        retain_loss, forget_loss = (F.cross_entropy(model(images), labels) for images, labels in batches)
         loss = retain_loss - self.forget_weight * forget_loss
         loss.backward()
         optimizer.step()

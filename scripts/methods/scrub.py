@@ -17,7 +17,8 @@ class UnlearningMethod:
     """Move away from the teacher (the original model) on forget images, stay with it on retain images.
 
     While ``epoch < max_epochs`` every step begins with a max step (minus the distillation loss on the forget batch)
-    with its own optimizer step. Every step has a min step: ce_weight * CE + kl_weight * distillation on the retain batch.
+    with its own optimizer step. Every step has a min step:
+    ce_weight * CE + kl_weight * distillation on the retain batch.
     """
 
     def __init__(self, *, max_epochs, ce_weight, kl_weight, temperature):

@@ -37,9 +37,7 @@ class Benchmark:
         """Take a name apart. Raises UserError if it does not have the form above."""
         match = BENCHMARK_NAME.fullmatch(name)
         if match is None:
-            raise UserError(
-                f"{name!r} is no benchmark; write {{model}}-{{dataset}}-class{{k}}, e.g. resnet20-cifar10-class0"
-            )
+            raise UserError(f"{name!r} is no benchmark; write MODEL-DATASET-classK, e.g. resnet20-cifar10-class0")
         return cls(match["model"], match["dataset"], int(match["forget_class"]))
 
     @property
@@ -129,7 +127,7 @@ def check_benchmark(config: dict[str, Any], benchmark: Benchmark, where: str) ->
 
 
 def method_file(name: str, settings: dict[str, Any]) -> Path:
-    """Return the file of a method: its ``file`` setting, relative to the working directory, or scripts/methods/NAME.py."""
+    """Return a method's file: its ``file`` setting, from the working directory, or else scripts/methods/NAME.py."""
     return Path(settings["file"]).expanduser() if "file" in settings else SCRIPTS / "methods" / f"{name}.py"
 
 

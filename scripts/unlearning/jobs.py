@@ -31,7 +31,7 @@ def job(snakemake: Any, what: str) -> Iterator[None]:
     print(f"{snakemake.rule}: {what}", flush=True)
     try:
         yield
-        if "cost" in snakemake.output.keys():
+        if hasattr(snakemake.output, "cost"):
             write_json(snakemake.output.cost, _cost(snakemake, time.perf_counter() - start))
     except Exception as error:
         foreseen = isinstance(error, UserError)

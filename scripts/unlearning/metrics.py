@@ -22,7 +22,7 @@ def confidence(logits: np.ndarray) -> np.ndarray:
 def membership_auc(member_scores: np.ndarray, non_member_scores: np.ndarray) -> float:
     """Return the area under the ROC curve of telling members (M,) from non-members (N,) by a higher score.
 
-    This is the Mann-Whitney statistic over M * N: the probability that a member scores above a non-member, ties one half.
+    The Mann-Whitney statistic over M * N: the probability that a member scores above a non-member, ties one half.
     """
     # The asymptotic p-value is the cheap one; only the statistic is used.
     statistic = mannwhitneyu(member_scores, non_member_scores, method="asymptotic").statistic

@@ -46,7 +46,7 @@ def _legend(seeds: int) -> str:
 
 
 def _block(benchmark: str, cells: pandas.DataFrame) -> str:
-    by_method = {method: rows for method, rows in cells.groupby("method", sort=False)}
+    by_method = dict(list(cells.groupby("method", sort=False)))
     references = [name for name in REFERENCES if name in by_method]
     methods = [name for name in by_method if name not in REFERENCES]
     best = _best(by_method, methods)

@@ -1,14 +1,16 @@
 """All cells together, and the table."""
 
-PRETRAINING_COSTS = suite_cells(PRETRAINING + "/cost.json", ["original"])
-RULE_COSTS = suite_cells(CELL + "/cost.json", ["retrain", *SUITE["methods"]])
-EVALUATION_COSTS = suite_cells(CELL + "/evaluation_cost.json", [*REFERENCES, *SUITE["methods"]])
+ROWS = [*REFERENCES, *SUITE["methods"]]
 
 
 rule aggregate:
     input:
-        metrics=suite_cells(CELL + "/metrics.json", [*REFERENCES, *SUITE["methods"]]),
-        costs=list(dict.fromkeys(PRETRAINING_COSTS + RULE_COSTS + EVALUATION_COSTS)),
+        metrics=cell_files("metrics.json", ROWS),
+        costs=[
+            *suite_files("results/{model}-{dataset}/seed{seed}/cost.json", ["original"]),
+            *cell_files("cost.json", ["retrain", *SUITE["methods"]]),
+            *cell_files("evaluation_cost.json", ROWS),
+        ],
         code=code("aggregate.py"),
     output:
         metrics="results/metrics.csv",

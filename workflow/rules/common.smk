@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from snakemake.common.configfile import load_configfile
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 SCRIPTS = Path(workflow.basedir).parent / "scripts"
@@ -18,7 +17,7 @@ from unlearning.config import REFERENCES, Benchmark, check_names, check_request,
 from unlearning.dependencies import code_of
 from unlearning.errors import UserError
 
-# Checked here, before any job starts; Snakemake shows a WorkflowError as a message, anything else as a traceback.
+# Checked here, before any job starts. Any other way out of a Snakefile than SystemExit adds a traceback.
 try:
     check_schema(config, load_configfile(SCHEMA))
     validate(config, SCHEMA)  # fills in the schema's defaults
@@ -28,10 +27,6 @@ except UserError as error:
     sys.exit(f"error: {error}")
 
 SUITE = config["suites"][config["suite"]]
-
-PRETRAINING = "results/{model}-{dataset}/seed{seed}"
-BENCHMARK = "results/{model}-{dataset}-class{forget_class}"
-CELL = BENCHMARK + "/seed{seed}/{method}"
 
 
 wildcard_constraints:
@@ -100,15 +95,23 @@ def method_code(wildcards):
 
 def checkpoint_of(wildcards):
     """Return the model that a row of the table is about."""
-    names = {"original": PRETRAINING + "/pretrained.pt", "retrain": CELL + "/retrained.pt"}
-    return names.get(wildcards.method, CELL + "/unlearned.pt")
+    if wildcards.method == "original":
+        return "results/{model}-{dataset}/seed{seed}/pretrained.pt"
+    name = "retrained.pt" if wildcards.method == "retrain" else "unlearned.pt"
+    return f"results/{{model}}-{{dataset}}-class{{forget_class}}/seed{{seed}}/{{method}}/{name}"
 
 
-def suite_cells(pattern, methods):
-    """Return `pattern` for every benchmark, method and seed of the suite, in the table's order."""
-    return [
+def suite_files(pattern, methods):
+    """Return `pattern` for every benchmark, method and seed of the suite, in the table's order, each file once."""
+    files = [
         pattern.format(**vars(Benchmark.parse(benchmark)), method=method, seed=seed)
         for benchmark in SUITE["benchmarks"]
         for method in methods
         for seed in SUITE["seeds"]
     ]
+    return list(dict.fromkeys(files))
+
+
+def cell_files(name, methods):
+    """Return the file `name` of every cell of the suite for `methods`."""
+    return suite_files(f"results/{{model}}-{{dataset}}-class{{forget_class}}/seed{{seed}}/{{method}}/{name}", methods)

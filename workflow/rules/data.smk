@@ -25,9 +25,9 @@ rule split:
         dataset=dataset,
         code=code("split.py"),
     output:
-        split=BENCHMARK + "/split.npz",
+        split="results/{model}-{dataset}-class{forget_class}/split.npz",
     log:
-        BENCHMARK + "/split.log",
+        "results/{model}-{dataset}-class{forget_class}/split.log",
     conda:
         "../../envs/unlearning.yaml"
     threads: 1

@@ -4,14 +4,14 @@
 rule evaluate:
     input:
         dataset=dataset,
-        split=BENCHMARK + "/split.npz",
+        split="results/{model}-{dataset}-class{forget_class}/split.npz",
         checkpoint=checkpoint_of,
         code=code("evaluate.py"),
     output:
-        metrics=CELL + "/metrics.json",
-        cost=CELL + "/evaluation_cost.json",
+        metrics="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/metrics.json",
+        cost="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/evaluation_cost.json",
     log:
-        CELL + "/evaluate.log",
+        "results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/evaluate.log",
     wildcard_constraints:
         method="|".join([*REFERENCES, *config["methods"]]),
     conda:

@@ -6,11 +6,11 @@ rule pretrain:
         dataset=dataset,
         code=code("pretrain.py"),
     output:
-        checkpoint=PRETRAINING + "/pretrained.pt",
-        history=PRETRAINING + "/history.csv",
-        cost=PRETRAINING + "/cost.json",
+        checkpoint="results/{model}-{dataset}/seed{seed}/pretrained.pt",
+        history="results/{model}-{dataset}/seed{seed}/history.csv",
+        cost="results/{model}-{dataset}/seed{seed}/cost.json",
     log:
-        PRETRAINING + "/pretrain.log",
+        "results/{model}-{dataset}/seed{seed}/pretrain.log",
     conda:
         "../../envs/unlearning.yaml"
     threads: 1
@@ -29,14 +29,14 @@ rule pretrain:
 rule retrain:
     input:
         dataset=dataset,
-        split=BENCHMARK + "/split.npz",
+        split="results/{model}-{dataset}-class{forget_class}/split.npz",
         code=code("retrain.py"),
     output:
-        checkpoint=BENCHMARK + "/seed{seed}/retrain/retrained.pt",
-        history=BENCHMARK + "/seed{seed}/retrain/history.csv",
-        cost=BENCHMARK + "/seed{seed}/retrain/cost.json",
+        checkpoint="results/{model}-{dataset}-class{forget_class}/seed{seed}/retrain/retrained.pt",
+        history="results/{model}-{dataset}-class{forget_class}/seed{seed}/retrain/history.csv",
+        cost="results/{model}-{dataset}-class{forget_class}/seed{seed}/retrain/cost.json",
     log:
-        BENCHMARK + "/seed{seed}/retrain/retrain.log",
+        "results/{model}-{dataset}-class{forget_class}/seed{seed}/retrain/retrain.log",
     conda:
         "../../envs/unlearning.yaml"
     threads: 1

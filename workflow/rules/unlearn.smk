@@ -4,17 +4,17 @@
 rule unlearn:
     input:
         dataset=dataset,
-        split=BENCHMARK + "/split.npz",
-        checkpoint=PRETRAINING + "/pretrained.pt",
+        split="results/{model}-{dataset}-class{forget_class}/split.npz",
+        checkpoint="results/{model}-{dataset}/seed{seed}/pretrained.pt",
         method=method,
         method_code=method_code,
         code=code("unlearn.py"),
     output:
-        checkpoint=CELL + "/unlearned.pt",
-        history=CELL + "/history.csv",
-        cost=CELL + "/cost.json",
+        checkpoint="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/unlearned.pt",
+        history="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/history.csv",
+        cost="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/cost.json",
     log:
-        CELL + "/unlearn.log",
+        "results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/unlearn.log",
     wildcard_constraints:
         method="|".join(config["methods"]),
     conda:
