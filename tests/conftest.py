@@ -1,0 +1,100 @@
+"""What the tests share: the project's root, a small data set, and a copy of the workflow to run and edit."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def arrays():
+    """Return a sound data set of 3 classes: 30 training and 12 test images, 8 x 8 grey."""
+    rng = np.random.default_rng(0)
+    return {
+        "train_images": rng.integers(0, 256, (30, 8, 8), dtype=np.uint8),
+        "train_labels": np.arange(30, dtype=np.uint8) % 3,
+        "test_images": rng.integers(0, 256, (12, 8, 8), dtype=np.uint8),
+        "test_labels": np.arange(12, dtype=np.uint8) % 3,
+    }
+
+
+class Project:
+    """A copy of the workflow in a folder of its own, run with the real Snakemake."""
+
+    def __init__(self, folder: Path, changes: dict):
+        self.folder = folder
+        for name in ("workflow", "scripts", "envs"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        config = yaml.safe_load((ROOT / "config.yaml").read_text())
+        (folder / "config.yaml").write_text(yaml.safe_dump(merged(config, changes), sort_keys=False))
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Run ``snakemake`` in the project's folder and return what it printed as ``stdout``."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+        # Jobs call "python"; it must be the one that runs the tests.
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    def make(self, *arguments: str) -> str:
+        """Run ``snakemake`` and return what it printed; fail the test with it if it did not succeed."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def planned(self, *arguments: str) -> list[str]:
+        """Return the jobs of a dry run, each as its rule and, where it has one, its method: "unlearn scrub"."""
+        jobs = []
+        for rule, block in re.findall(
+            r"^(?:local)?rule (\w+):\n((?: +.*\n)*)", self.make("-n", *arguments), re.MULTILINE
+        ):
+            method = re.search(r"method=(\w+)", block)
+            jobs.append(f"{rule} {method[1]}" if method else rule)
+        return sorted(jobs)
+
+    def read(self, path: str) -> str:
+        return (self.folder / path).read_text()
+
+
+def merged(config: dict, changes: dict) -> dict:
+    """Return ``config`` with ``changes`` laid over it, level by level."""
+    both = {
+        key: merged(config[key], value) if isinstance(value, dict) and key in config else value
+        for key, value in changes.items()
+    }
+    return config | both
+
+
+TINY_PROTOCOL = {
+    "batch_size": 64,
+    "crop_padding": 1,
+    "flip": False,
+    "pretrain": {"epochs": 2, "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 5.0e-4, "evaluate_every": 1},
+    "unlearn": {"epochs": 1, "learning_rate": 0.003},
+}
+TINY = {
+    "suites": {"digits": {"benchmarks": ["resnet20-digits-class0"], "seeds": [1]}},
+    "benchmarks": {"resnet20-digits": {"protocol": "tiny", "width": 0.25, "image_size": 8}},
+    "protocols": {"tiny": TINY_PROTOCOL},
+}
+
+
+@pytest.fixture(scope="session")
+def finished_project(tmp_path_factory):
+    """Return a project whose table is made: ResNet-20 on the digits, one seed, every baseline, a tiny protocol.
+
+    Tests may edit its files if they put them back.
+    """
+    project = Project(tmp_path_factory.mktemp("finished"), TINY)
+    project.make("results/table.md")
+    return project

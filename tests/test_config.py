@@ -1,0 +1,206 @@
+"""Mistakes in the configuration: each ends before any job starts, in one line that says what to write instead."""
+
+import copy
+
+import pytest
+import yaml
+from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unlearning.config import (
+    Benchmark,
+    check_method,
+    check_names,
+    check_request,
+    check_schema,
+)
+from unlearning.errors import UserError
+
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+
+
+def check(config, targets=()):
+    check_schema(config, SCHEMA)
+    check_names(config)
+    check_request(config, targets)
+
+
+def changed(path, value):
+    """Return the configuration with the key at ``path`` set, or removed if ``value`` is ``...``."""
+    config = copy.deepcopy(CONFIG)
+    *parents, last = path
+    place = config
+    for key in parents:
+        place = place[key]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return config
+
+
+def test_the_configuration_as_it_is_passes():
+    check(copy.deepcopy(CONFIG))
+
+
+PAPER = ("protocols", "paper")
+MISTAKES = [
+    # path, value, what the message must name
+    (("sute",), 1, ["top level", "unknown key 'sute'", "did you mean suite?", "allowed: benchmarks, data_dir"]),
+    (
+        (*PAPER, "unlearn", "lerning_rate"),
+        1,
+        ["protocols.paper.unlearn", "'lerning_rate'", "did you mean learning_rate"],
+    ),
+    ((*PAPER, "pretrain", "epochs"), ..., ["protocols.paper.pretrain", "'epochs' is missing"]),
+    ((*PAPER, "pretrain", "epochs"), 0, ["protocols.paper.pretrain.epochs", "0 is less than the minimum of 1"]),
+    ((*PAPER, "pretrain", "epochs"), 2.5, ["pretrain.epochs", "2.5 is not an integer"]),
+    ((*PAPER, "pretrain", "learning_rate"), "1e-3", ["pretrain.learning_rate", "'1e-3'", "read as text; write 0.001"]),
+    ((*PAPER, "pretrain", "learning_rate"), float("nan"), ["pretrain.learning_rate", "nan is not a finite number"]),
+    ((*PAPER, "pretrain", "learning_rate"), True, ["pretrain.learning_rate", "True is not a finite number"]),
+    ((*PAPER, "flip"), "yes", ["protocols.paper.flip", "'yes' is not true or false"]),
+    ((*PAPER, "batch_size"), 10**9, ["batch_size", "greater than the maximum"]),
+    (("suite",), "papper", ["suite", "unknown name 'papper'", "did you mean paper?", "known: digits, paper"]),
+    (("suites", "digits", "seeds"), ["42"], ["suites.digits.seeds[0]", "'42' is not an integer", "write 42 "]),
+    (("suites", "digits", "seeds"), [42.0], ["suites.digits.seeds[0]", "42.0 is not an integer"]),
+    (("suites", "digits", "seeds"), [1, 1], ["suites.digits.seeds", "non-unique"]),
+    (("suites", "digits", "seeds"), [], ["suites.digits.seeds"]),
+    (("suites", "digits", "methods"), ["scrubb"], ["suites.digits.methods", "'scrubb'", "did you mean scrub?"]),
+    (("suites", "digits", "benchmarks"), ["resnet20-digits-class10"], ["digits has the classes 0 to 9"]),
+    (("suites", "digits", "benchmarks"), ["resnet20-digits"], ["no benchmark", "MODEL-DATASET-classK"]),
+    (
+        ("suites", "digits", "benchmarks"),
+        ["resnet18-digits-class0"],
+        ["unknown name 'resnet18-digits'", "resnet20-digits"],
+    ),
+    (("suites", "digits", "benchmarks"), ["resnet20-mnist-class0"], ["unknown name 'resnet20-mnist'"]),
+    (
+        ("benchmarks", "resnet18-digits"),
+        {"protocol": "digits"},
+        ["'resnet18-digits'", "resnet20, vgg16bn, mobilenetv2"],
+    ),
+    (("benchmarks", "resnet20-mnist"), {"protocol": "digits"}, ["benchmarks.resnet20-mnist", "'mnist'", "cifar10"]),
+    (
+        ("benchmarks", "resnet20-digits", "protocol"),
+        "papr",
+        ["benchmarks.resnet20-digits.protocol", "did you mean paper?"],
+    ),
+    (("benchmarks", "resnet20-digits", "width"), 0, ["benchmarks.resnet20-digits.width"]),
+    (("datasets", "digits", "source"), "MNIST", ["datasets.digits.source", "'MNIST' must be one of: digits, CIFAR10"]),
+    (("datasets", "digits", "classes"), 1, ["datasets.digits.classes", "less than the minimum of 2"]),
+    (("datasets", "My-Data"), {"classes": 2}, ["'My-Data'", "lower-case letters"]),
+    (("device",), "gpu", ["device", "auto (CUDA where there is one), cpu"]),
+    (("methods", "retrain"), {}, ["methods.retrain", "reference row"]),
+    (("methods", "scrub", "temperature"), 1, ["methods.scrub", "unknown key 'temperature'", "hyperparameters"]),
+    (
+        ("methods", "scrub", "hyperparameters", "temprature"),
+        1,
+        ["methods.scrub.hyperparameters", "'temprature'", "temperature"],
+    ),
+    (("methods", "scrub", "hyperparameters", "temperature"), ..., ["needs a value for 'temperature'"]),
+    (("methods", "scrub", "file"), "nowhere.py", ["methods.scrub", "there is no file nowhere.py"]),
+    (("datasets", "digits", "source"), ..., ["data/digits.npz is not there", "by hand"]),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "named"), MISTAKES, ids=lambda value: str(value)[:40])
+def test_a_mistake_is_explained_in_one_line(path, value, named, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where there is no data
+    with pytest.raises(UserError) as caught:
+        check(changed(path, value))
+    message = str(caught.value)
+    assert "\n" not in message
+    for words in named:
+        assert words in message
+
+
+@pytest.mark.parametrize(
+    ("target", "named"),
+    [
+        ("results/resnet20-digits-class12/seed1/scrub/metrics.json", "digits has the classes 0 to 9"),
+        ("results/resnet20-digits-class1/seed1/scrap/metrics.json", "unknown name 'scrap'; did you mean scrub?"),
+        ("results/resnet21-digits-class1/seed1/scrub/metrics.json", "unknown name 'resnet21-digits'"),
+        ("results/resnet20-digitz/seed1/pretrained.pt", "unknown name 'resnet20-digitz'"),
+    ],
+)
+def test_a_path_that_cannot_be_made_is_explained(target, named):
+    with pytest.raises(UserError, match=named.replace("?", r"\?")):
+        check(copy.deepcopy(CONFIG), [target])
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "results/table.md",
+        "all",
+        "results/resnet20-digits-class9/seed7/retrain/metrics.json",
+        "results/vgg16bn-digits/seed1/pretrained.pt",
+    ],
+)
+def test_paths_that_can_be_made_pass(target):
+    check(copy.deepcopy(CONFIG), [target])
+
+
+def leaves(node, path=()):
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from leaves(value, (*path, key))
+    else:
+        yield path
+
+
+@given(st.sampled_from(sorted(leaves(CONFIG))), st.sampled_from([None, {}, [], "", -1, float("inf"), [None], {"x": 1}]))
+def test_any_value_in_any_place_gives_one_line_or_passes(path, value):
+    try:
+        check(changed(path, value))
+    except UserError as error:
+        assert "\n" not in str(error)
+
+
+def test_every_level_of_the_schema_is_closed_and_described():
+    def objects(schema):
+        if isinstance(schema, dict):
+            if schema.get("type") == "object":
+                yield schema
+            for value in schema.values():
+                yield from objects(value)
+
+    for schema in objects(SCHEMA):
+        is_free = schema.get("description", "").startswith("keyword arguments")  # hyperparameters: the rule's own
+        assert is_free or schema["additionalProperties"] is False or "$ref" in schema["additionalProperties"]
+    for name in ("suite", "benchmark", "dataset", "protocol", "method"):
+        assert SCHEMA["$defs"][name]["description"]
+
+
+@given(
+    st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True),
+    st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True),
+    st.integers(0, 10**6),
+)
+def test_a_benchmarks_name_says_what_it_is(model, dataset, forget_class):
+    assert Benchmark.parse(f"{model}-{dataset}-class{forget_class}") == Benchmark(model, dataset, forget_class)
+
+
+@pytest.mark.parametrize(
+    ("constructor", "hyperparameters", "message"),
+    [
+        ("def __init__(self, a, *, b=1): pass", {"a": 1}, None),
+        ("def __init__(self, a, *, b=1): pass", {"b": 1}, "needs a value for 'a'"),
+        ("def __init__(self, a, *, b=1): pass", {"a": 1, "c": 1}, "takes no 'c'; it takes: a, b"),
+        ("def __init__(self, **options): pass", {"anything": 1}, None),
+        ("x = 1", {}, None),
+        ("x = 1", {"a": 1}, "takes no 'a'; it takes: none"),
+        ("def broken(", {}, "not valid Python"),
+    ],
+)
+def test_hyperparameters_are_checked_against_the_rules_constructor(tmp_path, constructor, hyperparameters, message):
+    file = tmp_path / "rule.py"
+    file.write_text(f"class UnlearningMethod:\n    {constructor}\n")
+    settings = {"file": str(file), "hyperparameters": hyperparameters}
+    if message is None:
+        check_method("rule", settings)
+    else:
+        with pytest.raises(UserError, match=message):
+            check_method("rule", settings)

@@ -1,0 +1,101 @@
+"""What holds the project's parts together: profiles, dependencies of the scripts, environments, the README."""
+
+import re
+from modulefinder import ModuleFinder
+from pathlib import Path
+
+import pandas
+import pytest
+import yaml
+from conftest import ROOT
+
+from unlearning.dependencies import SCRIPTS, code_of
+from unlearning.tables import render_table
+
+RULE_FILES = [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
+RULES = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in RULE_FILES), re.MULTILINE)
+PROFILES = sorted((ROOT / "workflow/profiles").glob("*/config.yaml"))
+
+
+def test_the_rules_are_those_that_the_readme_names():
+    assert set(RULES) == {"all", "dataset", "pretrain", "retrain", "split", "unlearn", "evaluate", "aggregate", "table"}
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.parent.name)
+def test_a_profile_names_only_rules_that_exist(profile):
+    settings = yaml.safe_load(profile.read_text())
+    for key in ("set-resources", "set-threads"):
+        assert set(settings.get(key, {})) <= set(RULES)
+    # Without it, a script's time stamp would make its jobs run again.
+    assert "code" not in settings["rerun-triggers"]
+
+
+def test_the_cluster_profile_says_for_every_job_where_and_how_long_it_runs():
+    slurm = yaml.safe_load((ROOT / "workflow/profiles/slurm/config.yaml").read_text())
+    assert slurm["executor"] == "slurm"
+    assert set(slurm["set-resources"]) == set(RULES) - {"all"}
+    for rule, resources in slurm["set-resources"].items():
+        assert {"slurm_partition", "mem_mb", "runtime"} <= set(resources), rule
+    on_gpu = {rule for rule, resources in slurm["set-resources"].items() if resources.get("gpu")}
+    assert on_gpu == {"pretrain", "retrain", "unlearn", "evaluate"}
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.name)
+def test_the_code_that_a_script_imports_is_watched(script):
+    finder = ModuleFinder(path=[str(SCRIPTS)])  # sees the project alone: an independent walk over compiled code
+    finder.run_script(str(script))
+    imported = {Path(module.__file__) for module in finder.modules.values() if module.__file__}
+    assert set(code_of(script)) == imported
+    assert SCRIPTS / "unlearning" / "jobs.py" in imported
+
+
+def test_imports_are_followed_through_modules_and_into_functions():
+    training, splitting = code_of(SCRIPTS / "pretrain.py"), code_of(SCRIPTS / "split.py")
+    assert SCRIPTS / "unlearning" / "models.py" in training
+    assert SCRIPTS / "unlearning" / "models.py" not in splitting
+    assert SCRIPTS / "unlearning" / "models.py" in code_of(SCRIPTS / "methods" / "bad_teacher.py")
+    assert code_of(SCRIPTS / "methods" / "scrub.py") == [SCRIPTS / "methods" / "scrub.py"]
+
+
+def test_every_rule_has_log_environment_threads_and_limits():
+    for file in RULE_FILES[1:]:
+        for name, body in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)*)", file.read_text(), re.MULTILINE):
+            for directive in ("log:", "conda:", "threads: 1", "mem_mb=", "runtime=", "script:"):
+                assert directive in body, f"rule {name} has no {directive}"
+
+
+def test_the_lock_pins_every_direct_dependency():
+    def names(file):
+        lines = (line.split("#")[0].strip() for line in (ROOT / file).read_text().splitlines())
+        return {re.split(r"[=<>\[ ]", line)[0].lower(): line for line in lines if line}
+
+    direct, locked = names("requirements.txt"), names("requirements.lock")
+    assert set(direct) <= set(locked)
+    assert all("==" in line for line in locked.values())
+    assert locked["torch"] == direct["torch"] == "torch==2.13.0"  # without +cpu: any build satisfies it
+
+
+REFERENCE = ROOT / "results/reference"
+
+
+def test_the_reference_table_is_made_from_its_numbers():
+    metrics, costs = (pandas.read_csv(REFERENCE / f"digits-{name}.csv") for name in ("metrics", "costs"))
+    assert render_table(metrics, costs, "digits") == (REFERENCE / "digits-table.md").read_text()
+
+
+def test_the_readme_shows_the_reference_table():
+    readme = (ROOT / "README.md").read_text()
+    blocks = (REFERENCE / "digits-table.md").read_text().split("## ")[1:]
+    assert len(blocks) == 3
+    for block in blocks:
+        assert block.split("\n", 2)[2].strip() in readme
+
+
+def test_the_digits_suite_keeps_what_it_promises():
+    """At least .95 of the digits right before unlearning; the forget class all but gone after it."""
+    metrics = pandas.read_csv(REFERENCE / "digits-metrics.csv").set_index(["method", "benchmark"])
+    original = metrics.loc["original"]
+    # Test accuracy over all ten classes, of which the forget class is a tenth of the images.
+    assert (0.9 * original["retain_acc"] + 0.1 * original["forget_acc"]).min() > 0.95
+    assert metrics.drop(index="original")["forget_acc"].groupby(level=[0, 1]).mean().max() < 0.1
+    assert pandas.read_csv(REFERENCE / "digits-costs.csv")["peak_memory_mb"].max() < 1500

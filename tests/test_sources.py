@@ -1,0 +1,159 @@
+"""Where data sets come from. Downloads are tried against a server on loopback that serves tiny archives."""
+
+import gzip
+import hashlib
+import io
+import pickle
+import struct
+import tarfile
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from unlearning.datasets import read_dataset
+from unlearning.errors import UserError
+from unlearning.sources import digits, import_torchvision_datasets, make_dataset
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Serve a folder on loopback; return the folder and its address."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=folder)) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{httpd.server_port}/"
+        httpd.shutdown()
+        thread.join()
+
+
+def md5(content):
+    return hashlib.md5(content).hexdigest()
+
+
+def cifar_archive(folder, files):
+    """Return a .tar.gz of pickled dictionaries, as CIFAR's authors made theirs, and each file's checksum."""
+    buffer, sums = io.BytesIO(), []
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in files.items():
+            pickled = pickle.dumps(content)
+            info = tarfile.TarInfo(f"{folder}/{name}")
+            info.size = len(pickled)
+            tar.addfile(info, io.BytesIO(pickled))
+            sums.append([name, md5(pickled)])
+    return buffer.getvalue(), sums
+
+
+def cifar_images(count, seed):
+    return np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+
+
+def cifar_rows(images):
+    return images.transpose(0, 3, 1, 2).reshape(len(images), -1)
+
+
+def serve_cifar(monkeypatch, server, name, train_files, test_files, meta):
+    folder, address = server
+    original = getattr(import_torchvision_datasets(), name)
+    archive, sums = cifar_archive(original.base_folder, train_files | test_files | meta)
+    (folder / original.filename).write_bytes(archive)
+    monkeypatch.setattr(original, "url", address + original.filename)
+    monkeypatch.setattr(original, "tgz_md5", md5(archive))
+    monkeypatch.setattr(original, "train_list", [row for row in sums if row[0] in train_files])
+    monkeypatch.setattr(original, "test_list", [row for row in sums if row[0] in test_files])
+    monkeypatch.setattr(original, "meta", original.meta | {"md5": dict(sums)[original.meta["filename"]]})
+    return original
+
+
+def test_cifar10_is_downloaded_and_written_as_npz(monkeypatch, server, tmp_path):
+    train = {f"data_batch_{i}": {"data": cifar_rows(cifar_images(2, i)), "labels": [i, 9]} for i in (1, 2)}
+    test = {"test_batch": {"data": cifar_rows(cifar_images(3, 7)), "labels": [0, 1, 2]}}
+    serve_cifar(monkeypatch, server, "CIFAR10", train, test, {"batches.meta": {"label_names": list("abcdefghij")}})
+    make_dataset("CIFAR10", tmp_path / "data" / "cifar10.npz")
+    data = read_dataset(tmp_path / "data" / "cifar10.npz", classes=10)
+    np.testing.assert_array_equal(data.train_images, np.concatenate([cifar_images(2, 1), cifar_images(2, 2)]))
+    np.testing.assert_array_equal(data.train_labels, [1, 9, 2, 9])
+    np.testing.assert_array_equal(data.test_images, cifar_images(3, 7))
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["cifar10.npz"]  # no archive is left behind
+
+
+def test_cifar100_takes_the_fine_labels(monkeypatch, server, tmp_path):
+    train = {"train": {"data": cifar_rows(cifar_images(2, 1)), "fine_labels": [99, 3], "coarse_labels": [0, 1]}}
+    test = {"test": {"data": cifar_rows(cifar_images(1, 2)), "fine_labels": [42], "coarse_labels": [5]}}
+    meta = {"meta": {"fine_label_names": [str(i) for i in range(100)]}}
+    serve_cifar(monkeypatch, server, "CIFAR100", train, test, meta)
+    make_dataset("CIFAR100", tmp_path / "cifar100.npz")
+    data = read_dataset(tmp_path / "cifar100.npz", classes=100)
+    np.testing.assert_array_equal(data.train_labels, [99, 3])
+    np.testing.assert_array_equal(data.test_labels, [42])
+
+
+def idx_file(array):
+    """Return an array in the gzipped IDX format of MNIST."""
+    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    return gzip.compress(header + array.tobytes())
+
+
+def serve_fashion_mnist(monkeypatch, server):
+    folder, address = server
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
+    arrays = [images[:3], np.array([3, 0, 9], np.uint8), images[3:], np.array([1, 2], np.uint8)]
+    original = import_torchvision_datasets().FashionMNIST
+    resources = []
+    for (name, _), array in zip(original.resources, arrays, strict=True):
+        content = idx_file(array)
+        (folder / name).write_bytes(content)
+        resources.append((name, md5(content)))
+    monkeypatch.setattr(original, "mirrors", [address])
+    monkeypatch.setattr(original, "resources", resources)
+    return images, folder
+
+
+def test_fashion_mnist_is_downloaded_in_its_own_size(monkeypatch, server, tmp_path):
+    images, _ = serve_fashion_mnist(monkeypatch, server)
+    make_dataset("FashionMNIST", tmp_path / "fmnist.npz")
+    data = read_dataset(tmp_path / "fmnist.npz", classes=10)
+    np.testing.assert_array_equal(data.train_images[..., 0], images[:3])
+    np.testing.assert_array_equal(data.test_labels, [1, 2])
+
+
+def test_a_file_with_a_wrong_checksum_is_not_taken(monkeypatch, server, tmp_path):
+    _, folder = serve_fashion_mnist(monkeypatch, server)
+    served = folder / "train-images-idx3-ubyte.gz"
+    served.write_bytes(served.read_bytes()[:-1] + b"x")
+    with pytest.raises(UserError, match="could not fetch FashionMNIST"):
+        make_dataset("FashionMNIST", tmp_path / "fmnist.npz")
+    assert not (tmp_path / "fmnist.npz").exists()
+
+
+def test_without_a_server_the_error_says_what_to_do(monkeypatch, tmp_path):
+    cifar10 = import_torchvision_datasets().CIFAR10
+    monkeypatch.setattr(cifar10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")  # nobody listens there
+    target = tmp_path / "cifar10.npz"
+    with pytest.raises(UserError, match=r"could not fetch CIFAR10 \(.*put .*cifar10\.npz in place by hand") as caught:
+        make_dataset("CIFAR10", target)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_digits_are_scikit_learns_in_a_fixed_stratified_split():
+    arrays, again = digits(), digits()
+    assert all((arrays[name] == again[name]).all() for name in arrays)
+    assert len(arrays["train_images"]) + len(arrays["test_images"]) == 1797
+    assert arrays["train_images"].shape[1:] == (8, 8)
+    assert arrays["train_images"].max() == 255
+    shares = np.bincount(arrays["test_labels"]) / np.bincount(np.r_[arrays["train_labels"], arrays["test_labels"]])
+    np.testing.assert_allclose(shares, 0.25, atol=0.01)
+
+
+def test_torchvision_can_be_imported_beside_this_torch():
+    assert issubclass(import_torchvision_datasets().CIFAR100, import_torchvision_datasets().CIFAR10)

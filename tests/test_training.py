@@ -1,0 +1,161 @@
+"""Training from scratch, evaluation, and checkpoints."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from unlearning.batches import TensorData
+from unlearning.checkpoints import load_checkpoint, save_checkpoint
+from unlearning.datasets import DataSet, class_split
+from unlearning.errors import UserError
+from unlearning.evaluation import evaluate_model
+from unlearning.models import build_model
+from unlearning.training import predict_logits, train_from_scratch
+
+SETTINGS = {
+    "width": 0.25,
+    "protocol": {
+        "batch_size": 8,
+        "crop_padding": 1,
+        "flip": False,
+        "pretrain": {
+            "epochs": 4,
+            "learning_rate": 0.05,
+            "momentum": 0.9,
+            "weight_decay": 5e-4,
+            "evaluate_every": 3,
+        },
+    },
+}
+
+
+@pytest.fixture
+def data():
+    """Return 3 classes that differ in brightness, so that a few epochs suffice to tell them apart."""
+    rng = np.random.default_rng(0)
+
+    def part(count):
+        labels = np.arange(count) % 3
+        images = (labels * 90)[:, None, None, None] + rng.integers(0, 40, (count, 8, 8, 1))
+        return images.astype(np.uint8), labels.astype(np.int64)
+
+    return TensorData.on("cpu", DataSet(*part(48), *part(24), classes=3), 8, "pad")
+
+
+def train(data, seed=1, train_on=range(48), test_on=range(24)):
+    return train_from_scratch("resnet20", data, SETTINGS, seed, np.array(train_on), np.array(test_on))
+
+
+def test_training_learns_and_writes_its_history(data):
+    model, history = train(data)
+    assert [row["epoch"] for row in history] == [0, 1, 2, 3]
+    expected = [0.05 * (1 + math.cos(math.pi * epoch / 4)) / 2 for epoch in range(4)]  # cosine annealing to 0
+    assert [row["lr"] for row in history] == pytest.approx(expected)
+    # Evaluated every third epoch and after the last.
+    assert [row["test_accuracy"] is not None for row in history] == [False, False, True, True]
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    predictions = predict_logits(model, data.test_images, data.normalisation).argmax(1)
+    assert history[-1]["test_accuracy"] == pytest.approx((predictions == data.test_labels).float().mean().item())
+    assert history[-1]["test_accuracy"] > 0.9
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data):
+    (first, _), (second, _), (third, _) = train(data), train(data), train(data, seed=2)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not torch.equal(first.head.weight, third.head.weight)
+
+
+def test_the_oracle_never_sees_the_forget_class(data):
+    split = class_split(data.train_labels.numpy(), data.test_labels.numpy(), 1)
+    model, history = train(data, train_on=split["retain_train"], test_on=split["retain_test"])
+    result = evaluate_model(model, data, split)
+    assert result["forget_acc"] == 0
+    assert history[-1]["test_accuracy"] == pytest.approx(result["retain_acc"])
+
+
+def test_prediction_is_in_eval_mode_without_augmentation_and_restores_the_mode(data):
+    model = build_model("mobilenetv2", 3, 1, 0.25).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    logits = predict_logits(model, data.test_images, data.normalisation)
+    assert model.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    one_by_one = torch.cat([predict_logits(model, image[None], data.normalisation) for image in data.test_images])
+    torch.testing.assert_close(logits, one_by_one, rtol=1e-3, atol=1e-4)
+
+
+def test_evaluation_reads_the_right_images(data):
+    """Retain and forget accuracy from test images, members from training images of the forget class."""
+    split = class_split(data.train_labels.numpy(), data.test_labels.numpy(), 2)
+    model, _ = train(data)
+    with torch.no_grad():
+        model.eval()
+        probabilities = {
+            part: F.softmax(model(data.normalisation.apply(images)), dim=1)
+            for part, images in (("train", data.train_images), ("test", data.test_images))
+        }
+    members = probabilities["train"].max(1).values[data.train_labels == 2]
+    others = probabilities["test"].max(1).values[data.test_labels == 2]
+    pairs = (members[:, None] > others).double() + 0.5 * (members[:, None] == others)
+    is_right = probabilities["test"].argmax(1) == data.test_labels
+    result = evaluate_model(model, data, split)
+    assert result["status"] == "ok"
+    assert result["retain_acc"] == pytest.approx(is_right[data.test_labels != 2].double().mean().item())
+    assert result["forget_acc"] == pytest.approx(is_right[data.test_labels == 2].double().mean().item())
+    assert result["forget_mia_auc"] == pytest.approx(pairs.mean().item(), abs=0.01)
+
+
+def test_a_model_with_weights_that_are_not_finite_has_diverged(data):
+    split = class_split(data.train_labels.numpy(), data.test_labels.numpy(), 0)
+    model = build_model("resnet20", 3, 1, 0.25)
+    with torch.no_grad():
+        model.head.bias[0] = float("nan")
+    result = evaluate_model(model, data, split)
+    assert result["status"] == "diverged"
+    assert result["unlearn_score"] is None
+
+
+RECORD = {"model": "resnet20", "width": 0.25, "classes": 3, "channels": 1, "seed": 1}
+
+
+def test_a_checkpoint_comes_back_with_what_made_it(tmp_path):
+    model = build_model("resnet20", 3, 1, 0.25)
+    save_checkpoint(tmp_path / "m.pt", model, RECORD)
+    loaded, made_by = load_checkpoint(tmp_path / "m.pt")
+    assert made_by.items() >= RECORD.items()
+    assert made_by["versions"]["torch"] == torch.__version__
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.state_dict().values(), loaded.state_dict().values(), strict=True)
+    )
+    assert loaded.features[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.pt"]
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "planted"), "w"))
+
+    torch.save({"state_dict": {}, "made_by": Payload()}, tmp_path / "evil.pt", pickle_module=pickle)
+    with pytest.raises(UserError, match=r"evil\.pt: not a whole checkpoint"):
+        load_checkpoint(tmp_path / "evil.pt")
+    assert not (tmp_path / "planted").exists()
+
+
+@pytest.mark.parametrize("spoil", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"not a zip file" * 9])
+def test_a_damaged_checkpoint_is_named_in_one_line(tmp_path, spoil):
+    path = tmp_path / "m.pt"
+    save_checkpoint(path, build_model("resnet20", 3, 1, 0.25), RECORD)
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(UserError, match=r"m\.pt: not a whole checkpoint") as caught:
+        load_checkpoint(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_architectures_weights_are_refused(tmp_path):
+    save_checkpoint(tmp_path / "m.pt", build_model("resnet20", 3, 1, 0.5), RECORD)
+    with pytest.raises(UserError, match=r"m\.pt: not a whole checkpoint"):
+        load_checkpoint(tmp_path / "m.pt")
