@@ -42,7 +42,8 @@ def test_every_feature_map_is_channels_last(name):
             )
         )
     model(torch.randn(4, 3, 32, 32))  # images in the default format
-    assert formats and all(formats)
+    assert formats
+    assert all(formats)
 
 
 def copy_weights_in_order(source: nn.Module, target: nn.Module) -> None:

@@ -98,7 +98,7 @@ def test_logs_say_what_is_done_on_which_device_and_show_every_epoch(finished_pro
 
 
 def test_no_partial_files_are_left(finished_project):
-    assert [path for path in finished_project.folder.rglob("*.partial")] == []
+    assert list(finished_project.folder.rglob("*.partial")) == []
 
 
 # --- what is made again, and what is not
@@ -216,7 +216,7 @@ def test_a_bad_file_ends_its_job_with_one_line(tmp_path, arrays):
     done = project.run("results/resnet20-digits-class0/split.npz")
     assert done.returncode != 0
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("error in split")]
-    assert "data/digits.npz: train_labels has the label 10; 10 classes are labelled 0 to 9" in line
+    assert "data/digits.npz: train_labels has the label 10; with 10 classes the labels are 0 to 9" in line
     assert "Traceback" not in done.stdout
 
 

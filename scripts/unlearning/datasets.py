@@ -99,7 +99,7 @@ def _checked_labels(
     outside = labels[(labels < 0) | (labels >= classes)]
     if len(outside):
         raise UserError(
-            f"{path}: {name} has the label {outside[0]}; with {classes} classes it must be 0 to {classes - 1}"
+            f"{path}: {name} has the label {outside[0]}; with {classes} classes the labels are 0 to {classes - 1}"
         )
     return labels.astype(np.int64)
 

@@ -22,7 +22,8 @@ try:
     check_schema(config, load_configfile(SCHEMA))
     validate(config, SCHEMA)  # fills in the schema's defaults
     check_names(config)
-    check_request(config, workflow.dag_settings.targets if workflow.dag_settings else ())
+    # Snakemake itself knows its targets only after it has read all rules.
+    check_request(config, [argument for argument in sys.argv[1:] if argument.startswith("results/")])
 except UserError as error:
     sys.exit(f"error: {error}")
 
