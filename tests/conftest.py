@@ -56,7 +56,7 @@ class Project:
         """Return the jobs of a dry run, each as its rule and, where it has one, its method: "unlearn scrub"."""
         jobs = []
         for rule, block in re.findall(
-            r"^(?:local)?rule (\w+):\n((?: +.*\n)*)", self.make("-n", "--quiet", "host", *arguments), re.MULTILINE
+            r"^(?:local)?rule (\w+):\n((?: +.*\n)*)", self.make(*arguments, "-n", "--quiet", "host"), re.MULTILINE
         ):
             method = re.search(r"method=(\w+)", block)
             jobs.append(f"{rule} {method[1]}" if method else rule)
