@@ -57,8 +57,11 @@ class Normalisation:
 
     def apply(self, images: Tensor) -> Tensor:
         """Map uint8 (B, H, W, C) to float32 (B, C, H, W) in channels-last memory format."""
-        mean, std = self.mean.to(images.device), self.std.to(images.device)
-        return ((images.float() - mean) / std).permute(0, 3, 1, 2)
+        return ((images.float() - self.mean) / self.std).permute(0, 3, 1, 2)
+
+    def to(self, device: torch.device | str) -> Normalisation:
+        """Return the same on ``device``, where the images are."""
+        return Normalisation(self.mean.to(device), self.std.to(device))
 
 
 def crop_and_flip(images: Tensor, rows: Tensor, columns: Tensor, flips: Tensor, padding: int) -> Tensor:
@@ -154,7 +157,7 @@ class TensorData:
             torch.from_numpy(data.train_labels).to(device),
             test_images.to(device),
             torch.from_numpy(data.test_labels).to(device),
-            Normalisation.of(data.train_images),
+            Normalisation.of(data.train_images).to(device),
             data.classes,
             data.channels,
         )
