@@ -88,6 +88,7 @@ MISTAKES = [
         ["benchmarks.resnet20-digits.protocol", "did you mean paper?"],
     ),
     (("benchmarks", "resnet20-digits", "width"), 0, ["benchmarks.resnet20-digits.width"]),
+    (("benchmarks", "vgg16bn-digits", "image_size"), 16, ["benchmarks.vgg16bn-digits.image_size", "write 32 or more"]),
     (("datasets", "digits", "source"), "MNIST", ["datasets.digits.source", "'MNIST' must be one of: digits, CIFAR10"]),
     (("datasets", "digits", "classes"), 1, ["datasets.digits.classes", "less than the minimum of 2"]),
     (("datasets", "My-Data"), {"classes": 2}, ["'My-Data'", "lower-case letters"]),

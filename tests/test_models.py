@@ -94,11 +94,11 @@ def test_resnet_projects_where_the_shape_changes():
 def test_initialisation_is_the_published_one():
     torch.manual_seed(0)
     model = build_model("vgg16bn", 1000, 3)
-    convolution = model.features[-4 - 3]
+    convolution = model.features[7]  # 64 to 128 channels: fan-in and fan-out differ
     assert isinstance(convolution, nn.Conv2d)
     fan_out = convolution.out_channels * 9
-    assert convolution.weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.01)
-    assert model.head.weight.std().item() == pytest.approx((2 / model.head.in_features) ** 0.5, rel=0.01)
+    assert convolution.weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.02)
+    assert model.head.weight.std().item() == pytest.approx((2 / model.head.in_features) ** 0.5, rel=0.02)
     assert not model.head.bias.any()
     assert not convolution.bias.any()
 

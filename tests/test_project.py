@@ -1,6 +1,7 @@
 """What holds the project's parts together: profiles, dependencies of the scripts, environments, the README."""
 
 import re
+import subprocess
 from modulefinder import ModuleFinder
 from pathlib import Path
 
@@ -64,15 +65,33 @@ def test_every_rule_has_log_environment_threads_and_limits():
                 assert directive in body, f"rule {name} has no {directive}"
 
 
-def test_the_lock_pins_every_direct_dependency():
-    def names(file):
-        lines = (line.split("#")[0].strip() for line in (ROOT / file).read_text().splitlines())
-        return {re.split(r"[=<>\[ ]", line)[0].lower(): line for line in lines if line}
+def pins(text):
+    """Return the names and versions in lines such as "- numpy==2.4.6  # reason"."""
+    return dict(re.findall(r"^\s*(?:- )?([\w.-]+)==([^\s#]+)", text, re.MULTILINE))
 
-    direct, locked = names("requirements.txt"), names("requirements.lock")
-    assert set(direct) <= set(locked)
-    assert all("==" in line for line in locked.values())
-    assert locked["torch"] == direct["torch"] == "torch==2.13.0"  # without +cpu: any build satisfies it
+
+def test_the_lock_pins_every_direct_dependency_and_torch_in_any_build():
+    lock = (ROOT / "requirements.lock").read_text()
+    direct = re.findall(r"^([\w-]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    assert set(direct) <= set(pins(lock))
+    assert pins(lock)["torch"] == "2.13.0"  # without +cpu, which a CUDA build would not satisfy
+    lines = [line for line in lock.splitlines() if line and not line.lstrip().startswith("#")]
+    assert len(lines) == len(pins(lock))
+
+
+def test_the_conda_environment_has_the_versions_of_the_lock():
+    conda, lock = (pins((ROOT / name).read_text()) for name in ("envs/unlearning.yaml", "requirements.lock"))
+    assert {"torch", "torchvision", "scikit-learn", "pandas"} <= set(conda)
+    assert conda.items() <= lock.items()
+
+
+def test_make_table_is_the_snakemake_line_of_the_readme():
+    def planned(*arguments):
+        done = subprocess.run(["make", "-n", "table", *arguments], cwd=ROOT, text=True, capture_output=True, check=True)
+        return " ".join(done.stdout.splitlines()[-1].split())
+
+    assert planned() == ".venv/bin/snakemake --cores 4 results/table.md"
+    assert planned("SUITE=paper", "CORES=2") == ".venv/bin/snakemake --cores 2 results/table.md --config suite=paper"
 
 
 REFERENCE = ROOT / "results/reference"

@@ -21,6 +21,8 @@ from unlearning.errors import UserError
 REFERENCES = ("original", "retrain")
 """The rows that are no methods: the model before unlearning, and the oracle."""
 
+VGG_LEAST_SIZE = 32
+
 BENCHMARK_NAME = re.compile(r"(?P<model>[a-z0-9_]+)-(?P<dataset>[a-z0-9_]+)-class(?P<forget_class>0|[1-9][0-9]*)")
 
 
@@ -72,6 +74,8 @@ def check_names(config: dict[str, Any]) -> None:
         where = f"configuration: benchmarks.{name}"
         known(name.split("-")[1], config["datasets"], where)
         known(settings["protocol"], config["protocols"], f"{where}.protocol")
+        if name.startswith("vgg16bn") and settings.get("image_size", VGG_LEAST_SIZE) < VGG_LEAST_SIZE:
+            raise UserError(f"{where}.image_size: vgg16bn halves the image five times; write {VGG_LEAST_SIZE} or more")
     for name in config["methods"]:
         if name in REFERENCES:
             raise UserError(f"configuration: methods.{name}: the name of a reference row; give the method another one")
