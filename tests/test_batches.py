@@ -77,9 +77,12 @@ def test_half_of_the_images_are_flipped_and_all_offsets_occur():
 
 
 def test_forever_starts_again_with_another_order():
-    stream = batches(numbered_images(5), 3).forever()
-    sizes = [len(next(stream)[1]) for _ in range(6)]
-    assert sizes == [3, 2, 3, 2, 3, 2]
+    stream = batches(numbered_images(50), 30).forever()
+    labels = [next(stream)[1] for _ in range(6)]
+    assert [len(chosen) for chosen in labels] == [30, 20] * 3
+    epochs = [torch.cat(labels[i : i + 2]).tolist() for i in (0, 2, 4)]
+    assert all(sorted(order) == list(range(50)) for order in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
 
 
 @given(st.sampled_from([1, 3]), st.integers(0, 2**31))

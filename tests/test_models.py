@@ -32,8 +32,9 @@ def test_any_width_and_number_of_channels(name, classes, channels, width):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_feature_map_is_channels_last(name):
-    model = build_model(name, 10, 3, 0.25)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_feature_map_is_channels_last(name, channels):
+    model = build_model(name, 10, channels, 0.25)
     formats = []
     for module in model.features:
         module.register_forward_hook(
@@ -41,7 +42,7 @@ def test_every_feature_map_is_channels_last(name):
                 output.is_contiguous(memory_format=torch.channels_last) or output.shape[2:] == (1, 1)
             )
         )
-    model(torch.randn(4, 3, 32, 32))  # images in the default format
+    model(torch.randn(4, channels, 32, 32))  # images in the default format
     assert formats
     assert all(formats)
 

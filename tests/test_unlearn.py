@@ -27,12 +27,13 @@ class Recorder:
     """Writes down what each call was handed, and leaves the model in eval mode."""
 
     def __init__(self, answer=lambda step: {"loss": 0.0}):
-        self.calls, self.answer = [], answer
+        self.calls, self.forget_labels, self.answer = [], [], answer
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         sizes = (len(retain_batch[0]), len(forget_batch[0]))
         labels = (retain_batch[1].unique().tolist(), forget_batch[1].unique().tolist())
         self.calls.append((epoch, step, sizes, labels, model.training, optimizer))
+        self.forget_labels += forget_batch[1].tolist()
         model.eval()
         return self.answer(step)
 
@@ -50,6 +51,15 @@ def test_a_rule_is_handed_what_the_protocol_says():
     assert type(optimizer) is torch.optim.Adam
     assert optimizer.param_groups[0]["lr"] == 0.001
     assert optimizer.param_groups[0]["params"] == list(model.parameters())
+
+
+def test_the_forget_set_is_shuffled_anew_each_time_it_starts_again():
+    recorder, forget = Recorder(), loader(20, 0)
+    forget.labels = torch.arange(20)
+    unlearn(small_model(), recorder, loader(20, 1), forget, PROTOCOL)
+    first, second = recorder.forget_labels[:20], recorder.forget_labels[20:]
+    assert sorted(first) == sorted(second) == list(range(20))
+    assert first != second
 
 
 def test_history_has_the_mean_over_the_steps_that_returned_a_number():

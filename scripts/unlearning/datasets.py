@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
 def _read_array(path: Path, file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
     try:
         return file[name]
-    except (zipfile.BadZipFile, zipfile.zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise UserError(f"{path}: array {name} is damaged ({error})") from None
     except ValueError as error:
         reason = "holds Python objects, which are never loaded" if "pickle" in str(error) else f"is damaged ({error})"

@@ -73,7 +73,7 @@ class Classifier(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the penultimate features (batch, feature_width)."""
-        return self.features(x.contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3))
+        return self.features(x).mean(dim=(2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.dropout(self.embed(x)))
