@@ -4,7 +4,6 @@ import numpy as np
 
 from unlearning.batches import TensorData
 from unlearning.checkpoints import load_checkpoint
-from unlearning.datasets import read_dataset
 from unlearning.evaluation import evaluate_model
 from unlearning.files import write_json
 from unlearning.jobs import job, use_device
@@ -14,8 +13,7 @@ benchmark = f"{wildcards.model}-{wildcards.dataset}-class{wildcards.forget_class
 
 with job(snakemake, f"{wildcards.method} on {benchmark}, seed {wildcards.seed}"):
     device = use_device(snakemake)
-    files = read_dataset(snakemake.input.dataset, params.classes)
-    data = TensorData.on(device, files, params.image_size, params.fit)
+    data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
     model, _ = load_checkpoint(snakemake.input.checkpoint, device)
     cell = {"benchmark": benchmark, "method": wildcards.method, "seed": int(wildcards.seed)}
     write_json(snakemake.output.metrics, cell | evaluate_model(model, data, np.load(snakemake.input.split)))

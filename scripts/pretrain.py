@@ -4,7 +4,6 @@ import numpy as np
 
 from unlearning.batches import TensorData
 from unlearning.checkpoints import save_checkpoint
-from unlearning.datasets import read_dataset
 from unlearning.files import write_csv
 from unlearning.jobs import job, use_device
 from unlearning.training import train_from_scratch
@@ -14,9 +13,8 @@ seed = int(wildcards.seed)
 
 with job(snakemake, f"train {wildcards.model} on {wildcards.dataset}, seed {seed}"):
     device = use_device(snakemake)
-    files = read_dataset(snakemake.input.dataset, params.classes)
-    data = TensorData.on(device, files, params.image_size, params.fit)
-    everything = (np.arange(len(files.train_labels)), np.arange(len(files.test_labels)))
+    data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
+    everything = (np.arange(len(data.train_labels)), np.arange(len(data.test_labels)))
     model, history = train_from_scratch(wildcards.model, data, params.training, seed, *everything)
     record = dict(wildcards) | params.training | {"classes": data.classes, "channels": data.channels}
     save_checkpoint(snakemake.output.checkpoint, model, record)

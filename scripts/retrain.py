@@ -4,7 +4,6 @@ import numpy as np
 
 from unlearning.batches import TensorData
 from unlearning.checkpoints import save_checkpoint
-from unlearning.datasets import read_dataset
 from unlearning.files import write_csv
 from unlearning.jobs import job, use_device
 from unlearning.training import train_from_scratch
@@ -16,8 +15,7 @@ what = f"train {wildcards.model} on {wildcards.dataset} without class {wildcards
 
 with job(snakemake, what):
     device = use_device(snakemake)
-    files = read_dataset(snakemake.input.dataset, params.classes)
-    data = TensorData.on(device, files, params.image_size, params.fit)
+    data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
     split = np.load(snakemake.input.split)
     retain = (split["retain_train"], split["retain_test"])
     model, history = train_from_scratch(wildcards.model, data, params.training, seed, *retain)

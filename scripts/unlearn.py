@@ -4,7 +4,6 @@ import numpy as np
 
 from unlearning.batches import TensorData
 from unlearning.checkpoints import load_checkpoint, save_checkpoint
-from unlearning.datasets import read_dataset
 from unlearning.files import write_csv
 from unlearning.jobs import job, use_device
 from unlearning.streams import generator, seed_global_streams
@@ -18,8 +17,7 @@ with job(
     f"{wildcards.method} on {wildcards.model}, {wildcards.dataset}, forget class {wildcards.forget_class}, seed {seed}",
 ):
     device = use_device(snakemake)
-    files = read_dataset(snakemake.input.dataset, params.classes)
-    data = TensorData.on(device, files, params.image_size, params.fit)
+    data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
     split = np.load(snakemake.input.split)
     retain, forget = (
         data.train_batches(split[f"{part}_train"], params.protocol, generator(seed, f"{part} batches"))

@@ -1,10 +1,11 @@
 """Mini-batches from images that live in memory as uint8, augmented and normalised a whole batch at a time.
 
-Data flow: `TensorData.on` once -> `Batches.epoch` (shuffle, crop, flip, normalise) -> the model.
+Data flow: `TensorData.read` once -> `Batches.epoch` (shuffle, crop, flip, normalise) -> the model.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearning.datasets import DataSet
+from unlearning.datasets import DataSet, read_dataset
 from unlearning.errors import UserError
 
 
@@ -139,6 +140,13 @@ class TensorData:
     normalisation: Normalisation
     classes: int
     channels: int
+
+    @classmethod
+    def read(
+        cls, path: str | os.PathLike, classes: int, image_size: int, fit: str, device: torch.device | str
+    ) -> TensorData:
+        """Read and check the data set file ``path`` and move it to ``device``. Raises UserError as both steps do."""
+        return cls.on(device, read_dataset(path, classes), image_size, fit)
 
     @classmethod
     def on(cls, device: torch.device | str, data: DataSet, image_size: int, fit: str) -> TensorData:

@@ -34,10 +34,12 @@ def job(snakemake: Any, what: str) -> Iterator[None]:
         if hasattr(snakemake.output, "cost"):
             write_json(snakemake.output.cost, _cost(snakemake, time.perf_counter() - start))
     except Exception as error:
-        foreseen = isinstance(error, UserError)
-        message = str(error) if foreseen else f"{type(error).__name__}: {error} (traceback: {snakemake.log})"
-        if not foreseen:
+        if isinstance(error, UserError):
+            message = str(error)
+        else:
             traceback.print_exc()
+            first_line = (str(error).strip() or "no message").splitlines()[0]
+            message = f"{type(error).__name__}: {first_line} (traceback: {snakemake.log})"
         print(f"error in {snakemake.rule}: {message}", file=sys.stderr, flush=True)
         print(f"error in {snakemake.rule} ({what}): {message}", file=terminal, flush=True)
         sys.exit(1)
