@@ -130,8 +130,9 @@ def test_a_file_with_a_wrong_checksum_is_not_taken(monkeypatch, server, tmp_path
     _, folder = serve_fashion_mnist(monkeypatch, server)
     served = folder / "train-images-idx3-ubyte.gz"
     served.write_bytes(served.read_bytes()[:-1] + b"x")
-    with pytest.raises(UserError, match="could not fetch FashionMNIST"):
+    with pytest.raises(UserError, match="could not fetch FashionMNIST") as caught:
         make_dataset("FashionMNIST", tmp_path / "fmnist.npz")
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "fmnist.npz").exists()
 
 
@@ -143,6 +144,14 @@ def test_without_a_server_the_error_says_what_to_do(monkeypatch, tmp_path):
         make_dataset("CIFAR10", target)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_with_every_mirror_down_the_error_is_still_one_line(monkeypatch, tmp_path):
+    fashion_mnist = import_torchvision_datasets().FashionMNIST
+    monkeypatch.setattr(fashion_mnist, "mirrors", ["http://127.0.0.1:9/a/", "http://127.0.0.1:9/b/"])
+    with pytest.raises(UserError, match=r"could not fetch FashionMNIST .*in place by hand") as caught:
+        make_dataset("FashionMNIST", tmp_path / "fmnist.npz")
+    assert "\n" not in str(caught.value)
 
 
 def test_digits_are_scikit_learns_in_a_fixed_stratified_split():

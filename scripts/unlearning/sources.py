@@ -53,8 +53,9 @@ def download(source: str, target: Path) -> dict[str, np.ndarray]:
     try:
         parts = {part: downloader(folder, train=part == "train", download=True) for part in ("train", "test")}
     except Exception as error:  # torchvision raises URLError, RuntimeError (checksum, all mirrors), OSError, ...
+        reason = " ".join(f"{type(error).__name__}: {error}".split())  # some fill several lines
         raise UserError(
-            f"could not fetch {source} ({type(error).__name__}: {error}); try again, or put {target} in place by hand: "
+            f"could not fetch {source} ({reason}); try again, or put {target} in place by hand: "
             "the README says what it holds"
         ) from None
     finally:
