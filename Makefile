@@ -1,4 +1,5 @@
 # make table [CORES=4] [SUITE=paper]   set everything up and write results/table.md
+# make check                           exit with status 1 if a cell of the last table failed or diverged
 # make test                            run the tests
 # make lint                            check code style and workflow
 # make clean                           remove the results and logs; data/ and .venv stay
@@ -8,10 +9,13 @@ SUITE ?=
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: table test lint clean
+.PHONY: table check test lint clean
 
 table: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/table.md $(if $(SUITE),--config suite=$(SUITE))
+
+check: .venv/installed
+	$(BIN)/python scripts/check.py
 
 test: .venv/installed
 	$(BIN)/python -m pytest

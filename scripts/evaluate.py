@@ -1,19 +1,26 @@
-"""Rule evaluate: the metrics of one cell of the table."""
+"""Rule evaluate: the metrics and scores of one cell of the table."""
+
+from dataclasses import asdict
 
 import numpy as np
 
 from unlearning.batches import TensorData
 from unlearning.checkpoints import load_checkpoint
 from unlearning.evaluation import evaluate_model
-from unlearning.files import write_json
+from unlearning.files import write_arrays, write_json
 from unlearning.jobs import job, use_device
+from unlearning.outcomes import Outcome
 
 wildcards, params = snakemake.wildcards, snakemake.params
-benchmark = f"{wildcards.model}-{wildcards.dataset}-class{wildcards.forget_class}"
+benchmark, seed = f"{wildcards.model}-{wildcards.dataset}-class{wildcards.forget_class}", int(wildcards.seed)
 
-with job(snakemake, f"{wildcards.method} on {benchmark}, seed {wildcards.seed}"):
+with job(snakemake, f"{wildcards.method} on {benchmark}, seed {seed}"):
     device = use_device(snakemake)
-    data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
-    model, _ = load_checkpoint(snakemake.input.checkpoint, device)
-    cell = {"benchmark": benchmark, "method": wildcards.method, "seed": int(wildcards.seed)}
-    write_json(snakemake.output.metrics, cell | evaluate_model(model, data, np.load(snakemake.input.split)))
+    model, record = load_checkpoint(snakemake.input.checkpoint, device)
+    outcome, metrics, scores = Outcome(**record.get("outcome", {})), {}, {}
+    if model is not None:
+        data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
+        outcome, metrics, scores = evaluate_model(model, data, np.load(snakemake.input.split), params.protocol, seed)
+    cell = {"benchmark": benchmark, "method": wildcards.method, "seed": seed}
+    write_json(snakemake.output.metrics, cell | asdict(outcome) | metrics)
+    write_arrays(snakemake.output.scores, scores)

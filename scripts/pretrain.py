@@ -5,17 +5,18 @@ import numpy as np
 from unlearning.batches import TensorData
 from unlearning.checkpoints import save_checkpoint
 from unlearning.files import write_csv
-from unlearning.jobs import job, use_device
+from unlearning.jobs import clocked, job, use_device
 from unlearning.training import train_from_scratch
 
 wildcards, params = snakemake.wildcards, snakemake.params
 seed = int(wildcards.seed)
 
-with job(snakemake, f"train {wildcards.model} on {wildcards.dataset}, seed {seed}"):
+with job(snakemake, f"train {wildcards.model} on {wildcards.dataset}, seed {seed}") as cost:
     device = use_device(snakemake)
     data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
     everything = (np.arange(len(data.train_labels)), np.arange(len(data.test_labels)))
-    model, history = train_from_scratch(wildcards.model, data, params.training, seed, *everything)
+    with clocked(cost):
+        model, history = train_from_scratch(wildcards.model, data, params.training, seed, *everything)
     record = dict(wildcards) | params.training | {"classes": data.classes, "channels": data.channels}
     save_checkpoint(snakemake.output.checkpoint, model, record)
     write_csv(snakemake.output.history, history)

@@ -5,7 +5,7 @@ import numpy as np
 from unlearning.batches import TensorData
 from unlearning.checkpoints import save_checkpoint
 from unlearning.files import write_csv
-from unlearning.jobs import job, use_device
+from unlearning.jobs import clocked, job, use_device
 from unlearning.training import train_from_scratch
 
 wildcards, params = snakemake.wildcards, snakemake.params
@@ -13,12 +13,13 @@ seed = int(wildcards.seed)
 
 what = f"train {wildcards.model} on {wildcards.dataset} without class {wildcards.forget_class}, seed {seed}"
 
-with job(snakemake, what):
+with job(snakemake, what) as cost:
     device = use_device(snakemake)
     data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
     split = np.load(snakemake.input.split)
     retain = (split["retain_train"], split["retain_test"])
-    model, history = train_from_scratch(wildcards.model, data, params.training, seed, *retain)
+    with clocked(cost):
+        model, history = train_from_scratch(wildcards.model, data, params.training, seed, *retain)
     record = dict(wildcards) | params.training | {"classes": data.classes, "channels": data.channels}
     save_checkpoint(snakemake.output.checkpoint, model, record)
     write_csv(snakemake.output.history, history)

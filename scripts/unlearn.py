@@ -1,13 +1,15 @@
-"""Rule unlearn: apply an update rule to the pretrained model."""
+"""Rule unlearn: apply an update rule to the pretrained model. What the rule does wrong is an outcome, not an error."""
+
+from dataclasses import asdict
 
 import numpy as np
 
 from unlearning.batches import TensorData
 from unlearning.checkpoints import load_checkpoint, save_checkpoint
 from unlearning.files import write_csv
-from unlearning.jobs import job, use_device
+from unlearning.jobs import clocked, job, use_device
 from unlearning.streams import generator, seed_global_streams
-from unlearning.unlearn import load_method, unlearn
+from unlearning.unlearn import unlearn
 
 wildcards, params = snakemake.wildcards, snakemake.params
 seed = int(wildcards.seed)
@@ -15,7 +17,7 @@ seed = int(wildcards.seed)
 with job(
     snakemake,
     f"{wildcards.method} on {wildcards.model}, {wildcards.dataset}, forget class {wildcards.forget_class}, seed {seed}",
-):
+) as cost:
     device = use_device(snakemake)
     data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
     split = np.load(snakemake.input.split)
@@ -25,8 +27,16 @@ with job(
     )
     model, record = load_checkpoint(snakemake.input.checkpoint, device)
     seed_global_streams(seed, "method", wildcards.method)
-    method = load_method(snakemake.input.method, params.hyperparameters)
-    history = unlearn(model, method, retain, forget, params.protocol["unlearn"])
-    unlearning = {"hyperparameters": params.hyperparameters, "unlearning_protocol": params.protocol}
-    save_checkpoint(snakemake.output.checkpoint, model, record | dict(wildcards) | unlearning)
-    write_csv(snakemake.output.history, history)
+    with clocked(cost):
+        done = unlearn(
+            model, snakemake.input.method, params.hyperparameters, retain, forget, params.protocol["unlearn"]
+        )
+    cost["steps"] = done.steps
+    unlearning = {
+        "hyperparameters": params.hyperparameters,
+        "unlearning_protocol": params.protocol,
+        "outcome": asdict(done.outcome),
+    }
+    is_ok = done.outcome.status == "ok"
+    save_checkpoint(snakemake.output.checkpoint, model if is_ok else None, record | dict(wildcards) | unlearning)
+    write_csv(snakemake.output.history, done.history)

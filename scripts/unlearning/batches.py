@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -77,6 +77,15 @@ def crop_and_flip(images: Tensor, rows: Tensor, columns: Tensor, flips: Tensor, 
     x = columns[:, None] + torch.where(flips[:, None], width - 1 - x, x)
     image = torch.arange(batch, device=images.device)
     return padded[image[:, None, None], y[:, :, None], x[:, None, :]]
+
+
+def augment(images: Tensor, protocol: dict[str, Any], random_stream: torch.Generator) -> Tensor:
+    """Return uint8 (N, H, W, C) images cropped and flipped once each, as ``protocol`` does in training."""
+    size, padding = len(images), protocol["crop_padding"]
+    offsets = torch.randint(2 * padding + 1, (2, size), generator=random_stream)
+    flips = torch.rand(size, generator=random_stream) < (0.5 if protocol["flip"] else 0.0)
+    rows, columns = offsets.to(images.device)
+    return crop_and_flip(images, rows, columns, flips.to(images.device), padding)
 
 
 class Batches:
@@ -169,6 +178,11 @@ class TensorData:
             data.classes,
             data.channels,
         )
+
+    def pooled(self) -> TensorData:
+        """Return the same with the training and the test images, one after the other, to train on."""
+        images = torch.cat([self.train_images, self.test_images])
+        return replace(self, train_images=images, train_labels=torch.cat([self.train_labels, self.test_labels]))
 
     def train_batches(self, chosen: np.ndarray, protocol: dict[str, Any], random_stream: torch.Generator) -> Batches:
         """Return batches of the training images at the indices ``chosen``, as ``protocol`` augments them."""

@@ -15,22 +15,31 @@ from unlearning.files import whole_file
 from unlearning.models import Classifier, build_model
 
 
-def save_checkpoint(path: str | os.PathLike, model: nn.Module, made_by: dict[str, Any]) -> None:
-    """Write ``model`` and ``made_by`` (model, width, channels, classes, data set, seed, protocol ...), and versions."""
-    state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+def save_checkpoint(path: str | os.PathLike, model: nn.Module | None, made_by: dict[str, Any]) -> None:
+    """Write ``model`` and ``made_by`` (model, width, channels, classes, data set, seed, protocol ...), and versions.
+
+    The model of a cell that failed is None; its record has the outcome.
+    """
+    state = None
+    if model is not None:
+        state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     versions = {"torch": str(torch.__version__), "python": platform.python_version()}
     with whole_file(path) as partial:
         torch.save({"state_dict": state, "made_by": made_by | {"versions": versions}}, partial)
 
 
-def load_checkpoint(path: str | os.PathLike, device: torch.device | str = "cpu") -> tuple[Classifier, dict[str, Any]]:
-    """Return the model on ``device`` and its record.
+def load_checkpoint(
+    path: str | os.PathLike, device: torch.device | str = "cpu"
+) -> tuple[Classifier | None, dict[str, Any]]:
+    """Return the model on ``device`` and its record; the model of a cell that failed is None.
 
     Raises UserError for a file that is no checkpoint of ours or does not fit the model that its record names.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         made_by = content["made_by"]
+        if content["state_dict"] is None:
+            return None, made_by
         model = build_model(made_by["model"], made_by["classes"], made_by["channels"], made_by["width"])
         model.load_state_dict(content["state_dict"])
     except pickle.UnpicklingError:

@@ -40,6 +40,14 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
+def write_arrays(path: str | os.PathLike, arrays: Mapping[str, Any]) -> None:
+    """Write NumPy arrays by name as .npz; the same arrays give the same bytes."""
+    import numpy as np
+
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)
+
+
 def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows under the union of their keys, in order of first appearance; a missing value is left empty."""
     columns = list(dict.fromkeys(key for row in rows for key in row))

@@ -1,12 +1,13 @@
-"""The metrics of the protocol, from logits alone. Definitions and pitfalls: README.md, "The metrics"."""
+"""The metrics, from logits alone. `unlearning.dictionary` says what each of them is and where it misleads."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import softmax
-from scipy.stats import mannwhitneyu
+from scipy.special import entr, log_softmax, rel_entr, softmax
+from scipy.stats import mannwhitneyu, rankdata
 
 METRICS = ("retain_acc", "forget_acc", "forget_mia_auc", "unlearn_score")
+"""The metrics of the protocol, in its order; the last is the primary one."""
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -14,9 +15,25 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(logits.argmax(axis=1) == labels))
 
 
+# --- membership scores: an attack holds an image the more likely for a member the higher its score
+
+
 def confidence(logits: np.ndarray) -> np.ndarray:
     """Return each image's largest softmax probability (N,), the membership score of the protocol."""
     return softmax(logits.astype(np.float64), axis=1).max(axis=1)
+
+
+def log_likelihood(logits: np.ndarray, label: int) -> np.ndarray:
+    """Return minus the cross-entropy (N,) of images that all have the class ``label`` (Yeom et al., CSF 2018)."""
+    return log_softmax(logits.astype(np.float64), axis=1)[:, label]
+
+
+def negative_entropy(logits: np.ndarray) -> np.ndarray:
+    """Return minus the entropy (N,), in nats, of the predicted distributions (Salem et al., NDSS 2019)."""
+    return -entr(softmax(logits.astype(np.float64), axis=1)).sum(axis=1)
+
+
+# --- how well a score tells members from non-members
 
 
 def membership_auc(member_scores: np.ndarray, non_member_scores: np.ndarray) -> float:
@@ -27,6 +44,39 @@ def membership_auc(member_scores: np.ndarray, non_member_scores: np.ndarray) -> 
     # The asymptotic p-value is the cheap one; only the statistic is used.
     statistic = mannwhitneyu(member_scores, non_member_scores, method="asymptotic").statistic
     return float(statistic / (len(member_scores) * len(non_member_scores)))
+
+
+def membership_auc_standard_error(member_scores: np.ndarray, non_member_scores: np.ndarray) -> float | None:
+    """Return the standard error of `membership_auc` over draws of images (DeLong et al., Biometrics 1988).
+
+    The model is taken as given: the spread over training seeds is not in it. None with fewer than two images on a side.
+    """
+    members, non_members = len(member_scores), len(non_member_scores)
+    if min(members, non_members) < 2:
+        return None
+    ranks = rankdata(np.r_[member_scores, non_member_scores])
+    # For each score the share of the other side that lies below it, ties one half (Sun & Xu, IEEE SPL 2014).
+    of_members = (ranks[:members] - rankdata(member_scores)) / non_members
+    of_non_members = (ranks[members:] - rankdata(non_member_scores)) / members
+    return float(np.sqrt(of_members.var(ddof=1) / members + of_non_members.var(ddof=1) / non_members))
+
+
+def true_positive_rate(member_scores: np.ndarray, non_member_scores: np.ndarray, false_positive_rate: float) -> float:
+    """Return the share of members found by the strictest threshold rule with at most that share of false alarms.
+
+    An image is called a member if its score is strictly above the threshold (Carlini et al., IEEE S&P 2022).
+    """
+    false_alarms = int(false_positive_rate * len(non_member_scores) + 1e-9)  # .01 * 2900 is 28.999...
+    threshold = np.sort(non_member_scores)[::-1][false_alarms]
+    return float(np.mean(member_scores > threshold))
+
+
+def two_sided(auc: float) -> float:
+    """Return the area of whoever may turn the attack around: max(A, 1 - A)."""
+    return max(auc, 1 - auc)
+
+
+# --- the tables' metrics
 
 
 def unlearn_score(retain_acc: float, forget_acc: float, forget_mia_auc: float) -> float:
@@ -52,3 +102,45 @@ def evaluate(
         "forget_mia_auc": membership_auc(confidence(member_logits), confidence(forget_logits)),
     }
     return metrics | {"unlearn_score": unlearn_score(**metrics)}
+
+
+def attacks(
+    member_logits: np.ndarray, augmented_logits: np.ndarray, non_member_logits: np.ndarray, forget_class: int
+) -> dict[str, float | None]:
+    """Return what further attacks find, from logits (N, classes) of images that all have the class ``forget_class``.
+
+    augmented_logits: the members again, cropped and flipped as in training.
+    """
+    members, non_members = confidence(member_logits), confidence(non_member_logits)
+    losses = (log_likelihood(logits, forget_class) for logits in (member_logits, non_member_logits))
+    entropies = (negative_entropy(logits) for logits in (member_logits, non_member_logits))
+    return {
+        "forget_mia_auc_se": membership_auc_standard_error(members, non_members),
+        "forget_mia_auc_two_sided": two_sided(membership_auc(members, non_members)),
+        "forget_mia_auc_augmented": membership_auc(confidence(augmented_logits), non_members),
+        "forget_mia_auc_loss": membership_auc(*losses),
+        "forget_mia_auc_entropy": membership_auc(*entropies),
+        "forget_mia_tpr_at_1pct_fpr": true_positive_rate(members, non_members, 0.01),
+    }
+
+
+# --- the distance to the oracle
+
+
+def tug_of_war(accuracies: tuple[float, ...], of_oracle: tuple[float, ...]) -> float:
+    """Return ToW, the product of 1 - |difference of accuracy| to the oracle over forget train, retain train and test.
+
+    Zhao et al., "What makes unlearning hard and what to do about it", NeurIPS 2024.
+    """
+    return float(np.prod([1 - abs(a - b) for a, b in zip(accuracies, of_oracle, strict=True)]))
+
+
+def jensen_shannon(logits: np.ndarray, of_oracle: np.ndarray) -> float:
+    """Return the mean over images of the Jensen-Shannon divergence of two models' softmax, in bits (0 to 1).
+
+    Logits (N, classes) of the same images in the same order.
+    """
+    p, q = (softmax(values.astype(np.float64), axis=1) for values in (logits, of_oracle))
+    middle = (p + q) / 2
+    divergences = (rel_entr(p, middle) + rel_entr(q, middle)).sum(axis=1) / (2 * np.log(2))
+    return float(divergences.mean())

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from unlearning.errors import UserError
-from unlearning.files import whole_file
+from unlearning.files import write_arrays
 
 DIGITS_TEST_SHARE = 0.25
 
@@ -24,8 +24,7 @@ def make_dataset(source: str, target: str | os.PathLike) -> None:
     Raises UserError if it cannot be downloaded.
     """
     arrays = digits() if source == "digits" else download(source, Path(target))
-    with whole_file(target) as partial, partial.open("wb") as file:
-        np.savez(file, **arrays)
+    write_arrays(target, arrays)
 
 
 def digits() -> dict[str, np.ndarray]:

@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable
+
 import pandas
-from scipy.stats import t as student
 from tabulate import tabulate
 
 from unlearning.config import REFERENCES
+from unlearning.dictionary import COMPARED
+from unlearning.intervals import half_width, paired_differences, summary
 from unlearning.metrics import METRICS
+from unlearning.published import ranks, side_by_side
 
-HIGHER_IS_BETTER = {"retain_acc": True, "forget_acc": False, "forget_mia_auc": False, "unlearn_score": True}
-REFERENCE_LABELS = {"original": "*original* (before unlearning)", "retrain": "*retrain* (the oracle)"}
+LABELS = {"original": "*original* (before unlearning)", "retrain": "*retrain* (the oracle)"}
+HONEST = {
+    "forget_mia_auc_two_sided": "AUC two-sided",
+    "mean_abs_gap": "gap to oracle",
+    "tow": "ToW",
+    "js_to_oracle": "JS to oracle",
+    "probe_acc": "probe",
+    "relearn_epochs": "relearning",
+    "ulira_auc": "U-LiRA",
+}
+"""The columns of the second block and their titles there; those on request only where they were asked for."""
 DECIMALS = 3
+NOTHING = "–"
 
 
-def render_table(metrics: pandas.DataFrame, costs: pandas.DataFrame, suite: str) -> str:
+def render_table(
+    metrics: pandas.DataFrame, costs: pandas.DataFrame, suite: str, published: pandas.DataFrame | None = None
+) -> str:
     """Return the table of a suite; benchmarks and methods come in the order of ``metrics`` (metrics.csv).
 
-    ``costs`` (costs.csv) says on which device and with which versions the cells were made.
+    ``costs`` (costs.csv) gives the cost columns and says on which device and with which versions the cells were made.
+    ``published`` has the published rows of those benchmarks that were run as published.
     """
     seeds = [str(seed) for seed in sorted(metrics["seed"].unique())]
-    header = [
+    parts = [
         f"# Unlearning Bench: suite `{suite}`",
-        "",
         f"Seeds {', '.join(seeds)} · {_made_on(costs)}",
-        "",
         _legend(len(seeds)),
     ]
-    blocks = [_block(name, cells) for name, cells in metrics.groupby("benchmark", sort=False)]
-    return "\n".join(header) + "\n\n" + "\n\n".join(blocks) + "\n"
+    for benchmark, cells in metrics.groupby("benchmark", sort=False):
+        cells = cells.dropna(axis="columns", how="all")
+        parts += [f"## {benchmark}", _primary_block(cells), *_failures(cells)]
+        parts += ["Beside the score:", _honest_block(cells, costs[costs["benchmark"] == benchmark])]
+        if (cells["kind"] == "baseline").any():
+            parts += ["`unlearn_score` minus that of each baseline:", _paired_block(cells)]
+        if published is not None and (published["benchmark"] == benchmark).any():
+            parts += ["Beside the published results (one seed each):", *_published_blocks(cells, published)]
+    return "\n\n".join(parts) + "\n"
 
 
 def _made_on(costs: pandas.DataFrame) -> str:
@@ -41,54 +64,199 @@ def _made_on(costs: pandas.DataFrame) -> str:
 
 
 def _legend(seeds: int) -> str:
-    spread = f"Mean ± 95 % Student interval over {seeds} seeds." if seeds > 1 else "One seed, hence no interval."
-    return f"{spread} **Bold**: the best method of a column. *References* are no methods and do not compete."
+    if seeds > 1:
+        spread = f"Mean ± 95 % Student interval over {seeds} seeds."
+        signs = "Differences are paired by seed; ▲ and ▼: their interval excludes zero."
+    else:
+        spread = "One seed, hence no interval; (SE …) is DeLong's standard error of the AUC over draws of images."
+        signs = "Differences have no interval with one seed."
+    return (
+        f"{spread} {signs} **Bold**: the best method of a column. *References* and *controls* are no methods and do "
+        "not compete.\n\n"
+        "↑ higher, ↓ lower is better; →: read it against *retrain*, which never saw the class. gap to oracle: the mean "
+        "distance of retain_acc, forget_acc and two-sided AUC. The cost columns: seconds, steps and peak memory of the "
+        "unlearning, and its seconds over those of training the oracle. Every column is explained in metrics.md."
+    )
 
 
-def _block(benchmark: str, cells: pandas.DataFrame) -> str:
-    by_method = dict(list(cells.groupby("method", sort=False)))
-    references = [name for name in REFERENCES if name in by_method]
-    methods = [name for name in by_method if name not in REFERENCES]
-    best = _best(by_method, methods)
-    rows = [[REFERENCE_LABELS[name], *_row(by_method[name], {})] for name in references]
-    rows.append([""] * (1 + len(METRICS)))  # sets the references apart
-    rows += [[name, *_row(by_method[name], best)] for name in methods]
-    titles = ["method", *(f"{metric} {'↑' if HIGHER_IS_BETTER[metric] else '↓'}" for metric in METRICS)]
-    alignment = ["left", *["right"] * len(METRICS)]
-    return f"## {benchmark}\n\n" + tabulate(rows, titles, "pipe", colalign=alignment, disable_numparse=True)
+class _Cells:
+    """The cells of one benchmark, by method."""
+
+    def __init__(self, cells: pandas.DataFrame):
+        self.by_method = dict(list(cells.groupby("method", sort=False)))
+        self.references = [name for name in REFERENCES if name in self.by_method]
+        others = [name for name in self.by_method if name not in REFERENCES]
+        self.controls = [name for name in others if self._kind(name) == "control"]
+        self.methods = [name for name in others if name not in self.controls]
+
+    def _kind(self, name: str) -> str:
+        return self.by_method[name]["kind"].iloc[0]
+
+    def rows(self, row_of: Callable[[str], list[str]], width: int) -> list[list[str]]:
+        """Return labelled rows: references and controls, a gap, the methods. ``row_of`` maps a name to cells."""
+        aside = [[self.label(name), *row_of(name)] for name in self.references + self.controls]
+        return [*aside, [""] * (width + 1), *([name, *row_of(name)] for name in self.methods)]
+
+    def label(self, name: str) -> str:
+        return LABELS.get(name, f"*{name}* (control)" if name in self.controls else name)
+
+    def failed(self, name: str) -> pandas.DataFrame:
+        cells = self.by_method[name]
+        return cells[cells["status"] != "ok"]
+
+    def mean(self, name: str, metric: str) -> float:
+        """Return the mean as shown, NaN where it is not known for every seed."""
+        cells = self.by_method[name]
+        return round(cells[metric].mean(skipna=False), DECIMALS) if metric in cells else math.nan
+
+    def best(self, metrics: Iterable[str]) -> dict[str, float]:
+        """Return each metric's best mean of the methods, as shown, so that what looks equal is bold alike."""
+        best = {}
+        for metric in metrics:
+            means = [mean for name in self.methods if not math.isnan(mean := self.mean(name, metric))]
+            if means and COMPARED[metric] != "oracle":
+                best[metric] = max(means) if COMPARED[metric] == "↑" else min(means)
+        return best
+
+    def shown(self, name: str, metric: str, best: dict[str, float]) -> str:
+        """Return mean and interval, bold if they are a method's and as good as ``best``."""
+        mean = self.mean(name, metric)
+        if math.isnan(mean):
+            return NOTHING
+        is_best = name in self.methods and mean == best.get(metric)
+        return _mean(mean, half_width(self.by_method[name][metric]), is_best)
 
 
-def _best(by_method: dict[str, pandas.DataFrame], methods: list[str]) -> dict[str, float]:
-    """Return the best mean of each metric, as shown, so that what looks equal is bold alike."""
-    best = {}
-    for metric in METRICS:
-        means = [round(by_method[name][metric].mean(), DECIMALS) for name in methods if _is_whole(by_method[name])]
-        if means:
-            best[metric] = max(means) if HIGHER_IS_BETTER[metric] else min(means)
-    return best
+def _primary_block(frame: pandas.DataFrame) -> str:
+    cells = _Cells(frame)
+    best = cells.best(METRICS)
+
+    def row_of(name: str) -> list[str]:
+        failed = cells.failed(name)
+        if len(failed):
+            state = f"{failed['status'].iloc[0]} ({len(failed)} of {len(cells.by_method[name])} seeds)"
+            return [state, *[NOTHING] * (len(METRICS) - 1)]
+        shown = [cells.shown(name, metric, best) for metric in METRICS]
+        return _add_standard_error(shown, cells.by_method[name])
+
+    titles = ["method", *(f"{metric} {COMPARED[metric]}" for metric in METRICS)]
+    return _markdown(cells.rows(row_of, len(METRICS)), titles)
 
 
-def _is_whole(rows: pandas.DataFrame) -> bool:
-    return bool((rows["status"] == "ok").all())
-
-
-def _row(rows: pandas.DataFrame, best: dict[str, float]) -> list[str]:
-    if not _is_whole(rows):
-        failed = rows.loc[rows["status"] != "ok", "status"]
-        return [f"{failed.iloc[0]} ({len(failed)} of {len(rows)} seeds)", *["–"] * (len(METRICS) - 1)]
-    return [_cell(rows[metric], best.get(metric)) for metric in METRICS]
-
-
-def _cell(values: pandas.Series, best: float | None) -> str:
-    mean = round(values.mean(), DECIMALS)
-    shown = f"{mean:.{DECIMALS}f}"
-    if mean == best:
-        shown = f"**{shown}**"
-    if len(values) > 1:
-        shown += f" ± {half_width(values):.{DECIMALS}f}"
+def _add_standard_error(shown: list[str], rows: pandas.DataFrame) -> list[str]:
+    """With one seed, put the AUC's standard error behind it."""
+    if len(rows) == 1 and "forget_mia_auc_se" in rows and not math.isnan(error := rows["forget_mia_auc_se"].iloc[0]):
+        shown[METRICS.index("forget_mia_auc")] += f" (SE {error:.{DECIMALS}f})"
     return shown
 
 
-def half_width(values: pandas.Series, confidence: float = 0.95) -> float:
-    """Return half the width of Student's confidence interval of the mean of two or more values."""
-    return float(student.ppf((1 + confidence) / 2, len(values) - 1) * values.sem())
+def _honest_block(frame: pandas.DataFrame, costs: pandas.DataFrame) -> str:
+    cells = _Cells(frame)
+    metrics = [metric for metric in HONEST if metric in frame]
+    best = cells.best(metrics)
+
+    def row_of(name: str) -> list[str]:
+        if len(cells.failed(name)):
+            return [NOTHING] * (len(metrics) + len(COST_TITLES))
+        return [cells.shown(name, metric, best) for metric in metrics] + _cost(costs, name)
+
+    arrows = {metric: COMPARED[metric].replace("oracle", "→") for metric in metrics}
+    titles = ["method", *(f"{HONEST[metric]} {arrows[metric]}" for metric in metrics), *COST_TITLES]
+    return _markdown(cells.rows(row_of, len(titles) - 1), titles)
+
+
+COST_TITLES = ("seconds", "steps", "MB", "× oracle's s")
+
+
+def _cost(costs: pandas.DataFrame, name: str) -> list[str]:
+    """Return seconds, steps, peak memory and the ratio to the oracle's seconds, means over seeds."""
+    jobs = costs[costs["rule"] == "retrain"] if name == "retrain" else costs[costs["method"] == name]
+    jobs = jobs[jobs["training_seconds"].notna()]
+    if jobs.empty:
+        return [NOTHING] * len(COST_TITLES)
+    memory = jobs["peak_gpu_memory_mb"].fillna(jobs["peak_memory_mb"])
+    steps = NOTHING if name == "retrain" else f"{jobs['steps'].mean():.0f}"
+    return [
+        f"{jobs['training_seconds'].mean():.1f}",
+        steps,
+        f"{memory.mean():.0f}",
+        f"{jobs['seconds_to_oracle'].mean():.2f}",
+    ]
+
+
+def _paired_block(frame: pandas.DataFrame) -> str:
+    cells = _Cells(frame)
+    differences = paired_differences(frame, ["unlearn_score"]).set_index(["method", "baseline"])
+    baselines = [name for name in cells.methods if (frame.loc[frame["method"] == name, "kind"] == "baseline").all()]
+
+    def row_of(name: str) -> list[str]:
+        return [
+            NOTHING
+            if name == baseline or len(cells.failed(name)) or len(cells.failed(baseline))
+            else _difference(differences.loc[(name, baseline)])
+            for baseline in baselines
+        ]
+
+    return _markdown(cells.rows(row_of, len(baselines)), ["method", *(f"− {name}" for name in baselines)])
+
+
+def _difference(row: pandas.Series) -> str:
+    shown = f"{row['difference']:+.{DECIMALS}f}"
+    if row["half_width"] is None or math.isnan(row["half_width"]):
+        return shown
+    sign = ("▲" if row["difference"] > 0 else "▼") if row["excludes_zero"] else ""
+    return f"{shown} ± {row['half_width']:.{DECIMALS}f} {sign}".rstrip()
+
+
+def _failures(frame: pandas.DataFrame) -> list[str]:
+    """Return, as one paragraph or none, why and where each cell that is not ok ended."""
+    failed = frame[frame["status"] != "ok"]
+    if failed.empty:
+        return []
+    places = ("epoch", "step", "line")
+    lines = []
+    for row in failed.to_dict("records"):
+        where = ", ".join(f"{name} {row[name]:.0f}" for name in places if not math.isnan(row.get(name, math.nan)))
+        place = f" ({where})" if where else ""
+        reason = str(row["reason"]).replace("|", "\\|")
+        lines.append(f"- {row['method']}, seed {row['seed']}: {row['status']}{place}: {reason}")
+    return ["\n".join(lines)]
+
+
+def _published_blocks(frame: pandas.DataFrame, published: pandas.DataFrame) -> list[str]:
+    cells = _Cells(frame)
+    means = summary(frame[frame["method"].isin(cells.methods) & (frame["status"] == "ok")], list(METRICS))
+    both = side_by_side(means, published)
+    rows = [
+        [
+            row.method,
+            row.metric,
+            _mean(row.mean, row.half_width),
+            f"{row.published:.{DECIMALS}f}",
+            f"{row.difference:+.{DECIMALS}f}",
+        ]
+        for row in both.itertuples()
+    ]
+    standing = [
+        [row.method, f"{row.mean:.{DECIMALS}f}", f"{row.rank} of {row.entries}"]
+        for row in ranks(means, published).itertuples()
+    ]
+    return [
+        _markdown(rows, ["method", "metric", "ours", "published", "difference"]),
+        "Rank by `unlearn_score` among the published entries and itself:",
+        _markdown(standing, ["method", "unlearn_score", "rank"]),
+    ]
+
+
+def _mean(mean: float, half: float | None, is_best: bool = False) -> str:
+    shown = f"{mean:.{DECIMALS}f}"
+    if is_best:
+        shown = f"**{shown}**"
+    if half is not None and not math.isnan(half):
+        shown += f" ± {half:.{DECIMALS}f}"
+    return shown
+
+
+def _markdown(rows: list[list[str]], titles: list[str]) -> str:
+    alignment = ["left", *["right"] * (len(titles) - 1)]
+    return tabulate(rows, titles, "pipe", colalign=alignment, disable_numparse=True)

@@ -23,19 +23,25 @@ PREDICTION_BATCH = 256
 
 
 @torch.no_grad()
-def predict_logits(model: nn.Module, images: Tensor, normalisation: Normalisation) -> Tensor:
-    """Return logits float32 (N, classes) on the CPU for images uint8 (N, H, W, C), in eval mode and unaugmented.
+def predict(model: Classifier, images: Tensor, normalisation: Normalisation) -> tuple[Tensor, Tensor]:
+    """Return penultimate features float32 (N, width) and logits float32 (N, classes), both on the CPU.
 
-    The model is left in the mode it was found in.
+    ``images`` are uint8 (N, H, W, C). In eval mode and unaugmented; the model is left in the mode it was found in.
     """
     was_training = model.training
     model.eval()
-    logits = [model(normalisation.apply(batch)).float() for batch in images.split(PREDICTION_BATCH)]
+    features = [model.embed(normalisation.apply(batch)) for batch in images.split(PREDICTION_BATCH)]
+    logits = [model.head(batch).float() for batch in features]  # no dropout in eval mode
     model.train(was_training)
-    return torch.cat(logits).cpu()
+    return torch.cat(features).float().cpu(), torch.cat(logits).cpu()
 
 
-def accuracy(model: nn.Module, images: Tensor, labels: Tensor, normalisation: Normalisation) -> float:
+def predict_logits(model: Classifier, images: Tensor, normalisation: Normalisation) -> Tensor:
+    """Return the logits of `predict` alone."""
+    return predict(model, images, normalisation)[1]
+
+
+def accuracy(model: Classifier, images: Tensor, labels: Tensor, normalisation: Normalisation) -> float:
     """Return the share of images uint8 (N, H, W, C) whose largest logit is their label's."""
     predictions = predict_logits(model, images, normalisation).argmax(dim=1)
     return (predictions == labels.cpu()).float().mean().item()

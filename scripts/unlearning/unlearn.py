@@ -1,9 +1,13 @@
-"""The unlearning loop: hands a rule one retain and one forget mini-batch at a time."""
+"""The unlearning loop: hands a rule one retain and one forget mini-batch at a time, and notices what it does wrong."""
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import math
 from collections import defaultdict
+from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +17,7 @@ from torch.nn import functional as F
 
 from unlearning.batches import Batches
 from unlearning.errors import UserError
+from unlearning.outcomes import Outcome, RuleError, blamed_on_rule
 from unlearning.training import Progress
 
 Batch = tuple[Tensor, Tensor]
@@ -33,11 +38,20 @@ class UpdateRule(Protocol):
         """Update ``model`` once, in place, and return at least ``{"loss": ...}``."""
 
 
+@dataclass
+class Unlearning:
+    """What came of applying a rule: the outcome, one row of history an epoch, and how many steps it made."""
+
+    outcome: Outcome = field(default_factory=Outcome)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    steps: int = 0
+
+
 def load_method(path: str | Path, hyperparameters: dict[str, Any]) -> UpdateRule:
     """Run the file ``path`` and return its ``UnlearningMethod(**hyperparameters)``.
 
     ``torch`` and ``F`` are defined beforehand, because rules written for the published task use them unimported.
-    Raises UserError if the file does not define the class.
+    Raises UserError if the file does not define the class, and whatever its code raises.
     """
     spec = importlib.util.spec_from_file_location(f"method_{Path(path).stem}", path)
     module = importlib.util.module_from_spec(spec)
@@ -49,35 +63,126 @@ def load_method(path: str | Path, hyperparameters: dict[str, Any]) -> UpdateRule
 
 
 def unlearn(
-    model: nn.Module, method: UpdateRule, retain: Batches, forget: Batches, protocol: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """Apply ``method`` to ``model`` in place for ``protocol["epochs"]`` passes over ``retain``.
+    model: nn.Module,
+    method_file: str | Path,
+    hyperparameters: dict[str, Any],
+    retain: Batches,
+    forget: Batches,
+    protocol: dict[str, Any],
+) -> Unlearning:
+    """Apply the rule in ``method_file`` to ``model`` in place for ``protocol["epochs"]`` passes over ``retain``.
 
-    The optimizer is Adam with ``protocol["learning_rate"]``; ``forget`` starts again whenever it runs out. Returns the
-    history, one row an epoch: its number from 0 and the mean over the steps of every number the rule returned.
+    The optimizer is Adam with ``protocol["learning_rate"]``; ``forget`` starts again whenever it runs out. A row of
+    the history has the epoch's number from 0 and the mean over its steps of every number the rule returned.
+
+    A rule that raises, returns no dict with a number "loss", or changes the optimizer's settings, the modules or the
+    parameters of the model has failed; one whose loss or weights are no longer finite has diverged. Either ends the
+    unlearning, and the outcome says why and where. Raises only what is not the rule's fault (see `blamed_on_rule`).
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=protocol["learning_rate"])
-    forget_batches = forget.forever()
-    history = []
-    progress = Progress(protocol["epochs"])
-    for epoch in progress:
-        returned = []
-        for step, retain_batch in enumerate(retain.epoch()):
-            model.train()  # whatever mode the rule left it in
-            values = method.unlearn_step(model, retain_batch, next(forget_batches), optimizer, step, epoch)
-            returned.append(_detached(values, epoch, step))
-        means = _means(returned)
-        history.append({"epoch": epoch, **means})
-        progress.report(**{name: f"{value:.4f}" for name, value in means.items()})
-    return history
+    result, file = Unlearning(), Path(method_file).resolve()
+    epoch = step = method = None
+    try:
+        with blamed_on_rule(file):
+            method = load_method(file, hyperparameters)
+        optimizer = torch.optim.Adam(model.parameters(), lr=protocol["learning_rate"])
+        guard = ProtocolGuard(model, optimizer)
+        forget_batches = forget.forever()
+        progress = Progress(protocol["epochs"])
+        for epoch in progress:
+            returned = []
+            for step, retain_batch in enumerate(retain.epoch()):
+                forget_batch = next(forget_batches)
+                model.train()  # whatever mode the rule left it in
+                with blamed_on_rule(file):
+                    values = method.unlearn_step(model, retain_batch, forget_batch, optimizer, step, epoch)
+                    returned.append(_checked(values))
+                    guard.check()
+                result.steps += 1
+            # Once an epoch, because looking at a number makes a GPU wait.
+            losses = [float(values["loss"]) for values in returned]
+            not_finite = [index for index, loss in enumerate(losses) if not math.isfinite(loss)]
+            if not_finite:
+                step = not_finite[0]
+                raise RuleError(f"the loss is {losses[step]}", "diverged")
+            _check_weights(model)
+            means = _means(returned)
+            result.history.append({"epoch": epoch, **means})
+            progress.report(**{name: f"{value:.4f}" for name, value in means.items()})
+    except RuleError as failure:
+        line = failure.line or _line_of_step(method, file)
+        result.outcome = Outcome(failure.status, str(failure), epoch, step, line)
+        print(f"{failure.status}: {failure} (epoch {epoch}, step {step}, line {line} of {method_file})", flush=True)
+    return result
 
 
-def _detached(values: Any, epoch: int, step: int) -> dict[str, Any]:
+def _line_of_step(method: UpdateRule | None, file: Path) -> int | None:
+    """Return where ``unlearn_step`` begins, for what cannot be pinned to one of its lines."""
+    code = getattr(inspect.unwrap(getattr(method, "unlearn_step", None)), "__code__", None)
+    return code.co_firstlineno if code is not None and Path(code.co_filename) == file else None
+
+
+class ProtocolGuard:
+    """Notices when a rule changes what is fixed: the optimizer's settings, the model's modules and parameters.
+
+    The settings are checked before each step of the optimizer as well, so that a change that is put back is noticed.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer):
+        self.model, self.optimizer = model, optimizer
+        self.parts = _parts(model)  # the objects, not their ids: those of a freed object are given out again
+        self.settings = _settings(optimizer)
+        optimizer.register_step_pre_hook(lambda *_: self._check_settings())
+
+    def check(self) -> None:
+        """Raise RuleError if anything is no longer what it was."""
+        self._check_settings()
+        parts = _parts(self.model)
+        if len(parts) != len(self.parts) or any(a is not b for a, b in zip(parts, self.parts, strict=True)):
+            raise RuleError("the rule replaced a module or a parameter of the model; change their values in place")
+
+    def _check_settings(self) -> None:
+        settings = _settings(self.optimizer)
+        if settings == self.settings:
+            return
+        if len(settings) != len(self.settings):
+            raise RuleError(f"the rule changed the number of the optimizer's param_groups to {len(settings)}")
+        keys = {key for now, then in zip(settings, self.settings, strict=True) for key in now.keys() | then.keys()}
+        changed = sorted(k for k in keys if [g.get(k) for g in settings] != [g.get(k) for g in self.settings])
+        raise RuleError(f"the rule changed the optimizer's param_groups ({', '.join(changed)}), which are fixed")
+
+
+def _parts(model: nn.Module) -> list[nn.Module | nn.Parameter | None]:
+    return [part for module in model.modules() for part in (module, *module._parameters.values())]
+
+
+def _settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Return each group's settings, its parameters by identity: equal tensors are not the same parameter."""
+    return [group | {"params": [id(parameter) for parameter in group["params"]]} for group in optimizer.param_groups]
+
+
+def _check_weights(model: nn.Module) -> None:
+    """Raise RuleError if any weight or running statistic is not finite."""
+    floating = {name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
+    finite = torch.stack([tensor.isfinite().all() for tensor in floating.values()]).tolist()
+    if not all(finite):
+        name = next(name for name, is_finite in zip(floating, finite, strict=True) if not is_finite)
+        raise RuleError(f"the weights of {name} are not finite", "diverged")
+
+
+def _checked(values: Any) -> dict[str, Any]:
     """Check what a rule returned and cut it off its graph, without waiting for the device."""
     if not isinstance(values, dict) or "loss" not in values:
-        shown = f"a dict with {sorted(values)}" if isinstance(values, dict) else type(values).__name__
-        raise UserError(f'unlearn_step returned {shown} in epoch {epoch}, step {step}; it must be a dict with "loss"')
+        shown = f"a dict with {sorted(map(str, values))}" if isinstance(values, dict) else type(values).__name__
+        raise RuleError(f'unlearn_step returned {shown}; it must return a dict with "loss"')
+    if not _is_number(values["loss"]):
+        raise RuleError(
+            f'unlearn_step returned a "loss" of type {type(values["loss"]).__name__}; it must be one number'
+        )
     return {name: value.detach() if isinstance(value, Tensor) else value for name, value in values.items()}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) or (isinstance(value, Tensor) and value.numel() == 1)
 
 
 def _means(returned: list[dict[str, Any]]) -> dict[str, float]:
@@ -85,6 +190,6 @@ def _means(returned: list[dict[str, Any]]) -> dict[str, float]:
     columns = defaultdict(list)
     for values in returned:
         for name, value in values.items():
-            if isinstance(value, (int, float)) or (isinstance(value, Tensor) and value.numel() == 1):
+            if _is_number(value):
                 columns[name].append(value)
     return {name: sum(float(value) for value in column) / len(column) for name, column in columns.items()}

@@ -1,11 +1,14 @@
 """All cells together, and the table."""
 
-ROWS = [*REFERENCES, *SUITE["methods"]]
-
 
 rule aggregate:
     input:
         metrics=cell_files("metrics.json", ROWS),
+        scores=cell_files("scores.npz", ROWS),
+        on_request=[
+            *(cell_files("relearning.json", ROWS) if RELEARNING else []),
+            *(cell_files("ulira.json", ROWS) if SHADOW_MODELS else []),
+        ],
         costs=[
             *suite_files("results/{model}-{dataset}/seed{seed}/cost.json", ["original"]),
             *cell_files("cost.json", ["retrain", *SUITE["methods"]]),
@@ -15,6 +18,8 @@ rule aggregate:
     output:
         metrics="results/metrics.csv",
         costs="results/costs.csv",
+        summary="results/summary.csv",
+        comparisons="results/comparisons.csv",
     log:
         "results/aggregate.log",
     conda:
@@ -23,6 +28,8 @@ rule aggregate:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        kinds=kinds_of_rows(),
     script:
         "../../scripts/aggregate.py"
 
@@ -31,9 +38,11 @@ rule table:
     input:
         metrics="results/metrics.csv",
         costs="results/costs.csv",
+        published=relative([Path(workflow.basedir) / "resources" / "published.csv"])[0],
         code=code("table.py"),
     output:
         table="results/table.md",
+        dictionary="results/metrics.md",
     log:
         "results/table.log",
     conda:
@@ -44,5 +53,6 @@ rule table:
         runtime=10,
     params:
         suite=config["suite"],
+        as_published=as_published(),
     script:
         "../../scripts/table.py"

@@ -28,6 +28,9 @@ except UserError as error:
     sys.exit(f"error: {error}")
 
 SUITE = config["suites"][config["suite"]]
+RELEARNING = config.get("relearning", SUITE["relearning"])
+SHADOW_MODELS = config.get("shadow_models", SUITE["shadow_models"])
+ROWS = [*REFERENCES, *SUITE["methods"]]
 
 
 wildcard_constraints:
@@ -35,6 +38,7 @@ wildcard_constraints:
     dataset="|".join(config["datasets"]),
     forget_class="0|[1-9][0-9]*",
     seed="0|[1-9][0-9]*",
+    shadow="0|[1-9][0-9]*",
 
 
 def code(script):
@@ -62,14 +66,27 @@ def protocol(wildcards):
     return config["protocols"][benchmark_settings(wildcards)["protocol"]]
 
 
+AUGMENTATION = ["crop_padding", "flip"]
+
+
+def protocol_of(*keys):
+    """Return a parameter function for some constants of the protocol: a job depends on those that it uses."""
+    return lambda wildcards: by_key({key: protocol(wildcards)[key] for key in keys})
+
+
+training_protocol = protocol_of("batch_size", *AUGMENTATION, "pretrain")
+unlearning_protocol = protocol_of("batch_size", *AUGMENTATION, "unlearn")
+relearning_protocol = protocol_of("batch_size", *AUGMENTATION, "relearn")
+evaluation_protocol = protocol_of(*AUGMENTATION)
+
+
 def training_settings(wildcards):
     """Return what determines the training of the original model and of the oracle."""
-    constants = {key: value for key, value in protocol(wildcards).items() if key != "unlearn"}
-    return by_key({"width": benchmark_settings(wildcards)["width"], "protocol": constants})
+    return by_key({"width": benchmark_settings(wildcards)["width"], "protocol": training_protocol(wildcards)})
 
 
-def unlearning_protocol(wildcards):
-    return by_key({key: value for key, value in protocol(wildcards).items() if key != "pretrain"})
+def hyperparameters(wildcards):
+    return by_key(config["methods"][wildcards.method]["hyperparameters"])
 
 
 def image_size(wildcards):
@@ -116,3 +133,17 @@ def suite_files(pattern, methods):
 def cell_files(name, methods):
     """Return the file `name` of every cell of the suite for `methods`."""
     return suite_files(f"results/{{model}}-{{dataset}}-class{{forget_class}}/seed{{seed}}/{{method}}/{name}", methods)
+
+
+def kinds_of_rows():
+    """Return what each row of the suite is: a reference, or the kind of its method."""
+    methods = {name: config["methods"][name]["kind"] for name in SUITE["methods"]}
+    return by_key(dict.fromkeys(REFERENCES, "reference") | methods)
+
+
+def as_published():
+    """Return the suite's benchmarks with the published protocol and full-size models: the rest compares with nothing."""
+    settings = {name: config["benchmarks"][Benchmark.parse(name).pretraining] for name in SUITE["benchmarks"]}
+    return [
+        name for name, its in settings.items() if (its["protocol"], its["width"], its["image_size"]) == ("paper", 1, 32)
+    ]

@@ -9,6 +9,7 @@ rule evaluate:
         code=code("evaluate.py"),
     output:
         metrics="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/metrics.json",
+        scores="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/scores.npz",
         cost="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/evaluation_cost.json",
     log:
         "results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/evaluate.log",
@@ -24,5 +25,6 @@ rule evaluate:
         classes=dataset_settings("classes"),
         fit=dataset_settings("fit"),
         image_size=image_size,
+        protocol=evaluation_protocol,
     script:
         "../../scripts/evaluate.py"

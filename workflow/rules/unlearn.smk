@@ -28,6 +28,6 @@ rule unlearn:
         fit=dataset_settings("fit"),
         image_size=image_size,
         protocol=unlearning_protocol,
-        hyperparameters=lambda wildcards: by_key(config["methods"][wildcards.method]["hyperparameters"]),
+        hyperparameters=hyperparameters,
     script:
         "../../scripts/unlearn.py"

@@ -1,0 +1,26 @@
+"""Rule relearn: how many epochs of fine-tuning bring the forget class back to one cell's model."""
+
+import numpy as np
+
+from unlearning.batches import TensorData
+from unlearning.checkpoints import load_checkpoint
+from unlearning.files import read_json, write_json
+from unlearning.jobs import job, use_device
+from unlearning.relearning import relearning_epochs
+from unlearning.streams import seed_global_streams
+
+wildcards, params = snakemake.wildcards, snakemake.params
+benchmark, seed = f"{wildcards.model}-{wildcards.dataset}-class{wildcards.forget_class}", int(wildcards.seed)
+
+with job(snakemake, f"{wildcards.method} on {benchmark}, seed {seed}"):
+    device = use_device(snakemake)
+    model, _ = load_checkpoint(snakemake.input.checkpoint, device)
+    original = read_json(snakemake.input.original)
+    epochs = None
+    if model is not None and original["status"] == "ok":
+        data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
+        split = np.load(snakemake.input.split)
+        seed_global_streams(seed, "relearning")
+        epochs = relearning_epochs(model, data, split, params.protocol, original["forget_acc"] / 2, seed)
+    cell = {"benchmark": benchmark, "method": wildcards.method, "seed": seed}
+    write_json(snakemake.output.relearning, cell | {"relearn_epochs": epochs})

@@ -1,0 +1,30 @@
+"""Rule train_shadow: one shadow model of U-LiRA, trained on the retain set and on its half of the forget class."""
+
+import numpy as np
+
+from unlearning.batches import TensorData
+from unlearning.checkpoints import save_checkpoint
+from unlearning.files import write_arrays
+from unlearning.jobs import job, use_device
+from unlearning.streams import stream_seed
+from unlearning.training import predict_logits, train_from_scratch
+from unlearning.ulira import forget_pool, shadow_members
+
+wildcards, params = snakemake.wildcards, snakemake.params
+shadow = int(wildcards.shadow)
+
+with job(snakemake, f"{wildcards.reference}, {wildcards.model} on {wildcards.dataset}, shadow model {shadow}"):
+    device = use_device(snakemake)
+    data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
+    split = np.load(snakemake.input.split)
+    pool = forget_pool(split, len(data.train_labels))
+    train = split["retain_train"]
+    if wildcards.reference == "original":
+        train = np.sort(np.concatenate([train, pool[shadow_members(len(pool), params.shadows)[shadow]]]))
+    data = data.pooled()
+    seed = stream_seed(shadow, "shadow model")
+    model, _ = train_from_scratch(wildcards.model, data, params.training, seed, train, split["retain_test"])
+    record = dict(wildcards) | params.training | {"classes": data.classes, "channels": data.channels}
+    save_checkpoint(snakemake.output.checkpoint, model, record)
+    logits = predict_logits(model, data.train_images[pool], data.normalisation)
+    write_arrays(snakemake.output.logits, {"logits": logits.numpy()})

@@ -1,0 +1,85 @@
+"""From the cells' files to the rows of metrics.csv and costs.csv: joined, and set beside the oracle of their seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from unlearning.dictionary import CELL, FAILURE, MEASURED, ON_REQUEST, TO_ORACLE, WITHOUT_GAP
+from unlearning.metrics import jensen_shannon, tug_of_war
+
+Row = dict[str, Any]
+
+OVERALL_GAP = ("retain_acc", "forget_acc", "forget_mia_auc_two_sided")
+TOW_ACCURACIES = ("forget_train_acc", "retain_train_acc", "test_acc")
+
+
+def key_of(row: Mapping[str, Any]) -> tuple[str, int, str]:
+    """Return what tells a cell from the others."""
+    return row["benchmark"], row["seed"], row["method"]
+
+
+def join_cells(
+    cells: Sequence[Row],
+    on_request: Sequence[Row],
+    non_member_logits: Sequence[np.ndarray | None],
+    kinds: Mapping[str, str],
+) -> list[Row]:
+    """Return the rows of metrics.csv, in the order of ``cells``, the contents of the metrics.json files.
+
+    ``on_request`` are the contents of relearning.json and ulira.json, of all cells or of none. ``non_member_logits``
+    (N, classes) belong to ``cells`` one by one, None where the cell is not ok. What is not known is None.
+    """
+    asked = [column.name for column in ON_REQUEST if any(column.name in row for row in on_request)]
+    measured = [column.name for column in MEASURED] + asked
+    further: dict[tuple, Row] = {}
+    for row in on_request:
+        further.setdefault(key_of(row), {}).update(row)
+    whole = {key_of(cell): further.get(key_of(cell), {}) | cell for cell in cells}
+    logits = dict(zip(whole, non_member_logits, strict=True))
+    rows = []
+    for key, cell in whole.items():
+        oracle = (*key[:2], "retrain")
+        cell["kind"] = kinds[cell["method"]]
+        row = {column.name: cell.get(column.name) for column in CELL} | {name: cell.get(name) for name in measured}
+        row |= to_oracle(cell, whole.get(oracle, {}), logits[key], logits.get(oracle), measured)
+        rows.append(row | {column.name: cell.get(column.name) for column in FAILURE})
+    return rows
+
+
+def to_oracle(
+    cell: Row, oracle: Row, logits: np.ndarray | None, oracle_logits: np.ndarray | None, measured: Sequence[str]
+) -> Row:
+    """Return a cell's distances to the oracle of its benchmark and seed, all None if one of the two is not ok."""
+    gaps = {name: _difference(cell.get(name), oracle.get(name)) for name in measured if name not in WITHOUT_GAP}
+    distances = dict.fromkeys(column.name for column in TO_ORACLE)
+    if cell["status"] == oracle.get("status") == "ok":
+        accuracies, of_oracle = ([row[name] for name in TOW_ACCURACIES] for row in (cell, oracle))
+        distances = {
+            "mean_abs_gap": float(np.mean([abs(gaps[name]) for name in OVERALL_GAP])),
+            "tow": tug_of_war(accuracies, of_oracle),
+            "js_to_oracle": jensen_shannon(logits, oracle_logits),
+        }
+    return distances | {f"gap_{name}": value for name, value in gaps.items()}
+
+
+def _difference(value: float | None, of_oracle: float | None) -> float | None:
+    return None if value is None or of_oracle is None else value - of_oracle
+
+
+def join_costs(costs: Sequence[Row]) -> list[Row]:
+    """Return the rows of costs.csv: each job's cost with its benchmark, and its training's share of the oracle's."""
+    rows = []
+    for cost in costs:
+        benchmark = f"{cost['model']}-{cost['dataset']}"
+        if "forget_class" in cost:
+            benchmark += f"-class{cost['forget_class']}"
+        rows.append({"rule": cost["rule"], "benchmark": benchmark} | cost)
+    oracles = {(row["benchmark"], row["seed"]): row["training_seconds"] for row in rows if row["rule"] == "retrain"}
+    for row in rows:
+        of_oracle = oracles.get((row["benchmark"], row["seed"]))
+        if of_oracle and "training_seconds" in row:
+            row["seconds_to_oracle"] = round(row["training_seconds"] / of_oracle, 4)
+    return rows

@@ -1,0 +1,73 @@
+"""How a cell of the table ended: "ok", or what went wrong with the rule and where."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from unlearning.errors import UserError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a cell.
+
+    ``status`` is "ok", "failed" (the rule raised, or broke its contract or the protocol) or "diverged" (a number that
+    is not finite). If it is not ok, ``reason`` says why in one line, and ``epoch`` and ``step``, both from 0, and
+    ``line``, from 1, of the rule's file say where, as far as that is known.
+    """
+
+    status: str = "ok"
+    reason: str | None = None
+    epoch: int | None = None
+    step: int | None = None
+    line: int | None = None
+
+
+class RuleError(Exception):
+    """What a rule did that ends its cell; `blamed_on_rule` adds the place."""
+
+    def __init__(self, reason: str, status: str = "failed", line: int | None = None):
+        super().__init__(reason)
+        self.status = status
+        self.line = line
+
+
+@contextmanager
+def blamed_on_rule(file: Path) -> Iterator[None]:
+    """Turn whatever the code of the rule in ``file`` raises into `RuleError`, with its line.
+
+    Lack of memory and of disk space are the machine's failures, not the rule's: they pass as they are.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if _is_the_machines(error):
+            raise
+        line = _last_line_in(error, file)
+        if isinstance(error, RuleError):
+            raise RuleError(str(error), error.status, line or error.line) from None
+        traceback.print_exc()  # whole, into the job's log
+        message = " ".join(str(error).split("\n", 1)[0].split())
+        if not isinstance(error, UserError):
+            message = f"{type(error).__name__}: {message}".rstrip(": ")
+        raise RuleError(message, line=line) from None
+
+
+def _is_the_machines(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
+    out_of_memory = ("can't allocate memory", "not enough memory", "CUDA out of memory")
+    return isinstance(error, MemoryError) or any(text in str(error) for text in out_of_memory)
+
+
+def _last_line_in(error: BaseException, file: Path) -> int | None:
+    """Return the line of ``file`` that was running, innermost frame first; that of a syntax error, where it stands."""
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename) == file:
+        return error.lineno
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
+    return lines[-1] if lines else None

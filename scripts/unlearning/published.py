@@ -1,0 +1,38 @@
+"""The published results, one seed each, to set ours beside: workflow/resources/published.csv."""
+
+from __future__ import annotations
+
+import pandas
+
+from unlearning.metrics import METRICS
+
+DECIMALS = 3
+"""The published values have three decimals; ours are compared with them rounded alike."""
+
+
+def side_by_side(summary: pandas.DataFrame, published: pandas.DataFrame) -> pandas.DataFrame:
+    """Return our mean, its half width, the published value and the difference for what both have.
+
+    ``summary`` is summary.csv, ``published`` has benchmark, entry, type and the four metrics of the protocol. A
+    published baseline belongs to our method of that name. One row for each benchmark, method and metric.
+    """
+    baselines = published[published["type"] == "baseline"].rename(columns={"entry": "method"})
+    theirs = baselines.melt(["benchmark", "method"], list(METRICS), "metric", "published")
+    both = summary.merge(theirs, on=["benchmark", "method", "metric"])  # keeps the order of ``summary``
+    both["difference"] = both["mean"] - both["published"]
+    return both
+
+
+def ranks(summary: pandas.DataFrame, published: pandas.DataFrame) -> pandas.DataFrame:
+    """Return benchmark, method, rank and entries: where our mean unlearn_score stands among the published ones.
+
+    ``entries`` counts the published entries of the benchmark and ours; equal scores share the better rank.
+    """
+    rows = []
+    ours = summary[summary["metric"] == "unlearn_score"]
+    for benchmark, method, mean in ours[["benchmark", "method", "mean"]].itertuples(index=False):
+        scores = published.loc[published["benchmark"] == benchmark, "unlearn_score"]
+        if len(scores):
+            better = int((scores.round(DECIMALS) > round(mean, DECIMALS)).sum())
+            rows.append((benchmark, method, mean, better + 1, len(scores) + 1))
+    return pandas.DataFrame(rows, columns=["benchmark", "method", "mean", "rank", "entries"])

@@ -1,0 +1,69 @@
+"""U-LiRA: the likelihood-ratio attack on unlearned models (Hayes et al., "Inexact unlearning needs more careful
+evaluations to avoid a false sense of privacy", 2024; LiRA: Carlini et al., IEEE S&P 2022).
+
+Shadow models are trained on the retain set and a random half of the forget class's images, of the training and of the
+test part alike, and then unlearn that half. So each image was forgotten by one half of the shadow models and never
+seen by the other. Which of the two the attacked model did is what the attack tells from its answer to the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.special import logsumexp
+from scipy.stats import norm
+
+from unlearning.metrics import membership_auc, true_positive_rate
+from unlearning.streams import stream_seed
+
+
+def forget_pool(split: Mapping[str, np.ndarray], train_size: int) -> np.ndarray:
+    """Return the forget class's images, training then test, as indices (P,) into both parts one after the other."""
+    return np.concatenate([split["forget_train"], train_size + split["forget_test"]])
+
+
+def shadow_members(pool_size: int, shadows: int) -> np.ndarray:
+    """Return bool (shadows, pool_size): which image each shadow model is trained on; each by exactly half of them."""
+    random_stream = np.random.default_rng(stream_seed(0, "shadow members"))
+    return np.argsort(random_stream.random((shadows, pool_size)), axis=0) < shadows // 2
+
+
+def scaled_confidence(logits: np.ndarray, label: int) -> np.ndarray:
+    """Return log(p / (1 - p)) (N,) of the probability p of class ``label``, which is near to normally distributed."""
+    logits = logits.astype(np.float64)
+    return logits[:, label] - logsumexp(np.delete(logits, label, axis=1), axis=1)
+
+
+def likelihood_ratios(answers: np.ndarray, shadow_answers: np.ndarray, is_member: np.ndarray) -> np.ndarray:
+    """Return for each image the log-likelihood ratio (P,) of having been forgotten to never having been seen.
+
+    ``answers`` (P,) and ``shadow_answers`` (shadows, P) are scaled confidences, ``is_member`` bool (shadows, P).
+    Normal distributions with a mean for each image and one standard deviation a side, as in LiRA with few shadows.
+    """
+    ratios = np.zeros(len(answers))
+    for sign, side in ((1, is_member), (-1, ~is_member)):
+        counts = side.sum(axis=0)
+        means = np.where(side, shadow_answers, 0).sum(axis=0) / counts
+        squares = np.where(side, (shadow_answers - means) ** 2, 0).sum()
+        deviation = max(np.sqrt(squares / (counts - 1).sum()), 1e-6)  # models that agree to the last bit
+        ratios += sign * norm.logpdf(answers, means, deviation)
+    return ratios
+
+
+def attack(
+    member_logits: np.ndarray, non_member_logits: np.ndarray, shadow_logits: Sequence[np.ndarray], forget_class: int
+) -> dict[str, float]:
+    """Return the metrics of the attack on one model.
+
+    Its logits (M, classes) and (N, classes) on the forget class's training and test images, and those (M + N, classes)
+    of each shadow model that `shadow_members` describes.
+    """
+    answers = scaled_confidence(np.concatenate([member_logits, non_member_logits]), forget_class)
+    of_shadows = np.stack([scaled_confidence(logits, forget_class) for logits in shadow_logits])
+    ratios = likelihood_ratios(answers, of_shadows, shadow_members(len(answers), len(of_shadows)))
+    members, non_members = ratios[: len(member_logits)], ratios[len(member_logits) :]
+    return {
+        "ulira_auc": membership_auc(members, non_members),
+        "ulira_tpr_at_1pct_fpr": true_positive_rate(members, non_members, 0.01),
+    }
