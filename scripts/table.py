@@ -1,15 +1,13 @@
 """Rule table: render results/table.md and the data dictionary."""
 
-import pandas
-
 from unlearning.dictionary import render_dictionary
-from unlearning.files import write_text
+from unlearning.files import read_table, write_text
 from unlearning.jobs import job
 from unlearning.tables import render_table
 
 with job(snakemake, f"suite {snakemake.params.suite}"):
     inputs = (snakemake.input.metrics, snakemake.input.costs, snakemake.input.published)
-    metrics, costs, published = (pandas.read_csv(path) for path in inputs)
+    metrics, costs, published = (read_table(path) for path in inputs)
     published = published[published["benchmark"].isin(snakemake.params.as_published)]
     write_text(snakemake.output.table, render_table(metrics, costs, snakemake.params.suite, published))
     write_text(snakemake.output.dictionary, render_dictionary())

@@ -8,7 +8,7 @@ from unlearning.files import write_arrays
 from unlearning.jobs import job, use_device
 from unlearning.streams import stream_seed
 from unlearning.training import predict_logits, train_from_scratch
-from unlearning.ulira import forget_pool, shadow_members
+from unlearning.ulira import forget_pool, shadow_members_of
 
 wildcards, params = snakemake.wildcards, snakemake.params
 shadow = int(wildcards.shadow)
@@ -20,7 +20,8 @@ with job(snakemake, f"{wildcards.reference}, {wildcards.model} on {wildcards.dat
     pool = forget_pool(split, len(data.train_labels))
     train = split["retain_train"]
     if wildcards.reference == "original":
-        train = np.sort(np.concatenate([train, pool[shadow_members(len(pool), params.shadows)[shadow]]]))
+        members = shadow_members_of(split, len(data.train_labels), shadow, params.shadows)
+        train = np.concatenate([train, members])
     data = data.pooled()
     seed = stream_seed(shadow, "shadow model")
     model, _ = train_from_scratch(wildcards.model, data, params.training, seed, train, split["retain_test"])

@@ -1,6 +1,7 @@
 """Rule unlearn: apply an update rule to the pretrained model. What the rule does wrong is an outcome, not an error."""
 
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from unlearning.checkpoints import load_checkpoint, save_checkpoint
 from unlearning.files import write_csv
 from unlearning.jobs import clocked, job, use_device
 from unlearning.streams import generator, seed_global_streams
-from unlearning.unlearn import unlearn
+from unlearning.unlearn import load_method, unlearn
 
 wildcards, params = snakemake.wildcards, snakemake.params
 seed = int(wildcards.seed)
@@ -26,11 +27,10 @@ with job(
         for part in ("retain", "forget")
     )
     model, record = load_checkpoint(snakemake.input.checkpoint, device)
+    make_rule = partial(load_method, snakemake.input.method, params.hyperparameters)
     seed_global_streams(seed, "method", wildcards.method)
     with clocked(cost):
-        done = unlearn(
-            model, snakemake.input.method, params.hyperparameters, retain, forget, params.protocol["unlearn"]
-        )
+        done = unlearn(model, make_rule, snakemake.input.method, retain, forget, params.protocol["unlearn"])
     cost["steps"] = done.steps
     unlearning = {
         "hyperparameters": params.hyperparameters,

@@ -1,5 +1,7 @@
 """Rule unlearn_shadow: apply an update rule to a shadow model of U-LiRA, which forgets its half of the forget class."""
 
+from functools import partial
+
 import numpy as np
 
 from unlearning.batches import TensorData
@@ -8,8 +10,8 @@ from unlearning.files import write_arrays
 from unlearning.jobs import job, use_device
 from unlearning.streams import generator, seed_global_streams, stream_seed
 from unlearning.training import predict_logits
-from unlearning.ulira import forget_pool, shadow_members
-from unlearning.unlearn import unlearn
+from unlearning.ulira import forget_pool, shadow_members_of
+from unlearning.unlearn import load_method, unlearn
 
 wildcards, params = snakemake.wildcards, snakemake.params
 shadow = int(wildcards.shadow)
@@ -19,13 +21,14 @@ with job(snakemake, f"{wildcards.method}, {wildcards.model} on {wildcards.datase
     data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
     split = np.load(snakemake.input.split)
     pool = forget_pool(split, len(data.train_labels))
-    members = pool[shadow_members(len(pool), params.shadows)[shadow]]
+    members = shadow_members_of(split, len(data.train_labels), shadow, params.shadows)
     data, seed = data.pooled(), stream_seed(shadow, "shadow model")
     retain = data.train_batches(split["retain_train"], params.protocol, generator(seed, "retain batches"))
     forget = data.train_batches(members, params.protocol, generator(seed, "forget batches"))
     model, _ = load_checkpoint(snakemake.input.checkpoint, device)
+    make_rule = partial(load_method, snakemake.input.method, params.hyperparameters)
     seed_global_streams(seed, "method", wildcards.method)
-    done = unlearn(model, snakemake.input.method, params.hyperparameters, retain, forget, params.protocol["unlearn"])
+    done = unlearn(model, make_rule, snakemake.input.method, retain, forget, params.protocol["unlearn"])
     arrays = {}
     if done.outcome.status == "ok":
         arrays["logits"] = predict_logits(model, data.train_images[pool], data.normalisation).numpy()

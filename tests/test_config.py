@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from unlearning.config import (
     Benchmark,
+    asked_for,
     check_method,
     check_names,
     check_request,
     check_schema,
+    read_switches,
 )
 from unlearning.errors import UserError
 
@@ -39,6 +41,27 @@ def changed(path, value):
     else:
         place[last] = value
     return config
+
+
+@pytest.mark.parametrize("text", ["true", "True", "false"])
+def test_a_switch_on_the_command_line_is_read_as_such(text):
+    config = copy.deepcopy(CONFIG) | {"relearning": text}  # as Snakemake hands it on
+    read_switches(config)
+    assert config["relearning"] is (text.lower() == "true")
+    check(config)
+
+
+def test_what_is_asked_for_on_top_takes_precedence_over_the_suite():
+    config = copy.deepcopy(CONFIG)
+    config["suites"]["digits"] |= {"relearning": True, "shadow_models": 4}
+    assert (asked_for(config, "relearning"), asked_for(config, "shadow_models")) == (True, 4)
+    config |= {"relearning": False, "shadow_models": 8}
+    assert (asked_for(config, "relearning"), asked_for(config, "shadow_models")) == (False, 8)
+
+
+@pytest.mark.parametrize("count", [0, 4, 16])
+def test_numbers_of_shadow_models_that_can_be_halved_pass(count):
+    check(changed(("shadow_models",), count))
 
 
 def test_the_configuration_as_it_is_passes():
@@ -103,6 +126,14 @@ MISTAKES = [
     (("methods", "scrub", "hyperparameters", "temperature"), ..., ["needs a value for 'temperature'"]),
     (("methods", "scrub", "file"), "nowhere.py", ["methods.scrub", "there is no file nowhere.py"]),
     (("datasets", "digits", "source"), ..., ["data/digits.npz is not there", "by hand"]),
+    (("relearning",), "perhaps", ["relearning", "'perhaps' is not true or false"]),
+    (("shadow_models",), 2, ["shadow_models", "0 for none, or an even number from 4"]),
+    (("shadow_models",), 5, ["shadow_models", "an even number from 4"]),
+    (("shadow_models",), -2, ["shadow_models", "minimum of 0"]),
+    (("suites", "digits", "shadow_models"), "8", ["suites.digits.shadow_models", "write 8 in a YAML file"]),
+    (("methods", "scrub", "kind"), "base", ["methods.scrub.kind", "must be one of: rule, baseline, control"]),
+    ((*PAPER, "relearn"), ..., ["protocols.paper", "'relearn' is missing"]),
+    ((*PAPER, "relearn", "epochs"), 0, ["protocols.paper.relearn.epochs", "minimum of 1"]),
 ]
 
 
@@ -124,6 +155,8 @@ def test_a_mistake_is_explained_in_one_line(path, value, named, tmp_path, monkey
         ("results/resnet20-digits-class1/seed1/scrap/metrics.json", "unknown name 'scrap'; did you mean scrub?"),
         ("results/resnet21-digits-class1/seed1/scrub/metrics.json", "unknown name 'resnet21-digits'"),
         ("results/resnet20-digitz/seed1/pretrained.pt", "unknown name 'resnet20-digitz'"),
+        ("results/resnet20-digits-class0/seed1/scrub/ulira.json", "U-LiRA needs shadow models; add e.g. --config"),
+        ("results/resnet20-digits-class0/shadow3/scrub/logits.npz", "there are 0 shadow models"),
     ],
 )
 def test_a_path_that_cannot_be_made_is_explained(target, named):
@@ -138,6 +171,7 @@ def test_a_path_that_cannot_be_made_is_explained(target, named):
         "all",
         "results/resnet20-digits-class9/seed7/retrain/metrics.json",
         "results/vgg16bn-digits/seed1/pretrained.pt",
+        "results/resnet20-digits-class0/seed1/scrub/relearning.json",
     ],
 )
 def test_paths_that_can_be_made_pass(target):

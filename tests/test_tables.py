@@ -1,75 +1,224 @@
 """The table: its numbers by hand, its marks, and what becomes of a cell that failed."""
 
-import numpy as np
 import pandas
-import pytest
+from conftest import ROOT
 
+from unlearning.dictionary import MEASURED, METRICS_CSV, render_dictionary
 from unlearning.metrics import METRICS
-from unlearning.tables import half_width, render_table
+from unlearning.tables import render_table
 
-COSTS = pandas.DataFrame({"device": ["cpu"], "threads": [1], "torch": ["2.13.0"], "python": ["3.11.7"]})
-
-
-def metrics(rows):
-    columns = ["benchmark", "method", "seed", "status", *METRICS]
-    return pandas.DataFrame([["b-d-class0", *row] for row in rows], columns=columns)
+PUBLISHED = pandas.read_csv(ROOT / "workflow/resources/published.csv")
 
 
-def cells_of(table, label):
-    (line,) = [line for line in table.splitlines() if line.startswith(f"| {label} ")]
-    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+def metrics(rows, benchmark="b-d-class0", **columns):
+    """Return metrics.csv for rows of method, kind, seed, status and the four metrics; the rest is .25 where ok."""
+    frame = pandas.DataFrame(rows, columns=["method", "kind", "seed", "status", *METRICS]).assign(benchmark=benchmark)
+    for column in METRICS_CSV:
+        if column.name not in frame and column.name != "relearn_epochs" and not column.name.startswith("ulira"):
+            frame[column.name] = [0.25 if status == "ok" else None for status in frame["status"]]
+    for column in ("reason", "epoch", "step", "line"):
+        frame[column] = None
+    return frame.assign(**columns)
+
+
+def costs(*rows, benchmark="b-d-class0"):
+    names = ["rule", "method", "training_seconds", "seconds_to_oracle", "steps", "peak_memory_mb", "peak_gpu_memory_mb"]
+    rows = rows or [("unlearn", "alpha", 2.0, 0.5, 100, 300.0, None)]
+    frame = pandas.DataFrame(rows, columns=names).assign(benchmark=benchmark)
+    return frame.assign(device="cpu", threads=1, torch="2.13.0", python="3.11.7")
+
+
+def render(frame, *arguments):
+    return render_table(frame, costs(), "digits", *arguments)
+
+
+def blocks_of(table):
+    """Return each block as {label: cells}, in the order of the table; the titles under "method"."""
+    blocks = []
+    for paragraph in table.split("\n\n"):
+        lines = [line for line in paragraph.splitlines() if line.startswith("|") and not line.startswith("|:")]
+        cells = [[cell.strip() for cell in line.strip("|").replace("\\|", "¦").split("|")] for line in lines]
+        if cells:
+            blocks.append({row[0]: row[1:] for row in cells})
+    return blocks
 
 
 ROWS = [
-    ("original", 1, "ok", 0.9, 1.0, 0.6, 0.4333),
-    ("retrain", 1, "ok", 0.95, 0.0, 0.5, 0.8167),
-    ("alpha", 1, "ok", 0.9, 0.2, 0.5, 0.7333),
-    ("beta", 1, "ok", 0.8, 0.0, 0.45, 0.7833),
+    ("original", "reference", 1, "ok", 0.9, 1.0, 0.6, 0.4333),
+    ("retrain", "reference", 1, "ok", 0.95, 0.0, 0.5, 0.8167),
+    ("mask", "control", 1, "ok", 0.99, 0.0, 0.4, 0.8633),
+    ("alpha", "baseline", 1, "ok", 0.9, 0.2, 0.5, 0.7333),
+    ("beta", "rule", 1, "ok", 0.8, 0.0, 0.45, 0.7833),
 ]
 
 
-def test_one_seed_gives_plain_values_and_the_best_method_of_each_column_in_bold():
-    table = render_table(metrics(ROWS), COSTS, "digits")
-    assert cells_of(table, "alpha") == ["**0.900**", "0.200", "0.500", "0.733"]
-    assert cells_of(table, "beta") == ["0.800", "**0.000**", "**0.450**", "**0.783**"]
-    assert cells_of(table, r"*retrain* (the oracle)") == ["0.950", "0.000", "0.500", "0.817"]  # does not compete
-    assert "±" not in table.split("## ")[1]
+def test_one_seed_gives_plain_values_the_areas_standard_error_and_the_best_method_of_each_column_in_bold():
+    table = render(metrics(ROWS, forget_mia_auc_se=0.0123))
+    primary = blocks_of(table)[0]
+    assert primary["method"] == ["retain_acc ↑", "forget_acc ↓", "forget_mia_auc ↓", "unlearn_score ↑"]
+    assert primary["alpha"] == ["**0.900**", "0.200", "0.500 (SE 0.012)", "0.733"]
+    assert primary["beta"] == ["0.800", "**0.000**", "**0.450** (SE 0.012)", "**0.783**"]
+    assert "DeLong's standard error" in table
+    assert "±" not in table
     assert "suite `digits`" in table
     assert "Seeds 1 · cpu, 1 thread a job · torch 2.13.0, Python 3.11.7" in table
-    for title in ("retain_acc ↑", "forget_acc ↓", "forget_mia_auc ↓", "unlearn_score ↑"):
-        assert title in table
 
 
-def test_references_come_first_and_methods_in_the_order_of_the_configuration():
-    shuffled = [ROWS[3], ROWS[0], ROWS[2], ROWS[1]]
-    lines = render_table(metrics(shuffled), COSTS, "digits").splitlines()
-    first_cells = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
-    assert first_cells == ["method", "*original* (before unlearning)", "*retrain* (the oracle)", "", "beta", "alpha"]
+def test_references_and_controls_are_labelled_and_do_not_compete():
+    primary = blocks_of(render(metrics(ROWS)))[0]
+    # Each is better than every method somewhere, and equal to the best in forget_acc.
+    for label in ("*original* (before unlearning)", "*retrain* (the oracle)", "*mask* (control)"):
+        assert not any("**" in cell for cell in primary[label])
+
+
+def test_references_come_first_then_controls_and_methods_in_the_order_of_the_configuration():
+    shuffled = [ROWS[4], ROWS[2], ROWS[0], ROWS[3], ROWS[1]]
+    labels = [
+        "method",
+        "*original* (before unlearning)",
+        "*retrain* (the oracle)",
+        "*mask* (control)",
+        "",
+        "beta",
+        "alpha",
+    ]
+    for block in blocks_of(render(metrics(shuffled))):
+        assert list(block) == labels
 
 
 def test_several_seeds_give_mean_and_students_interval():
-    rows = [("alpha", seed, "ok", value, 0.0, 0.5, 0.8) for seed, value in ((1, 0.8), (2, 0.9), (3, 1.0))]
-    table = render_table(metrics(rows), COSTS, "digits")
+    rows = [("alpha", "rule", seed, "ok", value, 0.0, 0.5, 0.8) for seed, value in ((1, 0.8), (2, 0.9), (3, 1.0))]
+    table = render(metrics(rows, forget_mia_auc_se=0.01))
     # Deviation .1, standard error .1 / sqrt(3), 97.5 % quantile of Student's t with 2 degrees of freedom 4.303.
-    assert half_width(pandas.Series([0.8, 0.9, 1.0])) == pytest.approx(4.302653 * 0.1 / np.sqrt(3), rel=1e-5)
-    assert cells_of(table, "alpha")[0] == "**0.900** ± 0.248"
+    assert blocks_of(table)[0]["alpha"][0] == "**0.900** ± 0.248"
     assert "over 3 seeds" in table
     assert "Seeds 1, 2, 3" in table
+    assert "(SE" not in table
 
 
 def test_what_looks_equal_is_bold_alike():
-    rows = [("alpha", 1, "ok", 0.90001, 0.0, 0.5, 0.8), ("beta", 1, "ok", 0.90002, 0.0, 0.5, 0.8)]
-    table = render_table(metrics(rows), COSTS, "digits")
-    assert cells_of(table, "alpha")[0] == cells_of(table, "beta")[0] == "**0.900**"
+    rows = [("alpha", "rule", 1, "ok", 0.90001, 0.0, 0.5, 0.8), ("beta", "rule", 1, "ok", 0.90002, 0.0, 0.5, 0.8)]
+    primary = blocks_of(render(metrics(rows)))[0]
+    assert primary["alpha"][0] == primary["beta"][0] == "**0.900**"
 
 
-def test_a_cell_that_diverged_says_so_and_the_rest_stands():
-    failed = ("gamma", 1, "diverged", None, None, None, None)
-    table = render_table(metrics([*ROWS, failed]), COSTS, "digits")
-    assert cells_of(table, "gamma") == ["diverged (1 of 1 seeds)", "–", "–", "–"]
-    assert cells_of(table, "beta")[3] == "**0.783**"
+def test_the_second_block_has_the_honest_columns_and_the_cost():
+    frame = metrics(ROWS, forget_mia_auc_two_sided=[0.6, 0.5, 0.6, 0.5, 0.55], tow=[0, 1, 0.9, 0.8, 0.7], probe_acc=0.9)
+    honest = blocks_of(render(frame))[1]
+    assert honest["method"] == [
+        "AUC two-sided ↓", "gap to oracle ↓", "ToW ↑", "JS to oracle ↓", "probe →",
+        "seconds", "steps", "MB", "× oracle's s",
+    ]  # fmt: skip
+    assert honest["alpha"] == ["**0.500**", "**0.250**", "**0.800**", "**0.250**", "0.900", "2.0", "100", "300", "0.50"]
+    assert honest["beta"][0] == "0.550"
+    assert honest["beta"][5:] == ["–"] * 4  # no cost is known
+
+
+def test_columns_on_request_stand_in_the_second_block_where_they_were_asked_for():
+    titles = blocks_of(render(metrics(ROWS, relearn_epochs=3, ulira_auc=0.6)))[1]["method"]
+    assert titles[5:7] == ["relearning →", "U-LiRA →"]
+
+
+def test_memory_is_that_of_the_gpu_where_there_is_one_and_the_oracle_has_its_seconds():
+    table = render_table(
+        metrics(ROWS),
+        costs(
+            ("unlearn", "alpha", 2.0, 0.5, 100, 300.0, 77.0),
+            ("unlearn", "alpha", 4.0, 1.0, 100, 300.0, 79.0),
+            ("evaluate", "alpha", None, None, None, 900.0, None),
+            ("retrain", None, 4.0, 1.0, None, 500.0, None),
+        ),
+        "digits",
+    )
+    honest = blocks_of(table)[1]
+    assert honest["alpha"][5:] == ["3.0", "100", "78", "0.75"]
+    assert honest["*retrain* (the oracle)"][5:] == ["4.0", "–", "500", "1.00"]
+
+
+def test_differences_to_each_baseline_say_whether_they_exclude_zero():
+    def scores(method, kind, *values):
+        return [(method, kind, seed, "ok", 0.5, 0.5, 0.5, value) for seed, value in enumerate(values)]
+
+    rows = [
+        *scores("base", "baseline", 0.5, 0.7),
+        *scores("better", "rule", 0.6, 0.8001),
+        *scores("worse", "rule", 0.4, 0.6),
+    ]
+    paired = blocks_of(render(metrics([*rows, *scores("same", "rule", 0.5, 0.9)])))[2]
+    assert paired["method"] == ["− base"]
+    # Differences .1 and .1001: mean .10005, deviation .00007, half width 12.706 * .00005.
+    assert paired["better"] == ["+0.100 ± 0.001 ▲"]
+    assert paired["worse"] == ["-0.100 ± 0.000 ▼"]
+    assert paired["same"] == ["+0.100 ± 1.271"]
+    assert paired["base"] == ["–"]
+
+
+def test_one_seed_gives_differences_without_a_sign():
+    paired = blocks_of(render(metrics(ROWS)))[2]
+    assert paired["beta"] == ["+0.050"]
+
+
+def test_without_baselines_there_are_no_differences():
+    rows = [row for row in ROWS if row[1] != "baseline"]
+    assert len(blocks_of(render(metrics(rows)))) == 2
+
+
+def test_a_cell_that_failed_says_why_and_where_and_the_rest_stands():
+    frame = metrics([*ROWS, ("gamma", "rule", 1, "failed", None, None, None, None)])
+    last = frame.index[-1]
+    frame.loc[last, ["reason", "epoch", "step", "line"]] = ["ValueError: a | b", 1, 20, 300]
+    table = render(frame)
+    primary, honest, paired = blocks_of(table)
+    assert primary["gamma"] == ["failed (1 of 1 seeds)", "–", "–", "–"]
+    assert set(honest["gamma"]) == set(paired["gamma"]) == {"–"}
+    assert "- gamma, seed 1: failed (epoch 1, step 20, line 300): ValueError: a \\| b\n" in table
+    assert primary["beta"][3] == "**0.783**"
+
+
+def test_a_method_that_failed_with_one_seed_shows_no_mean_of_the_others():
+    rows = [("alpha", "rule", 1, "ok", 0.9, 0.0, 0.5, 0.8), ("alpha", "rule", 2, "diverged", None, None, None, None)]
+    rows += [("beta", "rule", seed, "ok", 0.8, 0.0, 0.5, 0.7) for seed in (1, 2)]
+    table = render(metrics(rows, reason=[None, "the loss is nan", None, None]))
+    primary = blocks_of(table)[0]
+    assert primary["alpha"] == ["diverged (1 of 2 seeds)", "–", "–", "–"]
+    assert primary["beta"][0] == "**0.800** ± 0.000"
+    assert "- alpha, seed 2: diverged: the loss is nan\n" in table
+
+
+def test_published_results_stand_beside_ours():
+    rows = [
+        ("scrub", "baseline", 42, "ok", 0.84, 0.0, 0.4, 0.82),
+        ("mine", "rule", 42, "ok", 0.9, 0.0, 0.4, 0.8303),
+        ("mask", "control", 42, "ok", 0.95, 0.0, 0.4, 0.85),
+    ]
+    frame = metrics(rows, benchmark="resnet20-cifar10-class0")
+    table = render_table(frame, costs(), "paper", PUBLISHED)
+    *_, beside, standing = blocks_of(table)
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "| scrub" in line]
+    assert ["scrub", "retain_acc", "0.840", "0.831", "+0.009"] in lines
+    assert ["scrub", "unlearn_score", "0.820", "0.811", "+0.009"] in lines
+    assert beside["method"] == ["metric", "ours", "published", "difference"]
+    # Controls have no rank.
+    assert standing == {
+        "method": ["unlearn_score", "rank"],
+        "scrub": ["0.820", "6 of 15"],
+        "mine": ["0.830", "1 of 15"],
+    }
+    assert "ublished" not in render_table(frame, costs(), "paper", PUBLISHED[:0])
+    assert "ublished" not in render_table(metrics(ROWS), costs(), "paper", PUBLISHED)
 
 
 def test_every_line_of_a_block_is_equally_wide_as_text():
-    block = render_table(metrics(ROWS), COSTS, "digits").split("## ")[1]
-    assert len({len(line) for line in block.splitlines() if line.startswith("|")}) == 1
+    for paragraph in render(metrics(ROWS)).split("\n\n"):
+        assert len({len(line) for line in paragraph.splitlines() if line.startswith("|")}) <= 1
+
+
+def test_the_dictionary_says_everything_about_every_metric():
+    text = render_dictionary()
+    assert [column.name for column in MEASURED[: len(METRICS)]] == list(METRICS)
+    assert "- `retain_acc` (share, 0 to 1, ↑): accuracy on test images of the retained classes [protocol]\n" in text
+    names = [column.name for column in METRICS_CSV]
+    assert len(names) == len(set(names))
+    for column in METRICS_CSV:
+        assert f"`{column.name}`" in text
+        assert column.definition

@@ -1,15 +1,27 @@
 """The unlearning loop: what a rule is handed, and what is made of its answers."""
 
+import copy
+import errno
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from unlearning.batches import Batches, Normalisation
 from unlearning.errors import UserError
+from unlearning.outcomes import Outcome
 from unlearning.streams import generator
 from unlearning.unlearn import load_method, unlearn
 
 PROTOCOL = {"epochs": 2, "learning_rate": 0.001}
+
+
+def run(rule, retain=None, forget=None, model=None):
+    """Apply ``rule``, whose code stands in this file."""
+    parts = (retain or loader(10, 1), forget or loader(5, 0))
+    return unlearn(model or small_model(), lambda: rule, __file__, *parts, PROTOCOL)
 
 
 def loader(count, label, batch_size=4):
@@ -40,7 +52,8 @@ class Recorder:
 
 def test_a_rule_is_handed_what_the_protocol_says():
     recorder, model = Recorder(), small_model()
-    unlearn(model, recorder, loader(10, 1), loader(5, 0), PROTOCOL)
+    done = run(recorder, model=model)
+    assert (done.outcome, done.steps) == (Outcome(), 6)
     epochs, steps, sizes, labels, modes, optimizers = zip(*recorder.calls, strict=True)
     assert list(zip(epochs, steps, strict=True)) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
     # The last short batches are kept; the forget set starts again, across epochs.
@@ -56,7 +69,7 @@ def test_a_rule_is_handed_what_the_protocol_says():
 def test_the_forget_set_is_shuffled_anew_each_time_it_starts_again():
     recorder, forget = Recorder(), loader(20, 0)
     forget.labels = torch.arange(20)
-    unlearn(small_model(), recorder, loader(20, 1), forget, PROTOCOL)
+    run(recorder, loader(20, 1), forget)
     first, second = recorder.forget_labels[:20], recorder.forget_labels[20:]
     assert sorted(first) == sorted(second) == list(range(20))
     assert first != second
@@ -68,15 +81,9 @@ def test_history_has_the_mean_over_the_steps_that_returned_a_number():
         {"loss": torch.tensor(2.0), "note": "text", "vector": torch.ones(2)},
         {"loss": 6.0},
     ]
-    history = unlearn(small_model(), Recorder(answers.__getitem__), loader(10, 1), loader(5, 0), PROTOCOL)
-    assert history == [{"epoch": epoch, "loss": 3.0, "max_loss": 6.0} for epoch in (0, 1)]
-
-
-@pytest.mark.parametrize(("answer", "shown"), [(None, "NoneType"), ({"l": 1}, r"a dict with \['l'\]"), (1.0, "float")])
-def test_an_answer_without_a_loss_is_an_error_that_says_where(answer, shown):
-    recorder = Recorder(lambda step: answer if step == 1 else {"loss": 0})
-    with pytest.raises(UserError, match=f'returned {shown} in epoch 0, step 1; it must be a dict with "loss"'):
-        unlearn(small_model(), recorder, loader(10, 1), loader(5, 0), PROTOCOL)
+    assert run(Recorder(answers.__getitem__)).history == [
+        {"epoch": epoch, "loss": 3.0, "max_loss": 6.0} for epoch in (0, 1)
+    ]
 
 
 def test_a_rule_from_elsewhere_runs_unchanged(tmp_path):
@@ -95,11 +102,243 @@ def test_a_rule_from_elsewhere_runs_unchanged(tmp_path):
         "        optimizer.step()\n"
         "        return {'loss': loss.item()}\n"
     )
-    history = unlearn(small_model(), load_method(file, {}), loader(8, 1), loader(4, 0), PROTOCOL)
-    assert history[0]["loss"] == pytest.approx(0.69, abs=0.3)
+    assert run(load_method(file, {}), loader(8, 1), loader(4, 0)).history[0]["loss"] == pytest.approx(0.69, abs=0.3)
 
 
 def test_a_file_without_the_class_is_an_error_that_names_it(tmp_path):
     (tmp_path / "empty.py").write_text("x = 1\n")
     with pytest.raises(UserError, match=r"empty\.py: no class UnlearningMethod"):
         load_method(tmp_path / "empty.py", {})
+
+
+# --- what a rule does wrong ends its cell, with the reason and the place
+
+
+class FineTuning:
+    """A sound rule, for others to spoil."""
+
+    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(retain_batch[0]), retain_batch[1])
+        loss.backward()
+        self.before_step(model, optimizer)
+        optimizer.step()  # the settings count here
+        return self.at_the_end(model, optimizer, loss) if (epoch, step) == (1, 1) else {"loss": loss}
+
+    def before_step(self, model, optimizer):
+        pass
+
+    def at_the_end(self, model, optimizer, loss):
+        return {"loss": loss}
+
+
+def line_of(text):
+    """Return the number of the first line of this file that has ``text``."""
+    return next(number for number, line in enumerate(Path(__file__).read_text().splitlines(), 1) if text in line)
+
+
+def outcome_of(change):
+    """Return how a sound rule ends that does ``change(model, optimizer, loss)`` in epoch 1, step 1."""
+    rule = FineTuning()
+    rule.at_the_end = change
+    return run(rule).outcome
+
+
+def test_a_sound_rule_is_ok():
+    assert run(FineTuning()).outcome == Outcome("ok", None, None, None, None)
+
+
+def test_a_rule_that_raises_has_failed_at_its_innermost_line():
+    def raises(model, optimizer, loss):
+        torch.tensor([]).max()  # the error comes from below this file, in torch
+
+    found = outcome_of(raises)
+    assert (found.status, found.epoch, found.step) == ("failed", 1, 1)
+    assert found.reason.startswith("RuntimeError: max(): Expected reduction dim")
+    assert found.line == line_of("torch.tensor([]).max()")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, 'unlearn_step returned NoneType; it must return a dict with "loss"'),
+        ({"l": 1, 2: 3}, "unlearn_step returned a dict with ['2', 'l']; it must return a dict with \"loss\""),
+        (1.0, 'unlearn_step returned float; it must return a dict with "loss"'),
+        ({"loss": "low"}, 'unlearn_step returned a "loss" of type str; it must be one number'),
+        ({"loss": torch.ones(2)}, 'unlearn_step returned a "loss" of type Tensor; it must be one number'),
+    ],
+)
+def test_an_answer_without_a_loss_has_failed(answer, reason):
+    beginning = line_of("class FineTuning") + 3
+    assert outcome_of(lambda model, optimizer, loss: answer) == Outcome("failed", reason, 1, 1, beginning)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), torch.tensor(-float("inf"))])
+def test_a_loss_that_is_not_finite_has_diverged_at_its_first_step(loss):
+    rule = Recorder(lambda step: {"loss": loss if step > 0 else 1.0})
+    found = run(rule).outcome
+    assert (found.status, found.epoch, found.step) == ("diverged", 0, 1)
+    assert found.reason == f"the loss is {float(loss)}"
+    assert len(rule.calls) == 3  # no further epoch
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_have_diverged(value):
+    class Spoils(Recorder):
+        def unlearn_step(self, model, *others):
+            with torch.no_grad():
+                model[1].weight[0, 0] = value
+            return {"loss": 0.0}
+
+    found = run(Spoils()).outcome
+    assert (found.status, found.reason) == ("diverged", "the weights of 1.weight are not finite")
+    assert (found.epoch, found.step) == (0, 2)  # noticed when the epoch is over
+
+
+def test_a_running_statistic_that_is_not_finite_has_diverged():
+    class Spoils(FineTuning):
+        def before_step(self, model, optimizer):
+            model[1].running_mean[0] = float("nan")
+
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(9), nn.Linear(9, 2))
+    assert run(Spoils(), model=model).outcome.reason == "the weights of 1.running_mean are not finite"
+
+
+def swap_module(model, optimizer, loss):
+    model[1] = nn.Linear(9, 2)
+    return {"loss": loss}
+
+
+def swap_parameter(model, optimizer, loss):
+    model[1].bias = nn.Parameter(model[1].bias.detach().clone())
+    return {"loss": loss}
+
+
+def add_module(model, optimizer, loss):
+    model.append(nn.ReLU())
+    return {"loss": loss}
+
+
+@pytest.mark.parametrize("change", [swap_module, swap_parameter, add_module])
+def test_a_rule_that_swaps_a_module_or_parameter_has_failed(change):
+    found = outcome_of(change)
+    assert (found.status, found.epoch, found.step) == ("failed", 1, 1)
+    assert found.reason == "the rule replaced a module or a parameter of the model; change their values in place"
+
+
+def edit(key, value):
+    def change(model, optimizer, loss):
+        optimizer.param_groups[0][key] = value
+        return {"loss": loss}
+
+    return change
+
+
+def add_group(model, optimizer, loss):
+    optimizer.add_param_group({"params": [torch.zeros(1, requires_grad=True)]})
+    return {"loss": loss}
+
+
+def schedule(model, optimizer, loss):
+    torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    return {"loss": loss}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (edit("lr", 0.1), "(lr)"),
+        (edit("betas", (0.5, 0.9)), "(betas)"),
+        (edit("params", []), "(params)"),
+        (add_group, "number of the optimizer's param_groups to 2"),
+        (schedule, "(initial_lr)"),
+    ],
+)
+def test_a_rule_that_touches_the_optimizers_settings_has_failed(change, named):
+    found = outcome_of(change)
+    assert (found.status, found.epoch, found.step) == ("failed", 1, 1)
+    assert named in found.reason
+
+
+def test_a_setting_that_is_put_back_after_the_step_is_noticed_in_it():
+    class Cheats(FineTuning):
+        def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+            optimizer.param_groups[0]["lr"] = 1.0
+            values = super().unlearn_step(model, retain_batch, forget_batch, optimizer, step, epoch)
+            optimizer.param_groups[0]["lr"] = 0.001
+            return values
+
+    found = run(Cheats()).outcome
+    assert (found.status, found.epoch, found.step) == ("failed", 0, 0)
+    assert "(lr)" in found.reason
+    assert found.line == line_of("optimizer.step()  # the settings count")
+
+
+def test_states_and_copies_of_its_own_break_nothing():
+    class Busy(FineTuning):
+        def before_step(self, model, optimizer):
+            self.teacher = copy.deepcopy(model).eval()
+            self.own = copy.deepcopy(optimizer)
+            self.own.param_groups[0]["lr"] = 9.0
+            self.own.step()
+            for parameter in model.parameters():
+                parameter.requires_grad_(False).mul_(0.9).requires_grad_(True)
+
+    assert run(Busy()).outcome.status == "ok"
+
+
+def test_sys_exit_and_endless_recursion_are_failures_of_the_rule():
+    def leave(model, optimizer, loss):
+        raise SystemExit("enough")
+
+    def recur(model, optimizer, loss):
+        return recur(model, optimizer, loss)
+
+    assert outcome_of(leave).reason == "SystemExit: enough"
+    assert outcome_of(recur).reason.startswith("RecursionError: maximum recursion depth exceeded")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    ],
+)
+def test_failures_of_the_machine_are_not_blamed_on_the_rule(error):
+    def fail(model, optimizer, loss):
+        raise error
+
+    with pytest.raises(type(error)):
+        outcome_of(fail)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "line"),
+    [
+        ("import nothing_of_this_name\n", "ModuleNotFoundError: No module named 'nothing_of_this_name'", 1),
+        ("x = 1\n", "no class UnlearningMethod; an update rule is a class of that name", None),
+        ("\n\nclass Broken(:\n", "SyntaxError: invalid syntax", 3),
+        ("class UnlearningMethod:\n    def __init__(self):\n        1 / 0\n", "ZeroDivisionError", 3),
+        ("class UnlearningMethod:\n    pass\n", "AttributeError: 'UnlearningMethod' object has no attribute", None),
+    ],
+)
+def test_a_file_that_cannot_be_used_has_failed(tmp_path, text, reason, line):
+    file = tmp_path / "theirs.py"
+    file.write_text(text)
+    done = unlearn(small_model(), lambda: load_method(file, {}), file, loader(8, 1), loader(4, 0), PROTOCOL)
+    assert done.outcome.status == "failed"
+    assert reason in done.outcome.reason
+    assert "\n" not in done.outcome.reason
+    assert done.outcome.line == line
+
+
+def test_what_was_done_before_a_failure_is_kept():
+    done = run(Recorder({0: {"loss": 1.0}, 1: {"loss": 2.0}}.__getitem__))
+    assert (done.outcome.reason, done.outcome.step, done.steps) == ("KeyError: 2", 2, 2)
+    assert done.history == []
+    fails_later = FineTuning()
+    fails_later.at_the_end = lambda *_: None
+    assert [row["epoch"] for row in run(fails_later).history] == [0]

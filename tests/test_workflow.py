@@ -3,6 +3,9 @@
 import csv
 import json
 import os
+import re
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -10,8 +13,10 @@ import pytest
 import torch
 from conftest import ROOT, TINY, Project
 
+from unlearning import metrics, ulira
+
 CELLS = "results/resnet20-digits-class0/seed1"
-METHODS = ["retain_finetune", "negative_gradient", "bad_teacher", "scrub"]
+METHODS = ["head_mask", "retain_finetune", "negative_gradient", "bad_teacher", "scrub"]
 ROWS = ["original", "retrain", *METHODS]
 UNLEARN = [f"unlearn {method}" for method in METHODS]
 EVALUATE = [f"evaluate {row}" for row in ROWS]
@@ -28,31 +33,105 @@ def rows_of(project, path):
 def test_the_table_has_every_method_and_both_references(finished_project):
     table = finished_project.read("results/table.md")
     assert "## resnet20-digits-class0" in table
-    for row in ("*original*", "*retrain*", *METHODS):
-        assert f"\n| {row} " in table
+    for row in ("*original*", "*retrain*", "*head_mask* (control)", *METHODS[1:]):
+        assert table.count(f"\n| {row} ") == 3  # the score, what stands beside it, the paired differences
+    assert "ublished" not in table  # the digits have no published results
 
 
 def test_metrics_csv_has_one_row_a_cell(finished_project):
     rows = rows_of(finished_project, "results/metrics.csv")
     assert [row["method"] for row in rows] == ROWS
-    assert list(rows[0])[:4] == ["benchmark", "method", "seed", "status"]
+    assert list(rows[0])[:5] == ["benchmark", "method", "seed", "status", "kind"]
+    assert [row["kind"] for row in rows] == ["reference"] * 2 + ["control"] + ["baseline"] * 4
     for row in rows:
         assert (row["benchmark"], row["seed"], row["status"]) == ("resnet20-digits-class0", "1", "ok")
         retain, forget, auc = (float(row[name]) for name in ("retain_acc", "forget_acc", "forget_mia_auc"))
         assert float(row["unlearn_score"]) == pytest.approx((retain + 1 - forget + 1 - auc) / 3)
         assert json.loads(finished_project.read(f"{CELLS}/{row['method']}/metrics.json"))["retain_acc"] == retain
-    oracle = rows[ROWS.index("retrain")]
-    assert float(oracle["forget_acc"]) == 0
+
+
+def test_the_oracle_is_at_no_distance_from_itself_and_the_others_are(finished_project):
+    rows = {row["method"]: row for row in rows_of(finished_project, "results/metrics.csv")}
+    oracle = rows["retrain"]
+    assert float(oracle["forget_acc"]) == float(oracle["forget_train_acc"]) == 0
+    assert {float(value) for name, value in oracle.items() if name.startswith("gap_")} == {0}
+    assert (float(oracle["mean_abs_gap"]), float(oracle["tow"]), float(oracle["js_to_oracle"])) == (0, 1, 0)
+    for method in METHODS:
+        row = rows[method]
+        gap = float(row["retain_acc"]) - float(oracle["retain_acc"])
+        assert float(row["gap_retain_acc"]) == pytest.approx(gap)
+        assert 0 < float(row["js_to_oracle"]) <= 1
+    # The control: the forget class is no longer named, and nothing else is changed.
+    original, masked = rows["original"], rows["head_mask"]
+    assert float(masked["forget_acc"]) == 0
+    assert masked["probe_acc"] == original["probe_acc"]
+    assert float(masked["unlearn_score"]) > float(original["unlearn_score"])
+
+
+def dictionary_of(project, file):
+    section = project.read("results/metrics.md").split(f"## {file}\n")[1].split("\n## ")[0]
+    return [name for line in section.splitlines() if line.startswith("- ") for name in names_in(line)]
+
+
+def names_in(line):
+    return re.findall(r"`([^`]+)`", re.split(r"[:(]", line)[0])
+
+
+@pytest.mark.parametrize("file", ["metrics.csv", "costs.csv", "summary.csv", "comparisons.csv"])
+def test_every_column_is_in_the_dictionary_and_the_other_way_round(finished_project, file):
+    columns = set(rows_of(finished_project, f"results/{file}")[0])
+    described = set(dictionary_of(finished_project, file))
+    gaps = {column for column in columns if column.startswith("gap_")}
+    on_request = {"relearn_epochs", "ulira_auc", "ulira_tpr_at_1pct_fpr"}
+    assert columns - gaps == described - {"gap_{metric}"} - (on_request - columns)
+    assert {column.removeprefix("gap_") for column in gaps} < columns
+
+
+def test_scores_are_kept_for_further_attacks(finished_project):
+    scores = np.load(finished_project.folder / CELLS / "scrub/scores.npz")
+    split = np.load(finished_project.folder / "results/resnet20-digits-class0/split.npz")
+    assert len(scores["member_logits"]) == len(scores["augmented_member_logits"]) == len(split["forget_train"])
+    assert len(scores["non_member_logits"]) == len(split["forget_test"])
+    confidences = [metrics.confidence(scores[f"{side}_logits"]) for side in ("member", "non_member")]
+    row = rows_of(finished_project, "results/metrics.csv")[ROWS.index("scrub")]
+    assert float(row["forget_mia_auc"]) == metrics.membership_auc(*confidences)
+
+
+def test_the_summary_and_the_comparisons_are_those_of_metrics_csv(finished_project):
+    scores = {row["method"]: float(row["unlearn_score"]) for row in rows_of(finished_project, "results/metrics.csv")}
+    summary = [row for row in rows_of(finished_project, "results/summary.csv") if row["metric"] == "unlearn_score"]
+    assert {row["method"]: float(row["mean"]) for row in summary} == scores
+    compared = [row for row in rows_of(finished_project, "results/comparisons.csv") if row["metric"] == "unlearn_score"]
+    assert len(compared) == 7 * 4 - 4
+    for row in compared:
+        assert float(row["difference"]) == pytest.approx(scores[row["method"]] - scores[row["baseline"]])
+        assert row["half_width"] == row["excludes_zero"] == ""  # one seed
+
+
+def test_make_check_is_content_with_a_whole_table(finished_project):
+    assert check(finished_project) == (0, "7 of 7 cells are ok\n", "")
+
+
+def check(project):
+    """Run what ``make check`` runs, in the project's folder."""
+    command = [sys.executable, "scripts/check.py"]
+    done = subprocess.run(command, cwd=project.folder, text=True, capture_output=True)
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_costs_csv_has_one_row_a_job(finished_project):
     rows = rows_of(finished_project, "results/costs.csv")
     jobs = [row["rule"] for row in rows]
-    assert {rule: jobs.count(rule) for rule in jobs} == {"pretrain": 1, "retrain": 1, "unlearn": 4, "evaluate": 6}
+    assert {rule: jobs.count(rule) for rule in jobs} == {"pretrain": 1, "retrain": 1, "unlearn": 5, "evaluate": 7}
     for row in rows:
         assert float(row["seconds"]) > 0
         assert 50 < float(row["peak_memory_mb"]) < 1500
         assert row["device"]
+        if row["rule"] == "unlearn":
+            assert row["steps"] == "19"  # 1213 images of the retain set, 64 a step
+            assert 0 < float(row["training_seconds"]) < float(row["seconds"])
+            assert float(row["seconds_to_oracle"]) > 0
+    assert "seconds" not in finished_project.read("results/metrics.csv")
 
 
 def test_histories_have_their_columns(finished_project):
@@ -118,7 +197,14 @@ EDITS = {
     "scripts/unlearning/training.py": ["pretrain", "retrain", *UNLEARN, *EVALUATE, *END],
     "scripts/unlearning/unlearn.py": [*UNLEARN, *[f"evaluate {method}" for method in METHODS], *END],
     "scripts/unlearning/metrics.py": [*EVALUATE, *END],
+    "scripts/unlearning/probe.py": [*EVALUATE, *END],
+    "scripts/unlearning/dictionary.py": END,
+    "scripts/unlearning/intervals.py": END,
     "scripts/unlearning/tables.py": ["table"],
+    "workflow/resources/published.csv": ["table"],
+    "scripts/unlearning/ulira.py": [],  # not asked for
+    "scripts/unlearning/relearning.py": [],
+    "scripts/check.py": [],
     "scripts/aggregate.py": END,
     "README.md": [],
 }
@@ -239,17 +325,108 @@ def test_a_mistake_ends_the_run_before_any_job_with_one_line(finished_project, a
     assert "Traceback" not in done.stdout
 
 
-def test_a_failed_method_does_not_stop_the_others(tmp_path, finished_project):
-    project = Project(tmp_path / "failing", TINY | {"methods": {"broken": {"file": "broken.py"}}})
-    (project.folder / "broken.py").write_text(
-        "class UnlearningMethod:\n    def unlearn_step(self, *arguments):\n        return 1 / 0\n"
+def test_a_failure_of_the_machine_fails_the_job_and_nothing_else(tmp_path, finished_project):
+    project = Project(tmp_path / "failing", TINY | {"methods": {"greedy": {"file": "greedy.py"}}})
+    (project.folder / "greedy.py").write_text(
+        "class UnlearningMethod:\n    def unlearn_step(self, *arguments):\n        raise MemoryError('no more')\n"
     )
-    cells = [f"{CELLS}/{method}/metrics.json" for method in ("broken", "retain_finetune")]
+    cells = [f"{CELLS}/{method}/metrics.json" for method in ("greedy", "retain_finetune")]
     done = project.run(*cells)
     assert done.returncode == 1
-    assert "error in unlearn (broken on resnet20" in done.stdout
-    assert "ZeroDivisionError: division by zero" in done.stdout
+    assert "error in unlearn (greedy on resnet20" in done.stdout
+    assert "MemoryError: no more" in done.stdout
     assert project.read(cells[1]) == finished_project.read(cells[1])
+
+
+# --- cells that fail, and what is made on request, in one run
+
+
+@pytest.fixture(scope="module")
+def requested_project(tmp_path_factory):
+    """Return a project with everything on request, a rule that raises and one called "nan" that diverges."""
+    rules = {
+        "raises": "if step == 3: raise ValueError('this is\\nwrong')",
+        "nan": "if step == 5: return {'loss': torch.tensor(float('nan'))}",
+    }
+    suite = TINY["suites"]["digits"] | {"methods": ["head_mask", "retain_finetune", *rules]}
+    changes = {"suites": {"digits": suite}, "methods": {name: {"file": f"{name}.py"} for name in rules}}
+    project = Project(tmp_path_factory.mktemp("requested"), TINY | changes)
+    for name, fault in rules.items():
+        (project.folder / f"{name}.py").write_text(
+            "class UnlearningMethod:\n"
+            "    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):\n"
+            f"        {fault}\n"
+            "        return {'loss': 0.0}\n"
+        )
+    project.make("results/table.md", "--config", "relearning=true", "shadow_models=4")
+    return project
+
+
+def test_a_failed_cell_has_its_reason_and_place_and_the_others_stand(requested_project, finished_project):
+    rows = {row["method"]: row for row in rows_of(requested_project, "results/metrics.csv")}
+    names = ("status", "reason", "epoch", "step", "line")
+    assert [rows["raises"][name] for name in names] == ["failed", "ValueError: this is", "0", "3", "3"]
+    assert [rows["nan"][name] for name in names] == ["diverged", "the loss is nan", "0", "5", "2"]
+    for name in ("raises", "nan"):
+        known = json.loads(requested_project.read(f"{CELLS}/{name}/metrics.json"))
+        assert known["reason"] == rows[name]["reason"]
+        assert {rows[name][metric] for metric in metrics.METRICS} == {""}
+    same = "retain_finetune/metrics.json"
+    assert requested_project.read(f"{CELLS}/{same}") == finished_project.read(f"{CELLS}/{same}")
+    table = requested_project.read("results/table.md")
+    assert re.search(r"\| raises +\| +failed \(1 of 1 seeds\) +\| +– \|", table)
+    assert re.search(r"\| nan +\| +diverged \(1 of 1 seeds\) +\| +– \|", table)
+    assert "- raises, seed 1: failed (epoch 0, step 3, line 3): ValueError: this is\n" in table
+    assert "ValueError: this is\nwrong" in requested_project.read(f"{CELLS}/raises/unlearn.log")  # whole, in the log
+
+
+def test_make_check_names_the_cells_that_are_not_ok(requested_project):
+    status, printed, errors = check(requested_project)
+    assert (status, printed) == (1, "4 of 6 cells are ok\n")
+    assert errors.splitlines() == [
+        "raises on resnet20-digits-class0, seed 1: failed: ValueError: this is",
+        "nan on resnet20-digits-class0, seed 1: diverged: the loss is nan",
+    ]
+
+
+def test_make_check_without_a_table_says_how_to_get_one(tmp_path):
+    status, _, errors = check(Project(tmp_path / "empty", TINY))
+    assert status == 1
+    assert errors == "error: results/metrics.csv is not there; make it with: make table\n"
+
+
+def test_relearning_and_ulira_are_in_the_table_on_request(requested_project):
+    rows = {row["method"]: row for row in rows_of(requested_project, "results/metrics.csv")}
+    assert rows["original"]["relearn_epochs"] == "0"
+    assert 0 < int(rows["retrain"]["relearn_epochs"]) <= 20
+    for method in ("original", "retrain", "head_mask", "retain_finetune"):
+        assert 0 <= float(rows[method]["ulira_auc"]) <= 1
+    # Masking a logit changes no order of answers: the attack finds in the control what it finds in the original.
+    assert float(rows["head_mask"]["ulira_auc"]) == pytest.approx(float(rows["original"]["ulira_auc"]), abs=0.03)
+    assert rows["raises"]["ulira_auc"] == rows["nan"]["relearn_epochs"] == ""
+    assert "relearning →" in requested_project.read("results/table.md")
+    assert "U-LiRA →" in requested_project.read("results/table.md")
+
+
+def test_shadow_models_are_shared_by_methods_and_seeds(requested_project):
+    planned = requested_project.planned(
+        f"{CELLS.replace('seed1', 'seed2')}/retain_finetune/ulira.json", "--config", "shadow_models=4"
+    )
+    assert planned == ["evaluate retain_finetune", "pretrain", "ulira retain_finetune", "unlearn retain_finetune"]
+    planned = requested_project.planned(f"{CELLS}/scrub/ulira.json", "--config", "shadow_models=4")
+    assert planned == ["evaluate scrub", "ulira scrub", "unlearn scrub", *["unlearn_shadow scrub"] * 4]
+
+
+def test_shadow_models_answer_to_all_images_of_the_forget_class(requested_project):
+    folder = requested_project.folder / "results/resnet20-digits-class0"
+    split = np.load(folder / "split.npz")
+    answers = {}
+    for reference in ("original", "retrain"):
+        logits = [np.load(folder / f"shadow{i}/{reference}/logits.npz")["logits"] for i in range(4)]
+        assert {len(one) for one in logits} == {len(split["forget_train"]) + len(split["forget_test"])}
+        assert not np.array_equal(logits[0], logits[1])  # each has weights and batches of its own
+        answers[reference] = np.mean([ulira.scaled_confidence(one, label=0) for one in logits])
+    assert answers["original"] > answers["retrain"]  # which never saw the class
 
 
 # --- real images

@@ -58,11 +58,24 @@ def known(name: str, choices: Iterable[str], where: str) -> str:
     raise UserError(f"{where}: unknown name {name!r}; {hint}known: {', '.join(choices) or 'none'}")
 
 
+def read_switches(config: dict[str, Any]) -> None:
+    """Read true and false of the top level as such, in place: Snakemake hands those of ``--config`` on as text."""
+    switches = {"true": True, "false": False}
+    for key, value in config.items():
+        if isinstance(value, str) and value.lower() in switches:
+            config[key] = switches[value.lower()]
+
+
 def check_schema(config: dict[str, Any], schema: dict[str, Any]) -> None:
     """Raise UserError for the gravest violation of ``schema``, naming the key and what is allowed there."""
     error = best_match(_Validator(schema).iter_errors(config))
     if error is not None:
         raise UserError(f"configuration: {_location(error)}: {_explanation(error)}")
+
+
+def asked_for(config: dict[str, Any], key: str) -> Any:
+    """Return relearning or shadow_models: that of the top level, if it is there, or else of the suite."""
+    return config.get(key, config["suites"][config["suite"]].get(key, 0))
 
 
 def check_names(config: dict[str, Any]) -> None:
@@ -104,9 +117,21 @@ def check_request(config: dict[str, Any], targets: Iterable[str]) -> None:
         else:
             known(name, config["benchmarks"], "results")
         check_data(config, name.split("-")[1])
+    for parts in cells:
+        check_shadows(config, parts)
     for name in methods:
         if name not in REFERENCES:
             check_method(known(name, config["methods"], "results"), config["methods"][name])
+
+
+def check_shadows(config: dict[str, Any], parts: tuple[str, ...]) -> None:
+    """Raise UserError if the path with ``parts`` needs a shadow model that the configuration does not have."""
+    shadows = asked_for(config, "shadow_models")
+    if parts[-1] == "ulira.json" and not shadows:
+        raise UserError("results: U-LiRA needs shadow models; add e.g. --config shadow_models=8")
+    index = re.fullmatch("shadow([0-9]+)", parts[1])
+    if index and int(index[1]) >= shadows:
+        raise UserError(f"results: {parts[1]}: there are {shadows} shadow models; write --config shadow_models=N")
 
 
 def check_data(config: dict[str, Any], dataset: str) -> None:

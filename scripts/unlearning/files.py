@@ -40,6 +40,13 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
+def read_table(path: str | os.PathLike) -> Any:
+    """Read a CSV file as a pandas.DataFrame; only an empty field is missing, so that a method may be named "nan"."""
+    import pandas
+
+    return pandas.read_csv(path, keep_default_na=False, na_values=[""])
+
+
 def write_arrays(path: str | os.PathLike, arrays: Mapping[str, Any]) -> None:
     """Write NumPy arrays by name as .npz; the same arrays give the same bytes."""
     import numpy as np

@@ -29,6 +29,12 @@ def shadow_members(pool_size: int, shadows: int) -> np.ndarray:
     return np.argsort(random_stream.random((shadows, pool_size)), axis=0) < shadows // 2
 
 
+def shadow_members_of(split: Mapping[str, np.ndarray], train_size: int, shadow: int, shadows: int) -> np.ndarray:
+    """Return the images of the forget class that shadow model number ``shadow`` is trained on, as `forget_pool` does."""
+    pool = forget_pool(split, train_size)
+    return pool[shadow_members(len(pool), shadows)[shadow]]
+
+
 def scaled_confidence(logits: np.ndarray, label: int) -> np.ndarray:
     """Return log(p / (1 - p)) (N,) of the probability p of class ``label``, which is near to normally distributed."""
     logits = logits.astype(np.float64)

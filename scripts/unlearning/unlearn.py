@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import math
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -53,7 +54,7 @@ def load_method(path: str | Path, hyperparameters: dict[str, Any]) -> UpdateRule
     ``torch`` and ``F`` are defined beforehand, because rules written for the published task use them unimported.
     Raises UserError if the file does not define the class, and whatever its code raises.
     """
-    spec = importlib.util.spec_from_file_location(f"method_{Path(path).stem}", path)
+    spec = importlib.util.spec_from_file_location(f"method_{Path(path).stem}", Path(path).resolve())
     module = importlib.util.module_from_spec(spec)
     module.torch, module.F = torch, F
     spec.loader.exec_module(module)
@@ -64,13 +65,15 @@ def load_method(path: str | Path, hyperparameters: dict[str, Any]) -> UpdateRule
 
 def unlearn(
     model: nn.Module,
-    method_file: str | Path,
-    hyperparameters: dict[str, Any],
+    make_rule: Callable[[], UpdateRule],
+    rule_file: str | Path,
     retain: Batches,
     forget: Batches,
     protocol: dict[str, Any],
 ) -> Unlearning:
-    """Apply the rule in ``method_file`` to ``model`` in place for ``protocol["epochs"]`` passes over ``retain``.
+    """Apply a rule to ``model`` in place for ``protocol["epochs"]`` passes over ``retain``.
+
+    ``make_rule`` returns it, by way of `load_method`; lines of ``rule_file`` say where it failed.
 
     The optimizer is Adam with ``protocol["learning_rate"]``; ``forget`` starts again whenever it runs out. A row of
     the history has the epoch's number from 0 and the mean over its steps of every number the rule returned.
@@ -79,11 +82,11 @@ def unlearn(
     parameters of the model has failed; one whose loss or weights are no longer finite has diverged. Either ends the
     unlearning, and the outcome says why and where. Raises only what is not the rule's fault (see `blamed_on_rule`).
     """
-    result, file = Unlearning(), Path(method_file).resolve()
-    epoch = step = method = None
+    result, file = Unlearning(), Path(rule_file).resolve()
+    epoch = step = rule = None
     try:
         with blamed_on_rule(file):
-            method = load_method(file, hyperparameters)
+            rule = make_rule()
         optimizer = torch.optim.Adam(model.parameters(), lr=protocol["learning_rate"])
         guard = ProtocolGuard(model, optimizer)
         forget_batches = forget.forever()
@@ -94,7 +97,7 @@ def unlearn(
                 forget_batch = next(forget_batches)
                 model.train()  # whatever mode the rule left it in
                 with blamed_on_rule(file):
-                    values = method.unlearn_step(model, retain_batch, forget_batch, optimizer, step, epoch)
+                    values = rule.unlearn_step(model, retain_batch, forget_batch, optimizer, step, epoch)
                     returned.append(_checked(values))
                     guard.check()
                 result.steps += 1
@@ -109,15 +112,15 @@ def unlearn(
             result.history.append({"epoch": epoch, **means})
             progress.report(**{name: f"{value:.4f}" for name, value in means.items()})
     except RuleError as failure:
-        line = failure.line or _line_of_step(method, file)
+        line = failure.line or _line_of_step(rule, file)
         result.outcome = Outcome(failure.status, str(failure), epoch, step, line)
-        print(f"{failure.status}: {failure} (epoch {epoch}, step {step}, line {line} of {method_file})", flush=True)
+        print(f"{failure.status}: {failure} (epoch {epoch}, step {step}, line {line} of {rule_file})", flush=True)
     return result
 
 
-def _line_of_step(method: UpdateRule | None, file: Path) -> int | None:
+def _line_of_step(rule: UpdateRule | None, file: Path) -> int | None:
     """Return where ``unlearn_step`` begins, for what cannot be pinned to one of its lines."""
-    code = getattr(inspect.unwrap(getattr(method, "unlearn_step", None)), "__code__", None)
+    code = getattr(inspect.unwrap(getattr(rule, "unlearn_step", None)), "__code__", None)
     return code.co_firstlineno if code is not None and Path(code.co_filename) == file else None
 
 

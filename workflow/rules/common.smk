@@ -13,12 +13,23 @@ SCHEMA = Path(workflow.basedir) / "schemas" / "config.schema.yaml"
 if str(SCRIPTS) not in sys.path:
     sys.path.insert(0, str(SCRIPTS))
 
-from unlearning.config import REFERENCES, Benchmark, check_names, check_request, check_schema, dataset_file, method_file
+from unlearning.config import (
+    REFERENCES,
+    Benchmark,
+    asked_for,
+    check_names,
+    check_request,
+    check_schema,
+    dataset_file,
+    method_file,
+    read_switches,
+)
 from unlearning.dependencies import code_of
 from unlearning.errors import UserError
 
 # Checked here, before any job starts. Any other way out of a Snakefile than SystemExit adds a traceback.
 try:
+    read_switches(config)
     check_schema(config, load_configfile(SCHEMA))
     validate(config, SCHEMA)  # fills in the schema's defaults
     check_names(config)
@@ -28,8 +39,8 @@ except UserError as error:
     sys.exit(f"error: {error}")
 
 SUITE = config["suites"][config["suite"]]
-RELEARNING = config.get("relearning", SUITE["relearning"])
-SHADOW_MODELS = config.get("shadow_models", SUITE["shadow_models"])
+RELEARNING = asked_for(config, "relearning")
+SHADOW_MODELS = asked_for(config, "shadow_models")
 ROWS = [*REFERENCES, *SUITE["methods"]]
 
 

@@ -1,0 +1,106 @@
+"""The rows of metrics.csv and costs.csv: what is joined, and the distance to the oracle of the same seed."""
+
+import numpy as np
+import pytest
+
+from unlearning.aggregation import join_cells, join_costs
+from unlearning.dictionary import CELL, MEASURED
+
+KINDS = {"original": "reference", "retrain": "reference", "rule": "rule"}
+
+
+def cell(method, seed=1, **values):
+    measured = {column.name: 0.5 for column in MEASURED}
+    return {"benchmark": "b", "method": method, "seed": seed, "status": "ok"} | measured | values
+
+
+def failed(method, seed=1):
+    return {
+        "benchmark": "b",
+        "method": method,
+        "seed": seed,
+        "status": "failed",
+        "reason": "why",
+        "epoch": 2,
+        "step": 3,
+    }
+
+
+LOGITS = np.array([[1.0, 2.0], [3.0, 1.0]])
+
+
+def join(cells, on_request=(), logits=None):
+    logits = logits or [LOGITS if row["status"] == "ok" else None for row in cells]
+    return {(row["method"], row["seed"]): row for row in join_cells(cells, on_request, logits, KINDS)}
+
+
+def test_the_oracle_is_at_no_distance_from_itself():
+    row = join([cell("retrain")])["retrain", 1]
+    assert (row["mean_abs_gap"], row["tow"], row["js_to_oracle"]) == (0, 1, 0)
+    gaps = [value for name, value in row.items() if name.startswith("gap_")]
+    assert len(gaps) == len(MEASURED) - 1  # all but the standard error
+    assert set(gaps) == {0}
+
+
+def test_distances_are_to_the_oracle_of_the_same_seed():
+    rule = cell("rule", 1, retain_acc=0.9, forget_acc=0.1, forget_mia_auc_two_sided=0.6, forget_train_acc=0.3)
+    oracle = cell("retrain", 1, retain_acc=0.95, forget_acc=0.0, forget_mia_auc_two_sided=0.5, forget_train_acc=0.1)
+    other_seed = cell("retrain", 2, retain_acc=0.1)
+    row = join([rule, oracle, other_seed], logits=[LOGITS, LOGITS[:, ::-1], LOGITS])["rule", 1]
+    assert row["gap_retain_acc"] == pytest.approx(-0.05)
+    assert row["mean_abs_gap"] == pytest.approx((0.05 + 0.1 + 0.1) / 3)
+    assert row["tow"] == pytest.approx(0.8)
+    assert 0 < row["js_to_oracle"] < 1
+
+
+def test_a_failed_cell_has_its_reason_and_place_and_nothing_else():
+    row = join([failed("rule"), cell("retrain")])["rule", 1]
+    known = {name for name, value in row.items() if value is not None}
+    assert known == {"benchmark", "method", "seed", "status", "kind", "reason", "epoch", "step"}
+
+
+@pytest.mark.parametrize("cells", [[cell("rule")], [cell("rule"), failed("retrain")]], ids=["missing", "failed"])
+def test_without_an_oracle_there_are_no_distances(cells):
+    row = join(cells)["rule", 1]
+    assert row["retain_acc"] == 0.5
+    assert row["tow"] is row["js_to_oracle"] is row["mean_abs_gap"] is row["gap_retain_acc"] is None
+
+
+def test_every_row_has_the_same_columns_in_the_same_order():
+    rows = join([cell("original"), cell("retrain"), failed("rule")])
+    (columns,) = {tuple(row) for row in rows.values()}
+    assert columns[:5] == tuple(column.name for column in CELL)
+    assert columns[5:9] == ("retain_acc", "forget_acc", "forget_mia_auc", "unlearn_score")
+
+
+def test_what_was_asked_for_is_joined_and_compared_as_well():
+    asked = [
+        {"benchmark": "b", "seed": 1, "method": method, "relearn_epochs": n}
+        for method, n in [("rule", 3), ("retrain", 9)]
+    ]
+    rows = join([cell("rule"), cell("retrain")], asked)
+    assert rows["rule", 1]["relearn_epochs"] == 3
+    assert rows["rule", 1]["gap_relearn_epochs"] == -6
+    assert "relearn_epochs" not in join([cell("rule"), cell("retrain")])["rule", 1]
+
+
+def cost(rule, seconds=None, **wildcards):
+    row = {"rule": rule, "model": "m", "dataset": "d", "seed": "1"} | wildcards
+    return row if seconds is None else row | {"training_seconds": seconds}
+
+
+def test_seconds_are_set_beside_those_of_the_same_oracle():
+    unlearn, retrain, other, pretrain, evaluate = join_costs(
+        [
+            cost("unlearn", 3.0, forget_class="0", method="rule"),
+            cost("retrain", 12.0, forget_class="0"),
+            cost("retrain", 99.0, forget_class="1"),
+            cost("pretrain", 12.0),
+            cost("evaluate", forget_class="0", method="rule"),
+        ]
+    )
+    assert unlearn["seconds_to_oracle"] == 0.25
+    assert retrain["seconds_to_oracle"] == other["seconds_to_oracle"] == 1
+    assert (unlearn["benchmark"], pretrain["benchmark"]) == ("m-d-class0", "m-d")
+    assert "seconds_to_oracle" not in pretrain
+    assert "seconds_to_oracle" not in evaluate

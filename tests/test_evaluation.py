@@ -1,0 +1,224 @@
+"""From a model to its metrics: the right images in the right mode, and what a model that memorised looks like."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from unlearning import metrics
+from unlearning.batches import TensorData, augment
+from unlearning.datasets import DataSet, class_split
+from unlearning.evaluation import evaluate_model
+from unlearning.probe import probe_accuracy
+from unlearning.relearning import relearning_epochs
+from unlearning.streams import generator
+from unlearning.training import train_from_scratch
+from unlearning.unlearn import load_method
+
+PROTOCOL = {
+    "batch_size": 16,
+    "crop_padding": 1,
+    "flip": False,
+    "pretrain": {"epochs": 40, "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 5e-4, "evaluate_every": 40},
+    "relearn": {"images": 20, "epochs": 15, "learning_rate": 0.001},
+}
+FORGET = 1
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Return 3 classes of noisy patterns: few enough to be memorised, noisy enough to be told from unseen ones."""
+    patterns = np.random.default_rng(9).integers(0, 2, (3, 8, 8, 1)) * 40
+    rng = np.random.default_rng(0)
+
+    def part(count):
+        labels = np.arange(count) % 3
+        images = 60 + patterns[labels] + rng.normal(0, 60, (count, 8, 8, 1))
+        return images.clip(0, 255).astype(np.uint8), labels
+
+    return TensorData.on("cpu", DataSet(*part(120), *part(600), classes=3), 8, "pad")
+
+
+@pytest.fixture(scope="module")
+def split(data):
+    return class_split(data.train_labels.numpy(), data.test_labels.numpy(), FORGET)
+
+
+def train(data, train, test):
+    # Without augmentation, so that it memorises.
+    settings = {"width": 0.25, "protocol": PROTOCOL | {"crop_padding": 0}}
+    return train_from_scratch("resnet20", data, settings, 1, train, test)[0]
+
+
+@pytest.fixture(scope="module")
+def original(data):
+    return train(data, np.arange(120), np.arange(600))
+
+
+@pytest.fixture(scope="module")
+def oracle(data, split):
+    return train(data, split["retain_train"], split["retain_test"])
+
+
+@pytest.fixture(scope="module")
+def masked(original, data, split):
+    """Return the control head_mask, made by the rule itself."""
+    model = copy.deepcopy(original)
+    rule = load_method("scripts/methods/head_mask.py", {"shift": 1000.0})
+    batch = (torch.zeros(2, 1, 8, 8), torch.tensor([FORGET, FORGET]))
+    for step in range(3):  # done once, however often it is called
+        rule.unlearn_step(model, None, batch, None, step, 0)
+    return model
+
+
+def evaluated(model, data, split):
+    outcome, found, _ = evaluate_model(model, data, split, PROTOCOL, seed=1)
+    assert outcome.status == "ok"
+    return found
+
+
+def test_a_model_that_memorised_shows_the_trace_and_the_oracle_does_not(original, oracle, data, split):
+    of_original, of_oracle = (evaluated(model, data, split) for model in (original, oracle))
+    for attack in ("forget_mia_auc", "forget_mia_auc_loss", "forget_mia_auc_entropy"):
+        assert of_original[attack] > 0.65
+        assert of_oracle[attack] == pytest.approx(0.5, abs=0.15)  # standard error .05
+    assert of_original["forget_train_acc"] > 0.95 > of_original["forget_acc"] > 0.5
+    assert of_oracle["forget_train_acc"] == of_oracle["forget_acc"] == 0
+    assert of_original["probe_acc"] > of_oracle["probe_acc"] + 0.1
+
+
+def test_masking_the_head_gives_a_good_score_and_erases_nothing(original, oracle, masked, data, split):
+    of_original, of_oracle, of_mask = (evaluated(model, data, split) for model in (original, oracle, masked))
+    assert of_mask["unlearn_score"] > of_original["unlearn_score"] + 0.3
+    assert of_mask["unlearn_score"] > of_oracle["unlearn_score"] - 0.03
+    assert of_mask["forget_acc"] == 0
+    assert of_mask["probe_acc"] == of_original["probe_acc"]
+    assert of_mask["forget_mia_auc_loss"] > 0.65
+    changed = [
+        name for name, tensor in masked.state_dict().items() if not torch.equal(tensor, original.state_dict()[name])
+    ]
+    assert changed == ["head.bias"]
+
+
+def by_hand(model, data, part, chosen):
+    """Return features and logits in eval mode, with nothing of the code under test but the model itself."""
+    images = getattr(data, f"{part}_images")[chosen]
+    with torch.no_grad():
+        features = copy.deepcopy(model).eval().embed(data.normalisation.apply(images))
+        return features, model.head(features)
+
+
+def test_every_metric_is_of_the_right_images_in_eval_mode(original, data, split):
+    """Retained and forgotten, training and test images, each worked out again from the model."""
+    model = copy.deepcopy(original).train()  # batch statistics would give other answers
+    found = evaluated(model, data, split)
+    assert model.training
+    logits, labels, features = {}, {}, {}
+    for name in ("retain_train", "forget_train", "retain_test", "forget_test"):
+        part = name.split("_")[1]
+        features[name], logits[name] = by_hand(model, data, part, split[name])
+        labels[name] = getattr(data, f"{part}_labels")[split[name]]
+    right = {name: (logits[name].argmax(1) == labels[name]).double() for name in logits}
+    expected = {
+        "retain_acc": right["retain_test"].mean(),
+        "forget_acc": right["forget_test"].mean(),
+        "retain_train_acc": right["retain_train"].mean(),
+        "forget_train_acc": right["forget_train"].mean(),
+        "test_acc": torch.cat([right["retain_test"], right["forget_test"]]).mean(),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value.item()), name
+    assert len(set(expected.values())) == 5  # else a mix-up would not show
+    members, others = (F.softmax(logits[name], 1).max(1).values for name in ("forget_train", "forget_test"))
+    pairs = (members[:, None] > others).double() + 0.5 * (members[:, None] == others)
+    assert found["forget_mia_auc"] == pytest.approx(pairs.mean().item(), abs=0.002)
+    test = torch.cat([features["retain_test"], features["forget_test"]])
+    is_forget = np.arange(600) >= 400
+    assert found["probe_acc"] == pytest.approx(probe_accuracy(test.numpy(), is_forget), abs=0.01)
+
+
+def test_members_are_augmented_as_in_training_and_alike_for_every_model(original, oracle, data, split):
+    images = augment(data.train_images[split["forget_train"]], PROTOCOL, generator(1, "augmented members"))
+    assert not torch.equal(images, data.train_images[split["forget_train"]])
+    for model in (original, oracle):
+        with torch.no_grad():
+            members = copy.deepcopy(model).eval()(data.normalisation.apply(images))
+        _, others = by_hand(model, data, "test", split["forget_test"])
+        expected = metrics.membership_auc(*(metrics.confidence(logits.numpy()) for logits in (members, others)))
+        assert evaluated(model, data, split)["forget_mia_auc_augmented"] == pytest.approx(expected, abs=0.002)
+
+
+def test_the_kept_scores_suffice_for_a_new_attack(original, data, split):
+    _, found, scores = evaluate_model(original, data, split, PROTOCOL, seed=1)
+    assert {name: values.shape for name, values in scores.items()} == {
+        "member_logits": (40, 3),
+        "augmented_member_logits": (40, 3),
+        "non_member_logits": (200, 3),
+    }
+    again = metrics.attacks(
+        scores["member_logits"], scores["augmented_member_logits"], scores["non_member_logits"], FORGET
+    )
+    assert again.items() <= found.items()
+
+
+def test_a_model_with_logits_that_are_not_finite_has_diverged(original, data, split):
+    model = copy.deepcopy(original)
+    with torch.no_grad():
+        model.head.bias[0] = float("nan")
+    outcome, found, scores = evaluate_model(model, data, split, PROTOCOL, seed=1)
+    assert (outcome.status, outcome.reason) == ("diverged", "the model's logits are not finite")
+    assert found == scores == {}
+
+
+def test_one_test_image_of_the_forget_class_is_enough_for_an_evaluation(original, data, split):
+    found = evaluated(original, data, split | {"forget_test": split["forget_test"][:1]})
+    assert found["probe_acc"] is None
+    assert found["forget_mia_auc_se"] is None
+    assert 0 <= found["forget_mia_auc"] <= 1
+
+
+# --- relearning
+
+
+def relearned(model, data, split, target, **settings):
+    protocol = PROTOCOL | {"relearn": PROTOCOL["relearn"] | settings}
+    return relearning_epochs(copy.deepcopy(model), data, split, protocol, target, seed=1)
+
+
+def test_what_was_never_gone_takes_no_epoch(original, data, split):
+    assert relearned(original, data, split, target=0.4) == 0
+
+
+def test_a_masked_class_comes_back_sooner_than_one_that_was_never_seen(original, oracle, masked, data, split):
+    target = evaluated(original, data, split)["forget_acc"] / 2
+    of_mask, of_oracle = (relearned(model, data, split, target) for model in (masked, oracle))
+    assert 1 <= of_mask < of_oracle
+
+
+def test_the_limit_stands_for_that_many_or_more(oracle, data, split):
+    assert relearned(oracle, data, split, target=1.1, epochs=3) == 3
+    assert relearned(oracle, data, split, target=1.1, epochs=1) == 1
+
+
+def test_the_epochs_are_counted_until_the_target_is_reached(oracle, data, split):
+    epochs = relearned(oracle, data, split, target=0.4, epochs=100)
+    assert 1 < epochs < 100
+    assert relearned(oracle, data, split, target=0.4, epochs=epochs + 1) == epochs  # the limit changes nothing below it
+    assert relearned(oracle, data, split, target=0.4, epochs=epochs) == epochs
+    assert relearned(oracle, data, split, target=0.2, epochs=100) <= epochs
+
+
+def test_relearning_sees_a_balanced_sample_in_eval_mode(oracle, data, split, monkeypatch):
+    seen = []
+    forward = type(oracle).forward
+    monkeypatch.setattr(
+        type(oracle), "forward", lambda self, x: seen.append((self.training, len(x))) or forward(self, x)
+    )
+    relearned(oracle, data, split, target=1.1, epochs=2, images=10)
+    assert sum(size for _, size in seen) == 20
+    assert not any(training for training, _ in seen)
+    seen.clear()
+    relearned(oracle, data, split, target=1.1, epochs=2, images=10_000)  # all there are of the forget class
+    assert sum(size for _, size in seen) == 80

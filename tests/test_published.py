@@ -1,0 +1,53 @@
+"""The published results: the file, what is set beside them, and the ranks."""
+
+import pandas
+import pytest
+from conftest import ROOT
+
+from unlearning.metrics import METRICS, unlearn_score
+from unlearning.published import ranks, side_by_side
+
+PUBLISHED = pandas.read_csv(ROOT / "workflow/resources/published.csv")
+
+
+def summary(**scores):
+    rows = [("resnet20-cifar10-class0", method, "unlearn_score", 3, score, 0.01) for method, score in scores.items()]
+    return pandas.DataFrame(rows, columns=["benchmark", "method", "metric", "seeds", "mean", "half_width"])
+
+
+def test_the_file_has_all_entries_and_scores_that_agree_with_their_terms():
+    assert len(PUBLISHED) == 41
+    assert PUBLISHED.groupby("benchmark").size().to_dict() == {
+        "resnet20-cifar10-class0": 14,
+        "vgg16bn-cifar100-class0": 14,
+        "mobilenetv2-fmnist-class0": 13,
+    }
+    terms = PUBLISHED[["retain_acc", "forget_acc", "forget_mia_auc"]].itertuples(index=False)
+    scores = [unlearn_score(*row) for row in terms]
+    assert PUBLISHED["unlearn_score"].tolist() == pytest.approx(scores, abs=1.1e-3)
+
+
+def test_a_baseline_is_set_beside_the_published_one_of_its_name():
+    found = side_by_side(summary(scrub=0.83, my_rule=0.9), PUBLISHED)
+    (row,) = found.to_dict("records")
+    assert (row["method"], row["mean"], row["published"]) == ("scrub", 0.83, 0.811)
+    assert row["difference"] == pytest.approx(0.019)
+
+
+def test_the_rank_is_among_all_published_entries_of_the_benchmark():
+    # Published: .829, .824 three times, .822, .812, .811, .810, .808, ...
+    found = ranks(summary(best=0.83, tie=0.829, second=0.8284, middle=0.8096, last=0.1), PUBLISHED)
+    assert dict(zip(found["method"], found["rank"], strict=True)) == {
+        "best": 1, "tie": 1, "second": 2, "middle": 8, "last": 15,
+    }  # fmt: skip
+    assert set(found["entries"]) == {15}
+
+
+def test_a_benchmark_without_published_entries_has_no_rank():
+    ours = summary(best=0.9).assign(benchmark="resnet20-digits-class0")
+    assert ranks(ours, PUBLISHED).empty
+    assert side_by_side(ours, PUBLISHED).empty
+
+
+def test_the_published_metrics_are_ours():
+    assert list(PUBLISHED.columns) == ["benchmark", "entry", "type", *METRICS]

@@ -1,0 +1,85 @@
+"""U-LiRA: who is a member of which shadow model, the likelihoods by hand, and what the attack can and cannot see."""
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unlearning import ulira
+
+
+@given(st.integers(1, 200), st.integers(1, 10).map(lambda half: 2 * half))
+def test_every_image_is_a_member_of_exactly_half_of_the_shadow_models(pool, shadows):
+    members = ulira.shadow_members(pool, shadows)
+    assert members.shape == (shadows, pool)
+    assert (members.sum(axis=0) == shadows // 2).all()
+
+
+def test_membership_differs_from_image_to_image_and_not_from_call_to_call():
+    members = ulira.shadow_members(100, 8)
+    assert (members == ulira.shadow_members(100, 8)).all()
+    assert len({tuple(column) for column in members.T}) > 30
+    assert 30 < members.sum(axis=1).min() <= members.sum(axis=1).max() < 70
+
+
+def test_the_pool_is_the_forget_class_of_both_parts():
+    split = {"forget_train": np.array([2, 5]), "forget_test": np.array([0, 1])}
+    assert ulira.forget_pool(split, train_size=10).tolist() == [2, 5, 10, 11]
+
+
+def test_each_shadow_model_has_its_half_of_the_pool():
+    split = {"forget_train": np.arange(0, 40, 2), "forget_test": np.arange(1, 21, 2)}
+    sets = [ulira.shadow_members_of(split, 50, shadow, 4) for shadow in range(4)]
+    counts = dict(zip(*np.unique(np.concatenate(sets), return_counts=True), strict=True))
+    assert counts == dict.fromkeys(ulira.forget_pool(split, 50), 2)
+    assert all(len(set(members)) == len(members) for members in sets)
+    assert max(map(max, sets)) > 50 > min(map(min, sets))  # test images as well as training images
+
+
+@given(st.lists(st.floats(-30, 30), min_size=2, max_size=6), st.data())
+def test_the_scaled_confidence_is_the_log_odds_of_the_label(logits, data):
+    label = data.draw(st.integers(0, len(logits) - 1))
+    probabilities = np.exp(logits) / np.exp(logits).sum()
+    odds = probabilities[label] / np.delete(probabilities, label).sum()
+    assert ulira.scaled_confidence(np.array([logits]), label)[0] == pytest.approx(np.log(odds), rel=1e-9, abs=1e-9)
+
+
+def test_the_likelihood_ratio_worked_out_by_hand():
+    is_member = np.array([[True, False], [True, False], [False, True], [False, True]])
+    shadows = np.array([[1.0, 5.0], [3.0, 7.0], [-1.0, 4.0], [1.0, 6.0]])
+    # Means of members 2 and 5, of non-members 0 and 6; squares 2 + 2 on each side over 2 degrees of freedom: sqrt(2).
+    found = ulira.likelihood_ratios(np.array([2.0, 5.5]), shadows, is_member)
+    normal = scipy.stats.norm(0, 2**0.5)
+    assert found[0] == pytest.approx(normal.logpdf(0) - normal.logpdf(2))
+    assert found[1] == pytest.approx(0)
+
+
+def simulated(trace, seed, members=60, non_members=40, shadows=16):
+    """Return an attack on models that answer with one number an image, raised by ``trace`` for those they forgot."""
+    rng = np.random.default_rng(seed)
+    pool = members + non_members
+    difficulty = rng.normal(0, 3, pool)
+
+    def model(was_forgotten):
+        answers = difficulty + rng.normal(0, 1, pool) + trace * was_forgotten
+        return np.stack([answers, np.zeros(pool)], axis=1)
+
+    target = model(np.arange(pool) < members)
+    of_shadows = [model(row) for row in ulira.shadow_members(pool, shadows)]
+    return ulira.attack(target[:members], target[members:], of_shadows, forget_class=0)
+
+
+def test_a_trace_is_found_that_the_plain_area_misses():
+    found = [simulated(2.0, seed)["ulira_auc"] for seed in range(10)]
+    assert min(found) > 0.8
+    assert np.mean([simulated(2.0, seed)["ulira_tpr_at_1pct_fpr"] for seed in range(10)]) > 0.2
+
+
+def test_without_a_trace_nothing_is_found():
+    assert np.mean([simulated(0.0, seed)["ulira_auc"] for seed in range(20)]) == pytest.approx(0.5, abs=0.05)
+
+
+def test_shadow_models_that_all_agree_give_a_finite_answer():
+    logits = np.ones((5, 3))
+    assert ulira.attack(logits[:3], logits[3:], [logits] * 4, 0) == {"ulira_auc": 0.5, "ulira_tpr_at_1pct_fpr": 0.0}
