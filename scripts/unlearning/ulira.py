@@ -30,7 +30,7 @@ def shadow_members(pool_size: int, shadows: int) -> np.ndarray:
 
 
 def shadow_members_of(split: Mapping[str, np.ndarray], train_size: int, shadow: int, shadows: int) -> np.ndarray:
-    """Return the images of the forget class that shadow model number ``shadow`` is trained on, as `forget_pool` does."""
+    """Return the forget class's images that shadow model number ``shadow`` is trained on, as `forget_pool` does."""
     pool = forget_pool(split, train_size)
     return pool[shadow_members(len(pool), shadows)[shadow]]
 
