@@ -12,7 +12,7 @@ from unlearning.batches import TensorData, augment
 from unlearning.datasets import DataSet, class_split
 from unlearning.evaluation import evaluate_model
 from unlearning.probe import probe_accuracy
-from unlearning.relearning import relearning_epochs
+from unlearning.relearning import relearning_epochs, relearning_sample
 from unlearning.streams import generator
 from unlearning.training import train_from_scratch
 from unlearning.unlearn import load_method
@@ -210,7 +210,15 @@ def test_the_epochs_are_counted_until_the_target_is_reached(oracle, data, split)
     assert relearned(oracle, data, split, target=0.2, epochs=100) <= epochs
 
 
-def test_relearning_sees_a_balanced_sample_in_eval_mode(oracle, data, split, monkeypatch):
+def test_the_relearning_sample_is_forget_and_retain_images_in_equal_parts(data, split):
+    sample = relearning_sample(split, 10, generator(1, "any"))
+    assert np.isin(sample, split["forget_train"]).sum() == np.isin(sample, split["retain_train"]).sum() == 10
+    assert len(set(sample)) == 20
+    assert (sample == relearning_sample(split, 10, generator(1, "any"))).all()
+    assert (sample != relearning_sample(split, 10, generator(2, "any"))).any()
+
+
+def test_relearning_sees_the_sample_once_an_epoch_in_eval_mode(oracle, data, split, monkeypatch):
     seen = []
     forward = type(oracle).forward
     monkeypatch.setattr(

@@ -186,6 +186,15 @@ def test_each_attack_has_its_own_score_and_images():
     )
 
 
+def test_the_attack_at_a_low_rate_allows_one_false_alarm_in_a_hundred():
+    def of_confidence(values):
+        return np.log(np.stack([values, 1 - values], axis=1))
+
+    non_members = of_confidence(np.linspace(0.6, 0.8, 100))  # the second largest is .798
+    members = of_confidence(np.array([0.7, 0.78, 0.799, 0.9]))
+    assert metrics.attacks(members, members, non_members, 0)["forget_mia_tpr_at_1pct_fpr"] == 0.5
+
+
 # --- the distance to the oracle
 
 accuracies = st.tuples(*[st.floats(0, 1)] * 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,15 @@ from unlearning.streams import generator
 from unlearning.training import predict
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """A model's features (N, width) and logits (N, classes) of some images, with their labels (N,)."""
+
+    features: np.ndarray
+    logits: np.ndarray
+    labels: np.ndarray
+
+
 def evaluate_model(
     model: Classifier, data: TensorData, split: Mapping[str, np.ndarray], protocol: dict[str, Any], seed: int
 ) -> tuple[Outcome, dict[str, float | None], dict[str, np.ndarray]]:
@@ -29,41 +39,42 @@ def evaluate_model(
     empty, if the model gives any image a logit that is not finite.
     """
 
-    def chosen(part: str) -> tuple[Tensor, Tensor]:
-        train = part.endswith("train")
-        images, labels = (data.train_images, data.train_labels) if train else (data.test_images, data.test_labels)
-        index = torch.from_numpy(split[part]).to(images.device)
-        return images[index], labels[index].cpu()
+    def predictions(images: Tensor, labels: Tensor) -> Predictions:
+        features, logits = predict(model, images, data.normalisation)
+        return Predictions(features.numpy(), logits.numpy(), labels.cpu().numpy())
 
-    features, logits, labels = {}, {}, {}
-    for part in ("retain_train", "forget_train", "retain_test", "forget_test"):
-        images, part_labels = chosen(part)
-        part_features, part_logits = predict(model, images, data.normalisation)
-        features[part], logits[part], labels[part] = part_features.numpy(), part_logits.numpy(), part_labels.numpy()
-    members = augment(chosen("forget_train")[0], protocol, generator(seed, "augmented members"))
-    logits["augmented"] = predict(model, members, data.normalisation)[1].numpy()
-    if not all(np.isfinite(values).all() for values in logits.values()):
+    sets = {part: predictions(*_chosen(data, split, part)) for part in split}
+    members, labels = _chosen(data, split, "forget_train")
+    augmented = predictions(augment(members, protocol, generator(seed, "augmented members")), labels)
+    if not all(np.isfinite(each.logits).all() for each in (*sets.values(), augmented)):
         return Outcome("diverged", "the model's logits are not finite"), {}, {}
-    metrics = evaluate(
-        logits["retain_test"],
-        labels["retain_test"],
-        logits["forget_test"],
-        labels["forget_test"],
-        logits["forget_train"],
-    )
-    metrics |= attacks(
-        logits["forget_train"], logits["augmented"], logits["forget_test"], int(labels["forget_test"][0])
-    )
-    for part in ("retain_train", "forget_train"):
-        metrics[f"{part}_acc"] = accuracy(logits[part], labels[part])
-    test = ("retain_test", "forget_test")
-    logits_of_test, labels_of_test = (np.concatenate([values[part] for part in test]) for values in (logits, labels))
-    metrics["test_acc"] = accuracy(logits_of_test, labels_of_test)
-    is_forget = np.repeat([False, True], [len(labels[part]) for part in test])
-    metrics["probe_acc"] = probe_accuracy(np.concatenate([features[part] for part in test]), is_forget)
     scores = {
-        "member_logits": logits["forget_train"],
-        "augmented_member_logits": logits["augmented"],
-        "non_member_logits": logits["forget_test"],
+        "member_logits": sets["forget_train"].logits,
+        "augmented_member_logits": augmented.logits,
+        "non_member_logits": sets["forget_test"].logits,
     }
-    return Outcome(), metrics, scores
+    return Outcome(), _metrics(sets, scores), scores
+
+
+def _chosen(data: TensorData, split: Mapping[str, np.ndarray], part: str) -> tuple[Tensor, Tensor]:
+    """Return images uint8 (N, H, W, C) and labels (N,) of e.g. "retain_train"."""
+    train = part.endswith("train")
+    images, labels = (data.train_images, data.train_labels) if train else (data.test_images, data.test_labels)
+    index = torch.from_numpy(split[part]).to(images.device)
+    return images[index], labels[index]
+
+
+def _metrics(sets: Mapping[str, Predictions], scores: Mapping[str, np.ndarray]) -> dict[str, float | None]:
+    retain, forget = sets["retain_test"], sets["forget_test"]
+    features, logits, labels = (
+        np.concatenate([getattr(part, name) for part in (retain, forget)]) for name in ("features", "logits", "labels")
+    )
+    forget_class = forget.labels[0]
+    return {
+        **evaluate(retain.logits, retain.labels, forget.logits, forget.labels, scores["member_logits"]),
+        **attacks(**scores, forget_class=forget_class),
+        "retain_train_acc": accuracy(sets["retain_train"].logits, sets["retain_train"].labels),
+        "forget_train_acc": accuracy(sets["forget_train"].logits, sets["forget_train"].labels),
+        "test_acc": accuracy(logits, labels),
+        "probe_acc": probe_accuracy(features, labels == forget_class),
+    }

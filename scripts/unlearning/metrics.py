@@ -105,11 +105,11 @@ def evaluate(
 
 
 def attacks(
-    member_logits: np.ndarray, augmented_logits: np.ndarray, non_member_logits: np.ndarray, forget_class: int
+    member_logits: np.ndarray, augmented_member_logits: np.ndarray, non_member_logits: np.ndarray, forget_class: int
 ) -> dict[str, float | None]:
     """Return what further attacks find, from logits (N, classes) of images that all have the class ``forget_class``.
 
-    augmented_logits: the members again, cropped and flipped as in training.
+    augmented_member_logits: the members again, cropped and flipped as in training.
     """
     members, non_members = confidence(member_logits), confidence(non_member_logits)
     losses = (log_likelihood(logits, forget_class) for logits in (member_logits, non_member_logits))
@@ -117,7 +117,7 @@ def attacks(
     return {
         "forget_mia_auc_se": membership_auc_standard_error(members, non_members),
         "forget_mia_auc_two_sided": two_sided(membership_auc(members, non_members)),
-        "forget_mia_auc_augmented": membership_auc(confidence(augmented_logits), non_members),
+        "forget_mia_auc_augmented": membership_auc(confidence(augmented_member_logits), non_members),
         "forget_mia_auc_loss": membership_auc(*losses),
         "forget_mia_auc_entropy": membership_auc(*entropies),
         "forget_mia_tpr_at_1pct_fpr": true_positive_rate(members, non_members, 0.01),

@@ -44,7 +44,7 @@ def relearning_epochs(
     if is_back():
         return 0
     _reset_head_row(model, int(labels[0]))
-    sample = _sample(split, settings["images"], generator(seed, "relearning sample"))
+    sample = relearning_sample(split, settings["images"], generator(seed, "relearning sample"))
     batches = data.train_batches(sample, protocol, generator(seed, "relearning batches"))
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
     for epoch in range(1, settings["epochs"]):
@@ -65,7 +65,7 @@ def _reset_head_row(model: Classifier, forget_class: int) -> None:
         tensor[forget_class] = tensor[others].mean(dim=0)
 
 
-def _sample(split: Mapping[str, np.ndarray], images: int, random_stream: torch.Generator) -> np.ndarray:
+def relearning_sample(split: Mapping[str, np.ndarray], images: int, random_stream: torch.Generator) -> np.ndarray:
     """Return indices of ``images`` forget images, or all where there are fewer, and as many retained ones."""
     parts = [split["forget_train"], split["retain_train"]]
     size = min(images, *map(len, parts))
