@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from unlearning.batches import TensorData
-from unlearning.checkpoints import load_checkpoint
+from unlearning.checkpoints import load_checkpoint, rebuild
 from unlearning.files import write_arrays
 from unlearning.jobs import job, use_device
 from unlearning.streams import generator, seed_global_streams, stream_seed
@@ -25,11 +25,12 @@ with job(snakemake, f"{wildcards.method}, {wildcards.model} on {wildcards.datase
     data, seed = data.pooled(), stream_seed(shadow, "shadow model")
     retain = data.train_batches(split["retain_train"], params.protocol, generator(seed, "retain batches"))
     forget = data.train_batches(members, params.protocol, generator(seed, "forget batches"))
-    model, _ = load_checkpoint(snakemake.input.checkpoint, device)
+    model, record = load_checkpoint(snakemake.input.checkpoint, device)
     make_rule = partial(load_method, snakemake.input.method, params.hyperparameters)
     seed_global_streams(seed, "method", wildcards.method)
     done = unlearn(model, make_rule, snakemake.input.method, retain, forget, params.protocol["unlearn"])
-    arrays = {}
+    answer = {"failure": np.array(done.outcome.reason)}
     if done.outcome.status == "ok":
-        arrays["logits"] = predict_logits(model, data.train_images[pool], data.normalisation).numpy()
-    write_arrays(snakemake.output.logits, arrays)
+        unlearned = rebuild(model.state_dict(), record).to(device)  # as the attacked model comes from its checkpoint
+        answer = {"logits": predict_logits(unlearned, data.train_images[pool], data.normalisation).numpy()}
+    write_arrays(snakemake.output.logits, answer)

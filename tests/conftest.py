@@ -81,7 +81,7 @@ TINY_PROTOCOL = {
     "flip": False,
     "pretrain": {"epochs": 2, "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 5.0e-4, "evaluate_every": 1},
     "unlearn": {"epochs": 1, "learning_rate": 0.003},
-    "relearn": {"images": 20, "epochs": 20, "learning_rate": 0.003},
+    "relearn": {"images": 20, "batch_size": 10, "epochs": 20, "learning_rate": 0.003},
 }
 TINY = {
     "suites": {"digits": {"benchmarks": ["resnet20-digits-class0"], "seeds": [1]}},

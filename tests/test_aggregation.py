@@ -84,6 +84,14 @@ def test_what_was_asked_for_is_joined_and_compared_as_well():
     assert "relearn_epochs" not in join([cell("rule"), cell("retrain")])["rule", 1]
 
 
+def test_a_cell_that_is_not_ok_has_nothing_that_was_asked_for():
+    diverged = cell("rule") | {"status": "diverged", "reason": "the model's logits are not finite"}
+    row = join([diverged, cell("retrain")], [{"benchmark": "b", "seed": 1, "method": "rule", "relearn_epochs": 3}])[
+        "rule", 1
+    ]
+    assert row["relearn_epochs"] is row["gap_relearn_epochs"] is None
+
+
 def cost(rule, seconds=None, **wildcards):
     row = {"rule": rule, "model": "m", "dataset": "d", "seed": "1"} | wildcards
     return row if seconds is None else row | {"training_seconds": seconds}

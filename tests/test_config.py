@@ -15,6 +15,7 @@ from unlearning.config import (
     check_names,
     check_request,
     check_schema,
+    is_as_published,
     read_switches,
 )
 from unlearning.errors import UserError
@@ -57,6 +58,27 @@ def test_what_is_asked_for_on_top_takes_precedence_over_the_suite():
     assert (asked_for(config, "relearning"), asked_for(config, "shadow_models")) == (True, 4)
     config |= {"relearning": False, "shadow_models": 8}
     assert (asked_for(config, "relearning"), asked_for(config, "shadow_models")) == (False, 8)
+
+
+def test_a_shadow_model_beyond_the_last_is_explained():
+    config = changed(("shadow_models",), 4)
+    check(config, ["results/resnet20-digits-class0/shadow3/scrub/logits.npz"])
+    with pytest.raises(UserError, match="shadow4: there are 4 shadow models; write --config shadow_models=N"):
+        check(config, ["results/resnet20-digits-class0/shadow4/scrub/logits.npz"])
+
+
+def test_the_paper_suite_is_as_published_and_nothing_else_is():
+    paper = CONFIG["protocols"]["paper"]
+    full = {"width": 1.0, "image_size": 32}
+    assert is_as_published(full, paper)
+    assert not is_as_published(full | {"width": 0.5}, paper)
+    assert not is_as_published(full | {"image_size": 16}, paper)
+    for part, key, value in (("pretrain", "epochs", 2), ("unlearn", "learning_rate", 0.01)):
+        assert not is_as_published(full, paper | {part: paper[part] | {key: value}})
+    for suite in CONFIG["suites"].values():
+        settings = [CONFIG["benchmarks"][name.rsplit("-", 1)[0]] for name in suite["benchmarks"]]
+        published = [is_as_published(full | its, CONFIG["protocols"][its["protocol"]]) for its in settings]
+        assert published == [suite is CONFIG["suites"]["paper"]] * 3
 
 
 @pytest.mark.parametrize("count", [0, 4, 16])
@@ -133,7 +155,7 @@ MISTAKES = [
     (("suites", "digits", "shadow_models"), "8", ["suites.digits.shadow_models", "write 8 in a YAML file"]),
     (("methods", "scrub", "kind"), "base", ["methods.scrub.kind", "must be one of: rule, baseline, control"]),
     ((*PAPER, "relearn"), ..., ["protocols.paper", "'relearn' is missing"]),
-    ((*PAPER, "relearn", "epochs"), 0, ["protocols.paper.relearn.epochs", "minimum of 1"]),
+    ((*PAPER, "relearn", "epochs"), 1, ["protocols.paper.relearn.epochs", "minimum of 2"]),
 ]
 
 

@@ -22,7 +22,7 @@ PROTOCOL = {
     "crop_padding": 1,
     "flip": False,
     "pretrain": {"epochs": 40, "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 5e-4, "evaluate_every": 40},
-    "relearn": {"images": 20, "epochs": 15, "learning_rate": 0.001},
+    "relearn": {"images": 20, "batch_size": 16, "epochs": 15, "learning_rate": 0.001},
 }
 FORGET = 1
 
@@ -100,6 +100,7 @@ def test_masking_the_head_gives_a_good_score_and_erases_nothing(original, oracle
         name for name, tensor in masked.state_dict().items() if not torch.equal(tensor, original.state_dict()[name])
     ]
     assert changed == ["head.bias"]
+    assert original.head.bias[FORGET] - masked.head.bias[FORGET] == pytest.approx(1000)
 
 
 def by_hand(model, data, part, chosen):

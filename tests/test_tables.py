@@ -185,6 +185,31 @@ def test_a_method_that_failed_with_one_seed_shows_no_mean_of_the_others():
     assert "- alpha, seed 2: diverged: the loss is nan\n" in table
 
 
+def test_a_benchmark_of_which_every_cell_failed_does_not_take_the_others_down():
+    names = ("original", "retrain", "alpha")
+    kinds = ("reference", "reference", "baseline")
+    rows = [(name, kind, 1, "diverged", None, None, None, None) for name, kind in zip(names, kinds, strict=True)]
+    gone = metrics(rows, benchmark="gone-d-class0", reason="the model's logits are not finite")
+    table = render(pandas.concat([gone, metrics(ROWS)], ignore_index=True))
+    assert table.count("- alpha, seed 1: diverged: the model's logits are not finite") == 1
+    last, sound = blocks_of(table)[2], blocks_of(table)[3]
+    assert last["alpha"] == ["–"]
+    assert sound["beta"][3] == "**0.783**"
+
+
+def test_an_attack_without_result_says_why_beside_a_sound_cell():
+    frame = metrics(ROWS, ulira_failure=[None, None, None, None, "shadow model 3: ValueError: no"])
+    table = render(frame)
+    assert "- beta, seed 1: no U-LiRA: shadow model 3: ValueError: no\n" in table
+    assert blocks_of(table)[0]["beta"][3] == "**0.783**"
+
+
+def test_a_method_that_failed_has_no_rank():
+    rows = [("mine", "rule", 1, "ok", 0.9, 0.0, 0.4, 0.84), ("mine", "rule", 2, "failed", None, None, None, None)]
+    frame = metrics(rows, benchmark="resnet20-cifar10-class0", reason="why")
+    assert "ublished" not in render_table(frame, costs(), "paper", PUBLISHED)
+
+
 def test_published_results_stand_beside_ours():
     rows = [
         ("scrub", "baseline", 42, "ok", 0.84, 0.0, 0.4, 0.82),

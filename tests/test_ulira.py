@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unlearning import ulira
+from unlearning.errors import UserError
 
 
 @given(st.integers(1, 200), st.integers(1, 10).map(lambda half: 2 * half))
@@ -78,6 +79,22 @@ def test_a_trace_is_found_that_the_plain_area_misses():
 
 def test_without_a_trace_nothing_is_found():
     assert np.mean([simulated(0.0, seed)["ulira_auc"] for seed in range(20)]) == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_first_shadow_model_without_an_answer_is_named():
+    sound = {"logits": np.zeros((2, 3))}
+    assert ulira.shadow_failure([sound, sound]) is None
+    failed = {"failure": np.array("ValueError: no")}
+    assert ulira.shadow_failure([sound, failed, failed]) == "shadow model 1: ValueError: no"
+    infinite = {"logits": np.array([[0.0, np.inf]])}
+    assert ulira.shadow_failure([infinite]) == "shadow model 0: its logits are not finite"
+
+
+def test_a_forget_class_too_small_to_be_divided_is_an_error():
+    split = {"forget_train": np.array([0]), "forget_test": np.array([0])}
+    with pytest.raises(UserError, match="the 2 images of the forget class are too few for 8 shadow models"):
+        for shadow in range(8):
+            ulira.shadow_members_of(split, 5, shadow, 8)
 
 
 def test_shadow_models_that_all_agree_give_a_finite_answer():

@@ -226,6 +226,68 @@ def test_a_rule_that_swaps_a_module_or_parameter_has_failed(change):
     assert found.reason == "the rule replaced a module or a parameter of the model; change their values in place"
 
 
+def add_buffer(model):
+    model.register_buffer("mask", torch.ones(1))
+
+
+def reshape(model):
+    model[1].weight.data = torch.zeros(2, 4)
+
+
+def halve(model):
+    model.half()
+
+
+@pytest.mark.parametrize(("change", "named"), [(add_buffer, "mask"), (reshape, "1.weight"), (halve, "1.bias")])
+def test_a_state_that_no_longer_fits_the_model_has_failed(change, named):
+    class Changes(Recorder):
+        def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+            if step == 2:
+                change(model)
+            return {"loss": 0.0}
+
+    found = run(Changes()).outcome
+    assert (found.status, found.epoch, found.step) == ("failed", 0, 2)
+    assert found.reason == f"the rule added or removed {named} in the model's state, or changed its shape or type"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda model: setattr(model, "train", True), "TypeError: 'bool' object is not callable"),
+        (lambda model: torch.set_default_device("meta"), "NotImplementedError"),
+    ],
+)
+def test_a_fault_that_surfaces_later_is_the_rules_all_the_same(change, reason):
+    class Spoils(Recorder):
+        def unlearn_step(self, model, *others):
+            change(model)
+            return {"loss": 0.0}
+
+    try:
+        found = run(Spoils()).outcome
+    finally:
+        torch.set_default_device("cpu")
+    assert found.status == "failed"
+    assert reason in found.reason
+
+
+def test_any_numbers_under_any_names_are_kept_and_nothing_else():
+    loss = torch.zeros(())
+    graph = torch.ones(3, requires_grad=True) * 2
+
+    def answer(step):
+        loss.add_(1)  # in place: what was returned before must not change
+        return {"loss": loss, 0: 1, "self": 2.0, "values": graph, "text": "x", "list": [graph.sum()]}
+
+    assert run(Recorder(answer)).history[0] == {"epoch": 0, "loss": 2.0, "0": 1.0, "self": 2.0}
+
+
+@pytest.mark.parametrize("loss", [10**400, torch.tensor(1 + 1j)])
+def test_a_number_that_is_no_float_has_failed(loss):
+    assert run(Recorder(lambda step: {"loss": loss})).outcome.status == "failed"
+
+
 def edit(key, value):
     def change(model, optimizer, loss):
         optimizer.param_groups[0][key] = value
@@ -274,6 +336,32 @@ def test_a_setting_that_is_put_back_after_the_step_is_noticed_in_it():
     assert found.line == line_of("optimizer.step()  # the settings count")
 
 
+def test_a_setting_that_hooks_change_around_the_step_is_noticed_in_it():
+    class Cheats(FineTuning):
+        def before_step(self, model, optimizer):
+            if not hasattr(self, "hooks"):
+                self.hooks = [
+                    optimizer.register_step_pre_hook(lambda o, *_: o.param_groups[0].update(lr=1.0)),
+                    optimizer.register_step_post_hook(lambda o, *_: o.param_groups[0].update(lr=0.001)),
+                ]
+
+    assert "(lr)" in run(Cheats()).outcome.reason
+
+
+def test_a_rule_with_dataclasses_runs(tmp_path):
+    file = tmp_path / "theirs.py"
+    file.write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "@dataclass\n"
+        "class UnlearningMethod:\n"
+        "    weight: float = 1.0\n"
+        "    def unlearn_step(self, *arguments):\n"
+        "        return {'loss': self.weight}\n"
+    )
+    assert run(load_method(file, {"weight": 2.0})).history[0]["loss"] == 2.0
+
+
 def test_states_and_copies_of_its_own_break_nothing():
     class Busy(FineTuning):
         def before_step(self, model, optimizer):
@@ -305,6 +393,8 @@ def test_sys_exit_and_endless_recursion_are_failures_of_the_rule():
         OSError(errno.ENOSPC, "No space left on device"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
 def test_failures_of_the_machine_are_not_blamed_on_the_rule(error):

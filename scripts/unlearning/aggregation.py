@@ -37,7 +37,7 @@ def join_cells(
     further: dict[tuple, Row] = {}
     for row in on_request:
         further.setdefault(key_of(row), {}).update(row)
-    whole = {key_of(cell): further.get(key_of(cell), {}) | cell for cell in cells}
+    whole = {key_of(cell): further.get(key_of(cell), {}) | cell if cell["status"] == "ok" else cell for cell in cells}
     logits = dict(zip(whole, non_member_logits, strict=True))
     rows = []
     for key, cell in whole.items():

@@ -28,6 +28,13 @@ def save_checkpoint(path: str | os.PathLike, model: nn.Module | None, made_by: d
         torch.save({"state_dict": state, "made_by": made_by | {"versions": versions}}, partial)
 
 
+def rebuild(state: dict[str, torch.Tensor], made_by: dict[str, Any]) -> Classifier:
+    """Return the model of a record with the weights ``state``: nothing else that was done to it comes along."""
+    model = build_model(made_by["model"], made_by["classes"], made_by["channels"], made_by["width"])
+    model.load_state_dict(state)
+    return model
+
+
 def load_checkpoint(
     path: str | os.PathLike, device: torch.device | str = "cpu"
 ) -> tuple[Classifier | None, dict[str, Any]]:
@@ -40,8 +47,7 @@ def load_checkpoint(
         made_by = content["made_by"]
         if content["state_dict"] is None:
             return None, made_by
-        model = build_model(made_by["model"], made_by["classes"], made_by["channels"], made_by["width"])
-        model.load_state_dict(content["state_dict"])
+        model = rebuild(content["state_dict"], made_by)
     except pickle.UnpicklingError:
         reason = "it holds something else than tensors and plain values"
     except Exception as error:  # torch.load raises half a dozen types for a damaged file

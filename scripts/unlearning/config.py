@@ -23,6 +23,12 @@ REFERENCES = ("original", "retrain")
 
 VGG_LEAST_SIZE = 32
 
+PUBLISHED_PROTOCOL = {
+    "pretrain": {"epochs": 80, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4},
+    "unlearn": {"epochs": 20, "learning_rate": 0.001},
+}
+"""What the publication says of its protocol; what was run otherwise is not set beside it."""
+
 BENCHMARK_NAME = re.compile(r"(?P<model>[a-z0-9_]+)-(?P<dataset>[a-z0-9_]+)-class(?P<forget_class>0|[1-9][0-9]*)")
 
 
@@ -132,6 +138,14 @@ def check_shadows(config: dict[str, Any], parts: tuple[str, ...]) -> None:
     index = re.fullmatch("shadow([0-9]+)", parts[1])
     if index and int(index[1]) >= shadows:
         raise UserError(f"results: {parts[1]}: there are {shadows} shadow models; write --config shadow_models=N")
+
+
+def is_as_published(benchmark: dict[str, Any], protocol: dict[str, Any]) -> bool:
+    """Return whether a benchmark's settings are full size and its protocol's known constants the published ones."""
+    full_size = (benchmark["width"], benchmark["image_size"]) == (1, 32)
+    return full_size and all(
+        protocol[part].items() >= constants.items() for part, constants in PUBLISHED_PROTOCOL.items()
+    )
 
 
 def check_data(config: dict[str, Any], dataset: str) -> None:

@@ -47,9 +47,10 @@ MEASURED = (
 )  # fmt: skip
 
 ON_REQUEST = (
-    Column("relearn_epochs", "epochs", "0 to the limit", "oracle", "epochs of fine-tuning on a few forget and as many retained images until half of original's forget_acc is back; 0: it was never gone; the protocol's relearn.epochs: that many or more. With --config relearning=true", "Golatkar et al., CVPR 2020; Tarun et al., TNNLS 2023"),
+    Column("relearn_epochs", "epochs", "0 to the limit", "oracle", "epochs of fine-tuning on a few forget and as many retained images (model in eval mode, the head's row of the forget class first set to the mean of the others, so that only features count) until half of original's forget_acc is back; 0: it was never gone; the protocol's relearn.epochs: that many or more. With --config relearning=true", "Golatkar et al., CVPR 2020; Tarun et al., TNNLS 2023"),
     _share("ulira_auc", "oracle", "area of U-LiRA, the likelihood-ratio attack with shadow models that unlearned (original: that did not); .5 is nothing found. With --config shadow_models=8", "Hayes et al., 2024"),
     _share("ulira_tpr_at_1pct_fpr", "oracle", "share of members that U-LiRA finds with at most 1 % false alarms", "Hayes et al., 2024"),
+    Column("ulira_failure", "", "", "", "why U-LiRA has no result although the cell is ok: what the rule did on a shadow model"),
 )  # fmt: skip
 
 TO_ORACLE = (
@@ -65,7 +66,7 @@ FAILURE = (
     Column("line", "", "1 and up", "", "the line of the rule's file; where unlearn_step begins if no line of its own is to blame"),
 )  # fmt: skip
 
-WITHOUT_GAP = ("forget_mia_auc_se",)
+WITHOUT_GAP = ("forget_mia_auc_se", "ulira_failure")
 
 
 GAPS = Column(
@@ -81,7 +82,13 @@ COSTS_CSV = (
     ),
     Column("model, dataset, forget_class, seed, method", "", "", "", "what the job was for"),
     Column("seconds", "s", "", "↓", "wall clock of the whole job, with imports, reading and writing"),
-    Column("training_seconds", "s", "", "↓", "wall clock of the training or unlearning alone"),
+    Column(
+        "training_seconds",
+        "s",
+        "",
+        "↓",
+        "wall clock of the training or unlearning: without imports, reading and writing, but with the test accuracy of every n-th epoch of training",
+    ),
     Column(
         "seconds_to_oracle", "", "", "↓", "training_seconds over those of the oracle of the same benchmark and seed"
     ),
@@ -105,7 +112,7 @@ COMPARISONS_CSV = (
     Column("seeds", "", "1 and up", "", "how many seeds both have"),
     Column("difference", "the metric's", "", "", "mean over seeds of method minus baseline, each pair from the same pretrained model"),
     Column("half_width", "the metric's", "0 and up", "", "half of Student's 95 % interval of that mean; empty for one seed"),
-    Column("excludes_zero", "", "True, False", "", "whether the interval excludes zero; empty for one seed"),
+    Column("excludes_zero", "", "True, False", "", "whether the interval excludes zero; empty for one seed and where all differences are alike"),
 )  # fmt: skip
 
 FILES = {

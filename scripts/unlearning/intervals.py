@@ -6,6 +6,8 @@ import pandas
 from scipy.stats import t as student
 
 CONFIDENCE = 0.95
+ROUNDING = 1e-9
+"""Differences that are all alike, as accuracies on few images may be, say nothing about how they spread."""
 
 
 def half_width(values: pandas.Series) -> float | None:
@@ -30,7 +32,8 @@ def paired_differences(metrics: pandas.DataFrame, columns: list[str]) -> pandas.
     """Return the difference of every method, control and reference to every baseline, paired by seed.
 
     One row for each benchmark, method, baseline and column of metrics.csv that at least one seed has for both:
-    mean difference, half of its interval, and whether the interval excludes zero (both None for one seed).
+    mean difference, half of its interval, and whether the interval excludes zero. Both are None for one seed, the
+    latter also if all differences are alike.
     """
     rows = []
     for benchmark, cells in metrics.groupby("benchmark", sort=False):
@@ -43,7 +46,7 @@ def paired_differences(metrics: pandas.DataFrame, columns: list[str]) -> pandas.
                     differences = (values[method] - values[baseline]).dropna()
                     if method != baseline and len(differences):
                         half = half_width(differences)
-                        excludes_zero = None if half is None else bool(abs(differences.mean()) > half)
+                        excludes_zero = None if not half or half < ROUNDING else bool(abs(differences.mean()) > half)
                         row = (len(differences), differences.mean(), half, excludes_zero)
                         rows.append((benchmark, method, baseline, metric, *row))
     names = ["benchmark", "method", "baseline", "metric", "seeds", "difference", "half_width", "excludes_zero"]

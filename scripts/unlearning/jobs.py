@@ -77,6 +77,8 @@ def use_device(snakemake: Any) -> Any:
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     if wanted.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"device: {wanted}, but torch sees no CUDA device; write auto or cpu")
+    if wanted.startswith("cuda:"):
+        torch.cuda.set_device(wanted)  # whose memory the job's cost is about
     print(f"{snakemake.rule}: on {_device_name(torch, wanted)}, {snakemake.threads} thread(s)", flush=True)
     return torch.device(wanted)
 

@@ -61,8 +61,10 @@ def blamed_on_rule(file: Path) -> Iterator[None]:
 def _is_the_machines(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
-    out_of_memory = ("can't allocate memory", "not enough memory", "CUDA out of memory")
-    return isinstance(error, MemoryError) or any(text in str(error) for text in out_of_memory)
+    if isinstance(error, RuntimeError):  # torch's, on a CPU and on a GPU
+        texts = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed")
+        return any(text in str(error).lower() for text in texts)
+    return isinstance(error, MemoryError)
 
 
 def _last_line_in(error: BaseException, file: Path) -> int | None:

@@ -45,7 +45,7 @@ def relearning_epochs(
         return 0
     _reset_head_row(model, int(labels[0]))
     sample = relearning_sample(split, settings["images"], generator(seed, "relearning sample"))
-    batches = data.train_batches(sample, protocol, generator(seed, "relearning batches"))
+    batches = data.train_batches(sample, protocol | settings, generator(seed, "relearning batches"))
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
     for epoch in range(1, settings["epochs"]):
         model.eval()

@@ -44,13 +44,14 @@ def render_table(
         _legend(len(seeds)),
     ]
     for benchmark, cells in metrics.groupby("benchmark", sort=False):
-        cells = cells.dropna(axis="columns", how="all")
+        # What is empty was not asked for; the protocol's metrics stand even where every cell failed.
+        cells = cells.loc[:, cells.notna().any() | cells.columns.isin(METRICS)]
         parts += [f"## {benchmark}", _primary_block(cells), *_failures(cells)]
         parts += ["Beside the score:", _honest_block(cells, costs[costs["benchmark"] == benchmark])]
         if (cells["kind"] == "baseline").any():
             parts += ["`unlearn_score` minus that of each baseline:", _paired_block(cells)]
         if published is not None and (published["benchmark"] == benchmark).any():
-            parts += ["Beside the published results (one seed each):", *_published_blocks(cells, published)]
+            parts += _published_blocks(cells, published)
     return "\n\n".join(parts) + "\n"
 
 
@@ -209,23 +210,28 @@ def _difference(row: pandas.Series) -> str:
 
 
 def _failures(frame: pandas.DataFrame) -> list[str]:
-    """Return, as one paragraph or none, why and where each cell that is not ok ended."""
-    failed = frame[frame["status"] != "ok"]
-    if failed.empty:
-        return []
+    """Return, as one paragraph or none, why and where each cell that is not ok ended, and why U-LiRA has no result."""
     places = ("epoch", "step", "line")
     lines = []
-    for row in failed.to_dict("records"):
+    for row in frame.to_dict("records"):
+        if isinstance(row.get("ulira_failure"), str):
+            lines.append(f"- {row['method']}, seed {row['seed']}: no U-LiRA: {_escaped(row['ulira_failure'])}")
+        if row["status"] == "ok":
+            continue
         where = ", ".join(f"{name} {row[name]:.0f}" for name in places if not math.isnan(row.get(name, math.nan)))
         place = f" ({where})" if where else ""
-        reason = str(row["reason"]).replace("|", "\\|")
-        lines.append(f"- {row['method']}, seed {row['seed']}: {row['status']}{place}: {reason}")
-    return ["\n".join(lines)]
+        lines.append(f"- {row['method']}, seed {row['seed']}: {row['status']}{place}: {_escaped(row['reason'])}")
+    return ["\n".join(lines)] if lines else []
+
+
+def _escaped(reason: str) -> str:
+    return reason.replace("|", "\\|")
 
 
 def _published_blocks(frame: pandas.DataFrame, published: pandas.DataFrame) -> list[str]:
     cells = _Cells(frame)
-    means = summary(frame[frame["method"].isin(cells.methods) & (frame["status"] == "ok")], list(METRICS))
+    whole = [name for name in cells.methods if not len(cells.failed(name))]
+    means = summary(frame[frame["method"].isin(whole)], list(METRICS))
     both = side_by_side(means, published)
     rows = [
         [
@@ -241,11 +247,14 @@ def _published_blocks(frame: pandas.DataFrame, published: pandas.DataFrame) -> l
         [row.method, f"{row.mean:.{DECIMALS}f}", f"{row.rank} of {row.entries}"]
         for row in ranks(means, published).itertuples()
     ]
-    return [
-        _markdown(rows, ["method", "metric", "ours", "published", "difference"]),
-        "Rank by `unlearn_score` among the published entries and itself:",
-        _markdown(standing, ["method", "unlearn_score", "rank"]),
-    ]
+    blocks = []
+    if rows:
+        titles = ["method", "metric", "ours", "published", "difference"]
+        blocks += ["Beside the published results (one seed each):", _markdown(rows, titles)]
+    if standing:
+        titles = ["method", "unlearn_score", "rank"]
+        blocks += ["Rank by `unlearn_score` among the published entries and itself:", _markdown(standing, titles)]
+    return blocks
 
 
 def _mean(mean: float, half: float | None, is_best: bool = False) -> str:

@@ -58,7 +58,7 @@ class Progress:
         yield from range(self.bar.total)
         self.bar.close()
 
-    def report(self, **values: Any) -> None:
+    def report(self, values: dict[str, Any]) -> None:
         """Show what the epoch that just ended gave."""
         self.bar.set_postfix(values, refresh=False)
         self.bar.update()
@@ -112,7 +112,7 @@ def train_classifier(
         history.append(
             {"epoch": epoch, "lr": lr, "train_loss": train_loss, "test_accuracy": test_accuracy, "seconds": seconds}
         )
-        progress.report(train_loss=f"{train_loss:.4f}", test_accuracy=test_accuracy)
+        progress.report({"train_loss": f"{train_loss:.4f}", "test_accuracy": test_accuracy})
     return history
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import logsumexp
 from scipy.stats import norm
 
+from unlearning.errors import UserError
 from unlearning.metrics import membership_auc, true_positive_rate
 from unlearning.streams import stream_seed
 
@@ -30,9 +31,15 @@ def shadow_members(pool_size: int, shadows: int) -> np.ndarray:
 
 
 def shadow_members_of(split: Mapping[str, np.ndarray], train_size: int, shadow: int, shadows: int) -> np.ndarray:
-    """Return the forget class's images that shadow model number ``shadow`` is trained on, as `forget_pool` does."""
+    """Return the forget class's images that shadow model number ``shadow`` is trained on, as `forget_pool` does.
+
+    Raises UserError if there are so few that it has none.
+    """
     pool = forget_pool(split, train_size)
-    return pool[shadow_members(len(pool), shadows)[shadow]]
+    members = pool[shadow_members(len(pool), shadows)[shadow]]
+    if len(members) == 0:
+        raise UserError(f"U-LiRA: the {len(pool)} images of the forget class are too few for {shadows} shadow models")
+    return members
 
 
 def scaled_confidence(logits: np.ndarray, label: int) -> np.ndarray:
@@ -55,6 +62,16 @@ def likelihood_ratios(answers: np.ndarray, shadow_answers: np.ndarray, is_member
         deviation = max(np.sqrt(squares / (counts - 1).sum()), 1e-6)  # models that agree to the last bit
         ratios += sign * norm.logpdf(answers, means, deviation)
     return ratios
+
+
+def shadow_failure(shadows: Sequence[Mapping[str, np.ndarray]]) -> str | None:
+    """Return, in one line, what kept the first of the shadow models from an answer; None if all have finite ones."""
+    for number, shadow in enumerate(shadows):
+        if "logits" not in shadow:
+            return f"shadow model {number}: {shadow['failure']}"
+        if not np.isfinite(shadow["logits"]).all():
+            return f"shadow model {number}: its logits are not finite"
+    return None
 
 
 def attack(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,6 +58,7 @@ def load_method(path: str | Path, hyperparameters: dict[str, Any]) -> UpdateRule
     spec = importlib.util.spec_from_file_location(f"method_{Path(path).stem}", Path(path).resolve())
     module = importlib.util.module_from_spec(spec)
     module.torch, module.F = torch, F
+    sys.modules[spec.name] = module  # as an import would: dataclasses look their module up there
     spec.loader.exec_module(module)
     if not hasattr(module, "UnlearningMethod"):
         raise UserError(f"{path}: no class UnlearningMethod; an update rule is a class of that name")
@@ -85,32 +87,29 @@ def unlearn(
     result, file = Unlearning(), Path(rule_file).resolve()
     epoch = step = rule = None
     try:
+        # All of it, because what a rule does may surface only in the next use of the model or the device.
         with blamed_on_rule(file):
             rule = make_rule()
-        optimizer = torch.optim.Adam(model.parameters(), lr=protocol["learning_rate"])
-        guard = ProtocolGuard(model, optimizer)
-        forget_batches = forget.forever()
-        progress = Progress(protocol["epochs"])
-        for epoch in progress:
-            returned = []
-            for step, retain_batch in enumerate(retain.epoch()):
-                forget_batch = next(forget_batches)
-                model.train()  # whatever mode the rule left it in
-                with blamed_on_rule(file):
-                    values = rule.unlearn_step(model, retain_batch, forget_batch, optimizer, step, epoch)
+            optimizer = torch.optim.Adam(model.parameters(), lr=protocol["learning_rate"])
+            guard = ProtocolGuard(model, optimizer)
+            forget_batches = forget.forever()
+            progress = Progress(protocol["epochs"])
+            for epoch in progress:
+                returned = []
+                for step, retain_batch in enumerate(retain.epoch()):
+                    model.train()  # whatever mode the rule left it in
+                    values = rule.unlearn_step(model, retain_batch, next(forget_batches), optimizer, step, epoch)
                     returned.append(_checked(values))
                     guard.check()
-                result.steps += 1
-            # Once an epoch, because looking at a number makes a GPU wait.
-            losses = [float(values["loss"]) for values in returned]
-            not_finite = [index for index, loss in enumerate(losses) if not math.isfinite(loss)]
-            if not_finite:
-                step = not_finite[0]
-                raise RuleError(f"the loss is {losses[step]}", "diverged")
-            _check_weights(model)
-            means = _means(returned)
-            result.history.append({"epoch": epoch, **means})
-            progress.report(**{name: f"{value:.4f}" for name, value in means.items()})
+                    result.steps += 1
+                # Once an epoch, because looking at a number makes a GPU wait.
+                step = _first_not_finite(returned, otherwise=step)
+                if not math.isfinite(loss := float(returned[step]["loss"])):
+                    raise RuleError(f"the loss is {loss}", "diverged")
+                guard.check_weights()
+                means = _means(returned)
+                result.history.append({"epoch": epoch, **means})
+                progress.report({name: f"{value:.4f}" for name, value in means.items()})
     except RuleError as failure:
         line = failure.line or _line_of_step(rule, file)
         result.outcome = Outcome(failure.status, str(failure), epoch, step, line)
@@ -125,23 +124,41 @@ def _line_of_step(rule: UpdateRule | None, file: Path) -> int | None:
 
 
 class ProtocolGuard:
-    """Notices when a rule changes what is fixed: the optimizer's settings, the model's modules and parameters.
+    """Notices when a rule changes what is fixed: the optimizer's settings, the model's modules, parameters and shapes.
 
-    The settings are checked before each step of the optimizer as well, so that a change that is put back is noticed.
+    The settings are checked around each step of the optimizer as well, so that a change that is put back is noticed.
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer):
         self.model, self.optimizer = model, optimizer
         self.parts = _parts(model)  # the objects, not their ids: those of a freed object are given out again
+        self.shapes = _shapes(model)
         self.settings = _settings(optimizer)
         optimizer.register_step_pre_hook(lambda *_: self._check_settings())
+        optimizer.register_step_post_hook(lambda *_: self._check_settings())  # runs before a hook of the rule's
 
     def check(self) -> None:
-        """Raise RuleError if anything is no longer what it was."""
+        """Raise RuleError if the optimizer's settings, a module or a parameter is no longer what it was."""
         self._check_settings()
         parts = _parts(self.model)
         if len(parts) != len(self.parts) or any(a is not b for a, b in zip(parts, self.parts, strict=True)):
             raise RuleError("the rule replaced a module or a parameter of the model; change their values in place")
+
+    def check_weights(self) -> None:
+        """Raise RuleError if a weight or a running statistic has come, gone, changed its shape or is not finite."""
+        shapes = _shapes(self.model)
+        changed = sorted(
+            name for name in self.shapes.keys() | shapes.keys() if shapes.get(name) != self.shapes.get(name)
+        )
+        if changed:
+            raise RuleError(
+                f"the rule added or removed {changed[0]} in the model's state, or changed its shape or type"
+            )
+        floating = {name: tensor for name, tensor in self.model.state_dict().items() if tensor.is_floating_point()}
+        finite = torch.stack([tensor.isfinite().all() for tensor in floating.values()]).tolist()
+        if not all(finite):
+            name = next(name for name, is_finite in zip(floating, finite, strict=True) if not is_finite)
+            raise RuleError(f"the weights of {name} are not finite", "diverged")
 
     def _check_settings(self) -> None:
         settings = _settings(self.optimizer)
@@ -163,25 +180,30 @@ def _settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
     return [group | {"params": [id(parameter) for parameter in group["params"]]} for group in optimizer.param_groups]
 
 
-def _check_weights(model: nn.Module) -> None:
-    """Raise RuleError if any weight or running statistic is not finite."""
-    floating = {name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
-    finite = torch.stack([tensor.isfinite().all() for tensor in floating.values()]).tolist()
-    if not all(finite):
-        name = next(name for name, is_finite in zip(floating, finite, strict=True) if not is_finite)
-        raise RuleError(f"the weights of {name} are not finite", "diverged")
+def _shapes(model: nn.Module) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()}
+
+
+def _first_not_finite(returned: list[dict[str, Any]], otherwise: int) -> int:
+    """Return the first step of an epoch whose loss is not finite."""
+    losses = enumerate(float(values["loss"]) for values in returned)
+    return next((step for step, loss in losses if not math.isfinite(loss)), otherwise)
 
 
 def _checked(values: Any) -> dict[str, Any]:
-    """Check what a rule returned and cut it off its graph, without waiting for the device."""
+    """Check what a rule returned and keep its numbers, cut off their graphs, without waiting for the device."""
     if not isinstance(values, dict) or "loss" not in values:
         shown = f"a dict with {sorted(map(str, values))}" if isinstance(values, dict) else type(values).__name__
         raise RuleError(f'unlearn_step returned {shown}; it must return a dict with "loss"')
     if not _is_number(values["loss"]):
-        raise RuleError(
-            f'unlearn_step returned a "loss" of type {type(values["loss"]).__name__}; it must be one number'
-        )
-    return {name: value.detach() if isinstance(value, Tensor) else value for name, value in values.items()}
+        kind = type(values["loss"]).__name__
+        raise RuleError(f'unlearn_step returned a "loss" of type {kind}; it must be one number')
+    # Copies, because a rule may go on with its tensor in place.
+    return {
+        str(name): value.detach().clone() if isinstance(value, Tensor) else value
+        for name, value in values.items()
+        if _is_number(value)
+    }
 
 
 def _is_number(value: Any) -> bool:
@@ -189,10 +211,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _means(returned: list[dict[str, Any]]) -> dict[str, float]:
-    """Average each number over the steps that returned it; what is no number is left out."""
+    """Average each number over the steps that returned it."""
     columns = defaultdict(list)
     for values in returned:
         for name, value in values.items():
-            if _is_number(value):
-                columns[name].append(value)
-    return {name: sum(float(value) for value in column) / len(column) for name, column in columns.items()}
+            columns[name].append(float(value))
+    return {name: sum(column) / len(column) for name, column in columns.items()}

@@ -21,6 +21,7 @@ from unlearning.config import (
     check_request,
     check_schema,
     dataset_file,
+    is_as_published,
     method_file,
     read_switches,
 )
@@ -87,7 +88,7 @@ def protocol_of(*keys):
 
 training_protocol = protocol_of("batch_size", *AUGMENTATION, "pretrain")
 unlearning_protocol = protocol_of("batch_size", *AUGMENTATION, "unlearn")
-relearning_protocol = protocol_of("batch_size", *AUGMENTATION, "relearn")
+relearning_protocol = protocol_of(*AUGMENTATION, "relearn")
 evaluation_protocol = protocol_of(*AUGMENTATION)
 
 
@@ -153,8 +154,6 @@ def kinds_of_rows():
 
 
 def as_published():
-    """Return the suite's benchmarks with the published protocol and full-size models: the rest compares with nothing."""
+    """Return the suite's benchmarks that run as they were published: the rest compares with nothing."""
     settings = {name: config["benchmarks"][Benchmark.parse(name).pretraining] for name in SUITE["benchmarks"]}
-    return [
-        name for name, its in settings.items() if (its["protocol"], its["width"], its["image_size"]) == ("paper", 1, 32)
-    ]
+    return [name for name, its in settings.items() if is_as_published(its, config["protocols"][its["protocol"]])]
