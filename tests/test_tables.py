@@ -142,13 +142,13 @@ def test_differences_to_each_baseline_say_whether_they_exclude_zero():
     rows = [
         *scores("base", "baseline", 0.5, 0.7),
         *scores("better", "rule", 0.6, 0.8001),
-        *scores("worse", "rule", 0.4, 0.6),
+        *scores("worse", "rule", 0.4, 0.5999),
     ]
     paired = blocks_of(render(metrics([*rows, *scores("same", "rule", 0.5, 0.9)])))[2]
     assert paired["method"] == ["− base"]
     # Differences .1 and .1001: mean .10005, deviation .00007, half width 12.706 * .00005.
     assert paired["better"] == ["+0.100 ± 0.001 ▲"]
-    assert paired["worse"] == ["-0.100 ± 0.000 ▼"]
+    assert paired["worse"] == ["-0.100 ± 0.001 ▼"]
     assert paired["same"] == ["+0.100 ± 1.271"]
     assert paired["base"] == ["–"]
 
