@@ -92,7 +92,7 @@ def test_the_first_shadow_model_without_an_answer_is_named():
 
 def test_a_forget_class_too_small_to_be_divided_is_an_error():
     split = {"forget_train": np.array([0]), "forget_test": np.array([0])}
-    empty = [shadow for shadow, members in enumerate(ulira.shadow_members(2, 8)) if not members.any()][0]
+    empty = next(shadow for shadow, members in enumerate(ulira.shadow_members(2, 8)) if not members.any())
     with pytest.raises(UserError, match="the 2 images of the forget class are too few for 8 shadow models"):
         ulira.shadow_members_of(split, 5, empty, 8)
 
