@@ -1,5 +1,5 @@
 # make table [CORES=4] [SUITE=paper]   set everything up and write results/table.md
-# make check                           exit with status 1 if a cell of the last table failed or diverged
+# make check                           fail if a cell of the last table failed or diverged, and say which
 # make test                            run the tests
 # make lint                            check code style and workflow
 # make clean                           remove the results and logs; data/ and .venv stay
