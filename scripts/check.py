@@ -1,4 +1,4 @@
-"""Say which cells of results/metrics.csv are not ok, and exit with status 1 if there are any (make itself then exits with 2)."""
+"""Say which cells of results/metrics.csv are not ok, and exit with status 1 if there are any (make with its 2)."""
 
 import csv
 import sys
