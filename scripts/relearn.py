@@ -5,14 +5,13 @@ import numpy as np
 from unlearning.batches import TensorData
 from unlearning.checkpoints import load_checkpoint
 from unlearning.files import read_json, write_json
-from unlearning.jobs import job, use_device
+from unlearning.jobs import cell_of, job, use_device
 from unlearning.relearning import relearning_epochs
 from unlearning.streams import seed_global_streams
 
-wildcards, params = snakemake.wildcards, snakemake.params
-benchmark, seed = f"{wildcards.model}-{wildcards.dataset}-class{wildcards.forget_class}", int(wildcards.seed)
+params, cell = snakemake.params, cell_of(snakemake.wildcards)
 
-with job(snakemake, f"{wildcards.method} on {benchmark}, seed {seed}"):
+with job(snakemake, "{method} on {benchmark}, seed {seed}".format(**cell)):
     device = use_device(snakemake)
     model, _ = load_checkpoint(snakemake.input.checkpoint, device)
     original = read_json(snakemake.input.original)
@@ -20,7 +19,6 @@ with job(snakemake, f"{wildcards.method} on {benchmark}, seed {seed}"):
     if model is not None and original["status"] == "ok":
         data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
         split = np.load(snakemake.input.split)
-        seed_global_streams(seed, "relearning")
-        epochs = relearning_epochs(model, data, split, params.protocol, original["forget_acc"] / 2, seed)
-    cell = {"benchmark": benchmark, "method": wildcards.method, "seed": seed}
+        seed_global_streams(cell["seed"], "relearning")
+        epochs = relearning_epochs(model, data, split, params.protocol, original["forget_acc"] / 2, cell["seed"])
     write_json(snakemake.output.relearning, cell | {"relearn_epochs": epochs})

@@ -83,7 +83,9 @@ def test_the_paper_suite_is_as_published_and_nothing_else_is():
 
 @pytest.mark.parametrize("count", [0, 4, 16])
 def test_numbers_of_shadow_models_that_can_be_halved_pass(count):
-    check(changed(("shadow_models",), count))
+    config = changed(("shadow_models",), count)
+    check(config)
+    assert asked_for(config, "shadow_models") == count
 
 
 def test_the_configuration_as_it_is_passes():

@@ -79,13 +79,19 @@ def crop_and_flip(images: Tensor, rows: Tensor, columns: Tensor, flips: Tensor, 
     return padded[image[:, None, None], y[:, :, None], x[:, None, :]]
 
 
+def draw_crops_and_flips(
+    size: int, padding: int, flip: bool, random_stream: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return rows, columns and flips (size,) for `crop_and_flip`, on the CPU."""
+    rows, columns = torch.randint(2 * padding + 1, (2, size), generator=random_stream)
+    return rows, columns, torch.rand(size, generator=random_stream) < (0.5 if flip else 0.0)
+
+
 def augment(images: Tensor, protocol: dict[str, Any], random_stream: torch.Generator) -> Tensor:
     """Return uint8 (N, H, W, C) images cropped and flipped once each, as ``protocol`` does in training."""
-    size, padding = len(images), protocol["crop_padding"]
-    offsets = torch.randint(2 * padding + 1, (2, size), generator=random_stream)
-    flips = torch.rand(size, generator=random_stream) < (0.5 if protocol["flip"] else 0.0)
-    rows, columns = offsets.to(images.device)
-    return crop_and_flip(images, rows, columns, flips.to(images.device), padding)
+    padding = protocol["crop_padding"]
+    draws = draw_crops_and_flips(len(images), padding, protocol["flip"], random_stream)
+    return crop_and_flip(images, *(draw.to(images.device) for draw in draws), padding)
 
 
 class Batches:
@@ -122,14 +128,14 @@ class Batches:
         """Yield (images float32 (B, C, H, W), labels int64 (B,)) until every image was seen once."""
         size, random_stream, device = len(self.images), self.random_stream, self.images.device
         order = torch.randperm(size, generator=random_stream).to(device)
-        offsets = torch.randint(2 * self.crop_padding + 1, (2, size), generator=random_stream).to(device)
-        flips = (torch.rand(size, generator=random_stream) < (0.5 if self.flip else 0.0)).to(device)
+        draws = draw_crops_and_flips(size, self.crop_padding, self.flip, random_stream)
+        rows, columns, flips = (draw.to(device) for draw in draws)
         for start in range(0, size, self.batch_size):
             chosen = order[start : start + self.batch_size]
             images = self.images[chosen]
             if self.crop_padding or self.flip:
                 here = slice(start, start + self.batch_size)
-                images = crop_and_flip(images, offsets[0, here], offsets[1, here], flips[here], self.crop_padding)
+                images = crop_and_flip(images, rows[here], columns[here], flips[here], self.crop_padding)
             yield self.normalisation.apply(images), self.labels[chosen]
 
     def forever(self) -> Iterator[tuple[Tensor, Tensor]]:

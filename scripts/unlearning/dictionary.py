@@ -68,44 +68,29 @@ FAILURE = (
 
 WITHOUT_GAP = ("forget_mia_auc_se", "ulira_failure")
 
-
-GAPS = Column(
-    "gap_{metric}", "the metric's", "", "", "each of the measured metrics minus the oracle's of the same seed"
-)
+GAPS = Column("gap_{metric}", "the metric's", "", "", "each of the measured metrics minus the oracle's of the same seed")  # fmt: skip
 
 METRICS_CSV = (*CELL, *MEASURED, *ON_REQUEST, *TO_ORACLE, GAPS, *FAILURE)
 
 COSTS_CSV = (
     Column("rule", "", "", "", "the workflow's rule; one row a job that made or measured a model of the table"),
-    Column(
-        "benchmark", "", "", "", "{model}-{dataset}-class{k}; without class for pretraining, which all classes share"
-    ),
+    Column("benchmark", "", "", "", "{model}-{dataset}-class{k}; without class for pretraining, which all classes share"),
     Column("model, dataset, forget_class, seed, method", "", "", "", "what the job was for"),
     Column("seconds", "s", "", "↓", "wall clock of the whole job, with imports, reading and writing"),
-    Column(
-        "training_seconds",
-        "s",
-        "",
-        "↓",
-        "wall clock of the training or unlearning: without imports, reading and writing, but with the test accuracy of every n-th epoch of training",
-    ),
-    Column(
-        "seconds_to_oracle", "", "", "↓", "training_seconds over those of the oracle of the same benchmark and seed"
-    ),
+    Column("training_seconds", "s", "", "↓", "wall clock of the training or unlearning: without imports, reading and writing, but with the test accuracy of every n-th epoch of training"),
+    Column("seconds_to_oracle", "", "", "↓", "training_seconds over those of the oracle of the same benchmark and seed"),
     Column("steps", "steps", "", "↓", "calls of unlearn_step"),
     Column("peak_memory_mb", "MB", "", "↓", "largest resident memory of the job's process"),
     Column("peak_gpu_memory_mb", "MB", "", "↓", "largest memory allocated on the GPU, where there is one"),
     Column("device, threads, torch, python", "", "", "", "what it ran on"),
-)
+)  # fmt: skip
 
 SUMMARY_CSV = (
     Column("benchmark, method, metric", "", "", "", "the metric is a column of metrics.csv"),
     Column("seeds", "", "1 and up", "", "how many seeds it is over; those whose cell is not ok are left out"),
     Column("mean", "the metric's", "", "", "mean over seeds"),
-    Column(
-        "half_width", "the metric's", "0 and up", "", "half of Student's 95 % interval of the mean; empty for one seed"
-    ),
-)
+    Column("half_width", "the metric's", "0 and up", "", "half of Student's 95 % interval of the mean; empty for one seed"),
+)  # fmt: skip
 
 COMPARISONS_CSV = (
     Column("benchmark, method, baseline, metric", "", "", "", "what is compared with what"),

@@ -55,6 +55,12 @@ def clocked(cost: dict[str, Any]) -> Iterator[None]:
     cost["training_seconds"] = round(time.perf_counter() - start, 3)
 
 
+def cell_of(wildcards: Any) -> dict[str, Any]:
+    """Return what names the cell of a job: its benchmark, method and seed."""
+    benchmark = f"{wildcards.model}-{wildcards.dataset}-class{wildcards.forget_class}"
+    return {"benchmark": benchmark, "method": wildcards.method, "seed": int(wildcards.seed)}
+
+
 def _redirect_output(log: Path) -> None:
     """Send standard output and error, also of compiled code, to the file ``log``."""
     log.parent.mkdir(parents=True, exist_ok=True)

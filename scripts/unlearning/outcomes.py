@@ -50,7 +50,7 @@ def blamed_on_rule(file: Path) -> Iterator[None]:
             raise
         line = _last_line_in(error, file)
         if isinstance(error, RuleError):
-            raise RuleError(str(error), error.status, line or error.line) from None
+            raise RuleError(str(error), error.status, line) from None
         traceback.print_exc()  # whole, into the job's log
         message = " ".join(str(error).split("\n", 1)[0].split())
         if not isinstance(error, UserError):

@@ -43,12 +43,12 @@ def render_table(
         f"Seeds {', '.join(seeds)} · {_made_on(costs)}",
         _legend(len(seeds)),
     ]
-    for benchmark, cells in metrics.groupby("benchmark", sort=False):
+    for benchmark, frame in metrics.groupby("benchmark", sort=False):
         # What is empty was not asked for; the protocol's metrics stand even where every cell failed.
-        cells = cells.loc[:, cells.notna().any() | cells.columns.isin(METRICS)]
-        parts += [f"## {benchmark}", _primary_block(cells), *_failures(cells)]
+        cells = _Cells(frame.loc[:, frame.notna().any() | frame.columns.isin(METRICS)])
+        parts += [f"## {benchmark}", _primary_block(cells), *_failures(cells.frame)]
         parts += ["Beside the score:", _honest_block(cells, costs[costs["benchmark"] == benchmark])]
-        if (cells["kind"] == "baseline").any():
+        if cells.baselines:
             parts += ["`unlearn_score` minus that of each baseline:", _paired_block(cells)]
         if published is not None and (published["benchmark"] == benchmark).any():
             parts += _published_blocks(cells, published)
@@ -83,15 +83,14 @@ def _legend(seeds: int) -> str:
 class _Cells:
     """The cells of one benchmark, by method."""
 
-    def __init__(self, cells: pandas.DataFrame):
-        self.by_method = dict(list(cells.groupby("method", sort=False)))
-        self.references = [name for name in REFERENCES if name in self.by_method]
-        others = [name for name in self.by_method if name not in REFERENCES]
-        self.controls = [name for name in others if self._kind(name) == "control"]
-        self.methods = [name for name in others if name not in self.controls]
-
-    def _kind(self, name: str) -> str:
-        return self.by_method[name]["kind"].iloc[0]
+    def __init__(self, frame: pandas.DataFrame):
+        self.frame = frame
+        self.by_method = dict(list(frame.groupby("method", sort=False)))
+        kinds = {name: rows["kind"].iloc[0] for name, rows in self.by_method.items()}
+        self.references = [name for name in REFERENCES if name in kinds]
+        self.controls = [name for name, kind in kinds.items() if kind == "control"]
+        self.baselines = [name for name, kind in kinds.items() if kind == "baseline"]
+        self.methods = [name for name in kinds if name not in self.references + self.controls]
 
     def rows(self, row_of: Callable[[str], list[str]], width: int) -> list[list[str]]:
         """Return labelled rows: references and controls, a gap, the methods. ``row_of`` maps a name to cells."""
@@ -128,8 +127,7 @@ class _Cells:
         return _mean(mean, half_width(self.by_method[name][metric]), is_best)
 
 
-def _primary_block(frame: pandas.DataFrame) -> str:
-    cells = _Cells(frame)
+def _primary_block(cells: _Cells) -> str:
     best = cells.best(METRICS)
 
     def row_of(name: str) -> list[str]:
@@ -151,9 +149,8 @@ def _add_standard_error(shown: list[str], rows: pandas.DataFrame) -> list[str]:
     return shown
 
 
-def _honest_block(frame: pandas.DataFrame, costs: pandas.DataFrame) -> str:
-    cells = _Cells(frame)
-    metrics = [metric for metric in HONEST if metric in frame]
+def _honest_block(cells: _Cells, costs: pandas.DataFrame) -> str:
+    metrics = [metric for metric in HONEST if metric in cells.frame]
     best = cells.best(metrics)
 
     def row_of(name: str) -> list[str]:
@@ -185,20 +182,19 @@ def _cost(costs: pandas.DataFrame, name: str) -> list[str]:
     ]
 
 
-def _paired_block(frame: pandas.DataFrame) -> str:
-    cells = _Cells(frame)
-    differences = paired_differences(frame, ["unlearn_score"]).set_index(["method", "baseline"])
-    baselines = [name for name in cells.methods if (frame.loc[frame["method"] == name, "kind"] == "baseline").all()]
+def _paired_block(cells: _Cells) -> str:
+    differences = paired_differences(cells.frame, ["unlearn_score"]).set_index(["method", "baseline"])
 
     def row_of(name: str) -> list[str]:
         return [
             NOTHING
             if name == baseline or len(cells.failed(name)) or len(cells.failed(baseline))
             else _difference(differences.loc[(name, baseline)])
-            for baseline in baselines
+            for baseline in cells.baselines
         ]
 
-    return _markdown(cells.rows(row_of, len(baselines)), ["method", *(f"− {name}" for name in baselines)])
+    titles = ["method", *(f"− {name}" for name in cells.baselines)]
+    return _markdown(cells.rows(row_of, len(cells.baselines)), titles)
 
 
 def _difference(row: pandas.Series) -> str:
@@ -228,10 +224,9 @@ def _escaped(reason: str) -> str:
     return reason.replace("|", "\\|")
 
 
-def _published_blocks(frame: pandas.DataFrame, published: pandas.DataFrame) -> list[str]:
-    cells = _Cells(frame)
+def _published_blocks(cells: _Cells, published: pandas.DataFrame) -> list[str]:
     whole = [name for name in cells.methods if not len(cells.failed(name))]
-    means = summary(frame[frame["method"].isin(whole)], list(METRICS))
+    means = summary(cells.frame[cells.frame["method"].isin(whole)], list(METRICS))
     both = side_by_side(means, published)
     rows = [
         [

@@ -103,11 +103,13 @@ def unlearn(
                     guard.check()
                     result.steps += 1
                 # Once an epoch, because looking at a number makes a GPU wait.
-                step = _first_not_finite(returned, otherwise=step)
-                if not math.isfinite(loss := float(returned[step]["loss"])):
-                    raise RuleError(f"the loss is {loss}", "diverged")
+                numbers = [{name: float(value) for name, value in values.items()} for values in returned]
+                not_finite = [index for index, values in enumerate(numbers) if not math.isfinite(values["loss"])]
+                if not_finite:
+                    step = not_finite[0]
+                    raise RuleError(f"the loss is {numbers[step]['loss']}", "diverged")
                 guard.check_weights()
-                means = _means(returned)
+                means = _means(numbers)
                 result.history.append({"epoch": epoch, **means})
                 progress.report({name: f"{value:.4f}" for name, value in means.items()})
     except RuleError as failure:
@@ -132,7 +134,7 @@ class ProtocolGuard:
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer):
         self.model, self.optimizer = model, optimizer
         self.parts = _parts(model)  # the objects, not their ids: those of a freed object are given out again
-        self.shapes = _shapes(model)
+        self.shapes = _shapes(model.state_dict())
         self.settings = _settings(optimizer)
         optimizer.register_step_pre_hook(lambda *_: self._check_settings())
         optimizer.register_step_post_hook(lambda *_: self._check_settings())  # runs before a hook of the rule's
@@ -146,7 +148,8 @@ class ProtocolGuard:
 
     def check_weights(self) -> None:
         """Raise RuleError if a weight or a running statistic has come, gone, changed its shape or is not finite."""
-        shapes = _shapes(self.model)
+        state = self.model.state_dict()
+        shapes = _shapes(state)
         changed = sorted(
             name for name in self.shapes.keys() | shapes.keys() if shapes.get(name) != self.shapes.get(name)
         )
@@ -154,7 +157,7 @@ class ProtocolGuard:
             raise RuleError(
                 f"the rule added or removed {changed[0]} in the model's state, or changed its shape or type"
             )
-        floating = {name: tensor for name, tensor in self.model.state_dict().items() if tensor.is_floating_point()}
+        floating = {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
         finite = torch.stack([tensor.isfinite().all() for tensor in floating.values()]).tolist()
         if not all(finite):
             name = next(name for name, is_finite in zip(floating, finite, strict=True) if not is_finite)
@@ -180,14 +183,8 @@ def _settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
     return [group | {"params": [id(parameter) for parameter in group["params"]]} for group in optimizer.param_groups]
 
 
-def _shapes(model: nn.Module) -> dict[str, tuple[torch.Size, torch.dtype]]:
-    return {name: (tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()}
-
-
-def _first_not_finite(returned: list[dict[str, Any]], otherwise: int) -> int:
-    """Return the first step of an epoch whose loss is not finite."""
-    losses = enumerate(float(values["loss"]) for values in returned)
-    return next((step for step, loss in losses if not math.isfinite(loss)), otherwise)
+def _shapes(state: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in state.items()}
 
 
 def _checked(values: Any) -> dict[str, Any]:
@@ -210,10 +207,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) or (isinstance(value, Tensor) and value.numel() == 1)
 
 
-def _means(returned: list[dict[str, Any]]) -> dict[str, float]:
+def _means(numbers: list[dict[str, float]]) -> dict[str, float]:
     """Average each number over the steps that returned it."""
     columns = defaultdict(list)
-    for values in returned:
+    for values in numbers:
         for name, value in values.items():
-            columns[name].append(float(value))
+            columns[name].append(value)
     return {name: sum(column) / len(column) for name, column in columns.items()}
