@@ -2,12 +2,11 @@
 
 from dataclasses import asdict
 
-import numpy as np
-
 from unlearning.batches import TensorData
 from unlearning.checkpoints import load_checkpoint
 from unlearning.evaluation import evaluate_model
-from unlearning.files import write_arrays, write_json
+from unlearning.files import read_arrays, write_arrays, write_json
+from unlearning.formats import METRICS
 from unlearning.jobs import cell_of, job, use_device
 from unlearning.outcomes import Outcome
 
@@ -15,12 +14,12 @@ params, cell = snakemake.params, cell_of(snakemake.wildcards)
 
 with job(snakemake, "{method} on {benchmark}, seed {seed}".format(**cell)):
     device = use_device(snakemake)
-    model, record = load_checkpoint(snakemake.input.checkpoint, device)
+    model, record = load_checkpoint(snakemake.input.checkpoint, device, snakemake.wildcards)
     outcome, metrics, scores = Outcome(**record.get("outcome", {})), {}, {}
     if model is not None:
         data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
         outcome, metrics, scores = evaluate_model(
-            model, data, np.load(snakemake.input.split), params.protocol, cell["seed"]
+            model, data, read_arrays(snakemake.input.split), params.protocol, cell["seed"]
         )
-    write_json(snakemake.output.metrics, cell | asdict(outcome) | metrics)
+    write_json(snakemake.output.metrics, cell | {"format": METRICS} | asdict(outcome) | metrics)
     write_arrays(snakemake.output.scores, scores)

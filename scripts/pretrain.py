@@ -5,7 +5,8 @@ import numpy as np
 from unlearning.batches import TensorData
 from unlearning.checkpoints import save_checkpoint
 from unlearning.files import write_csv
-from unlearning.jobs import clocked, job, use_device
+from unlearning.jobs import job, use_device
+from unlearning.savepoint import Savepoint
 from unlearning.training import train_from_scratch
 
 wildcards, params = snakemake.wildcards, snakemake.params
@@ -15,8 +16,9 @@ with job(snakemake, f"train {wildcards.model} on {wildcards.dataset}, seed {seed
     device = use_device(snakemake)
     data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
     everything = (np.arange(len(data.train_labels)), np.arange(len(data.test_labels)))
-    with clocked(cost):
-        model, history = train_from_scratch(wildcards.model, data, params.training, seed, *everything)
+    savepoint = Savepoint.of_job(snakemake, device)
+    model, history = train_from_scratch(wildcards.model, data, params.training, seed, *everything, savepoint)
+    cost["training_seconds"] = round(savepoint.seconds, 3)
     record = dict(wildcards) | params.training | {"classes": data.classes, "channels": data.channels}
     save_checkpoint(snakemake.output.checkpoint, model, record)
     write_csv(snakemake.output.history, history)

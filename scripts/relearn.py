@@ -1,10 +1,8 @@
 """Rule relearn: how many epochs of fine-tuning bring the forget class back to one cell's model."""
 
-import numpy as np
-
 from unlearning.batches import TensorData
 from unlearning.checkpoints import load_checkpoint
-from unlearning.files import read_json, write_json
+from unlearning.files import read_arrays, read_json, write_json
 from unlearning.jobs import cell_of, job, use_device
 from unlearning.relearning import relearning_epochs
 from unlearning.streams import seed_global_streams
@@ -13,12 +11,12 @@ params, cell = snakemake.params, cell_of(snakemake.wildcards)
 
 with job(snakemake, "{method} on {benchmark}, seed {seed}".format(**cell)):
     device = use_device(snakemake)
-    model, _ = load_checkpoint(snakemake.input.checkpoint, device)
+    model, _ = load_checkpoint(snakemake.input.checkpoint, device, snakemake.wildcards)
     original = read_json(snakemake.input.original)
     epochs = None
     if model is not None and original["status"] == "ok":
         data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
-        split = np.load(snakemake.input.split)
+        split = read_arrays(snakemake.input.split)
         seed_global_streams(cell["seed"], "relearning")
         epochs = relearning_epochs(model, data, split, params.protocol, original["forget_acc"] / 2, cell["seed"])
     write_json(snakemake.output.relearning, cell | {"relearn_epochs": epochs})

@@ -1,11 +1,10 @@
 """Rule retrain: the oracle, trained from scratch on the retain set exactly as the original model was on everything."""
 
-import numpy as np
-
 from unlearning.batches import TensorData
 from unlearning.checkpoints import save_checkpoint
-from unlearning.files import write_csv
-from unlearning.jobs import clocked, job, use_device
+from unlearning.files import read_arrays, write_csv
+from unlearning.jobs import job, use_device
+from unlearning.savepoint import Savepoint
 from unlearning.training import train_from_scratch
 
 wildcards, params = snakemake.wildcards, snakemake.params
@@ -16,10 +15,11 @@ what = f"train {wildcards.model} on {wildcards.dataset} without class {wildcards
 with job(snakemake, what) as cost:
     device = use_device(snakemake)
     data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
-    split = np.load(snakemake.input.split)
+    split = read_arrays(snakemake.input.split)
     retain = (split["retain_train"], split["retain_test"])
-    with clocked(cost):
-        model, history = train_from_scratch(wildcards.model, data, params.training, seed, *retain)
+    savepoint = Savepoint.of_job(snakemake, device)
+    model, history = train_from_scratch(wildcards.model, data, params.training, seed, *retain, savepoint)
+    cost["training_seconds"] = round(savepoint.seconds, 3)
     record = dict(wildcards) | params.training | {"classes": data.classes, "channels": data.channels}
     save_checkpoint(snakemake.output.checkpoint, model, record)
     write_csv(snakemake.output.history, history)

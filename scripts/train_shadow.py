@@ -4,8 +4,9 @@ import numpy as np
 
 from unlearning.batches import TensorData
 from unlearning.checkpoints import save_checkpoint
-from unlearning.files import write_arrays
+from unlearning.files import read_arrays, write_arrays
 from unlearning.jobs import job, use_device
+from unlearning.savepoint import Savepoint
 from unlearning.streams import stream_seed
 from unlearning.training import predict_logits, train_from_scratch
 from unlearning.ulira import forget_pool, shadow_members_of
@@ -16,7 +17,7 @@ shadow = int(wildcards.shadow)
 with job(snakemake, f"{wildcards.reference}, {wildcards.model} on {wildcards.dataset}, shadow model {shadow}"):
     device = use_device(snakemake)
     data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
-    split = np.load(snakemake.input.split)
+    split = read_arrays(snakemake.input.split)
     pool = forget_pool(split, len(data.train_labels))
     train = split["retain_train"]
     if wildcards.reference == "original":
@@ -24,7 +25,9 @@ with job(snakemake, f"{wildcards.reference}, {wildcards.model} on {wildcards.dat
         train = np.concatenate([train, members])
     data = data.pooled()
     seed = stream_seed(shadow, "shadow model")
-    model, _ = train_from_scratch(wildcards.model, data, params.training, seed, train, split["retain_test"])
+    parts = (train, split["retain_test"])
+    savepoint = Savepoint.of_job(snakemake, device)
+    model, _ = train_from_scratch(wildcards.model, data, params.training, seed, *parts, savepoint)
     record = dict(wildcards) | params.training | {"classes": data.classes, "channels": data.channels}
     save_checkpoint(snakemake.output.checkpoint, model, record)
     logits = predict_logits(model, data.train_images[pool], data.normalisation)

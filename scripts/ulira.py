@@ -1,8 +1,6 @@
 """Rule ulira: the attack with shadow models on one cell; without result if the rule failed on one of them."""
 
-import numpy as np
-
-from unlearning.files import write_json
+from unlearning.files import read_arrays, write_json
 from unlearning.jobs import cell_of, job
 from unlearning.ulira import attack, shadow_failure
 
@@ -10,9 +8,9 @@ cell = cell_of(snakemake.wildcards)
 what = "{method} on {benchmark}, seed {seed}".format(**cell)
 
 with job(snakemake, f"{what}, {len(snakemake.input.shadows)} shadow models"):
-    scores, shadows = np.load(snakemake.input.scores), [np.load(path) for path in snakemake.input.shadows]
+    scores, shadows = read_arrays(snakemake.input.scores), [read_arrays(path) for path in snakemake.input.shadows]
     result = {"ulira_failure": shadow_failure(shadows)}
-    if scores.files and result["ulira_failure"] is None:
+    if scores and result["ulira_failure"] is None:
         targets = (scores["member_logits"], scores["non_member_logits"])
         result |= attack(*targets, [shadow["logits"] for shadow in shadows], int(snakemake.wildcards.forget_class))
     write_json(snakemake.output.ulira, cell | result)

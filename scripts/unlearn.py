@@ -3,12 +3,11 @@
 from dataclasses import asdict
 from functools import partial
 
-import numpy as np
-
 from unlearning.batches import TensorData
 from unlearning.checkpoints import load_checkpoint, save_checkpoint
-from unlearning.files import write_csv
-from unlearning.jobs import clocked, job, use_device
+from unlearning.files import read_arrays, write_csv
+from unlearning.jobs import job, use_device
+from unlearning.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams
 from unlearning.unlearn import load_method, unlearn
 
@@ -21,17 +20,17 @@ with job(
 ) as cost:
     device = use_device(snakemake)
     data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
-    split = np.load(snakemake.input.split)
+    split = read_arrays(snakemake.input.split)
     retain, forget = (
         data.train_batches(split[f"{part}_train"], params.protocol, generator(seed, f"{part} batches"))
         for part in ("retain", "forget")
     )
-    model, record = load_checkpoint(snakemake.input.checkpoint, device)
+    model, record = load_checkpoint(snakemake.input.checkpoint, device, snakemake.wildcards)
     make_rule = partial(load_method, snakemake.input.method, params.hyperparameters)
     seed_global_streams(seed, "method", wildcards.method)
-    with clocked(cost):
-        done = unlearn(model, make_rule, snakemake.input.method, retain, forget, params.protocol["unlearn"])
-    cost["steps"] = done.steps
+    savepoint = Savepoint.of_job(snakemake, device)
+    done = unlearn(model, make_rule, snakemake.input.method, retain, forget, params.protocol["unlearn"], savepoint)
+    cost |= {"training_seconds": round(savepoint.seconds, 3), "steps": done.steps}
     unlearning = {
         "hyperparameters": params.hyperparameters,
         "unlearning_protocol": params.protocol,

@@ -6,8 +6,9 @@ import numpy as np
 
 from unlearning.batches import TensorData
 from unlearning.checkpoints import load_checkpoint, rebuild
-from unlearning.files import write_arrays
+from unlearning.files import read_arrays, write_arrays
 from unlearning.jobs import job, use_device
+from unlearning.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams, stream_seed
 from unlearning.training import predict_logits
 from unlearning.ulira import forget_pool, shadow_members_of
@@ -19,16 +20,17 @@ shadow = int(wildcards.shadow)
 with job(snakemake, f"{wildcards.method}, {wildcards.model} on {wildcards.dataset}, shadow model {shadow}"):
     device = use_device(snakemake)
     data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
-    split = np.load(snakemake.input.split)
+    split = read_arrays(snakemake.input.split)
     pool = forget_pool(split, len(data.train_labels))
     members = shadow_members_of(split, len(data.train_labels), shadow, params.shadows)
     data, seed = data.pooled(), stream_seed(shadow, "shadow model")
     retain = data.train_batches(split["retain_train"], params.protocol, generator(seed, "retain batches"))
     forget = data.train_batches(members, params.protocol, generator(seed, "forget batches"))
-    model, record = load_checkpoint(snakemake.input.checkpoint, device)
+    model, record = load_checkpoint(snakemake.input.checkpoint, device, snakemake.wildcards)
     make_rule = partial(load_method, snakemake.input.method, params.hyperparameters)
     seed_global_streams(seed, "method", wildcards.method)
-    done = unlearn(model, make_rule, snakemake.input.method, retain, forget, params.protocol["unlearn"])
+    savepoint = Savepoint.of_job(snakemake, device)
+    done = unlearn(model, make_rule, snakemake.input.method, retain, forget, params.protocol["unlearn"], savepoint)
     answer = {"failure": np.array(done.outcome.reason)}
     if done.outcome.status == "ok":
         unlearned = rebuild(model.state_dict(), record).to(device)  # as the attacked model comes from its checkpoint

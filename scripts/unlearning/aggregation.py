@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from unlearning.dictionary import CELL, FAILURE, MEASURED, ON_REQUEST, TO_ORACLE, WITHOUT_GAP
+from unlearning.errors import UserError
+from unlearning.files import read_json
+from unlearning.formats import METRICS
 from unlearning.metrics import jensen_shannon, tug_of_war
 
 Row = dict[str, Any]
@@ -19,6 +23,15 @@ TOW_ACCURACIES = ("forget_train_acc", "retain_train_acc", "test_acc")
 def key_of(row: Mapping[str, Any]) -> tuple[str, int, str]:
     """Return what tells a cell from the others."""
     return row["benchmark"], row["seed"], row["method"]
+
+
+def read_cell(path: str | os.PathLike) -> Row:
+    """Read a metrics.json. Raises UserError if it is damaged or was written by a version with other metrics."""
+    cell = read_json(path)
+    written_as = cell.get("format", 1)
+    if written_as != METRICS:
+        raise UserError(f"{path}: of format {written_as}, not {METRICS}; delete it to have it made again")
+    return cell
 
 
 def join_cells(

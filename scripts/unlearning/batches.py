@@ -138,10 +138,41 @@ class Batches:
                 images = crop_and_flip(images, rows[here], columns[here], flips[here], self.crop_padding)
             yield self.normalisation.apply(images), self.labels[chosen]
 
-    def forever(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches of one epoch after another."""
-        while True:
-            yield from self.epoch()
+    def forever(self) -> EndlessBatches:
+        """Return an iterator over the batches of one epoch after another."""
+        return EndlessBatches(self)
+
+
+class EndlessBatches:
+    """Batches of one epoch after another, from any place of which the iteration can go on later."""
+
+    def __init__(self, batches: Batches):
+        self.batches = batches
+        self._begin(batches.random_stream.get_state())
+
+    def _begin(self, stream: Tensor) -> None:
+        self.batches.random_stream.set_state(stream)
+        self.epoch_stream, self.taken = stream, 0
+        self.epoch = self.batches.epoch()
+
+    def __iter__(self) -> EndlessBatches:
+        return self
+
+    def __next__(self) -> tuple[Tensor, Tensor]:
+        if self.taken == len(self.batches):
+            self._begin(self.batches.random_stream.get_state())
+        self.taken += 1
+        return next(self.epoch)
+
+    def place(self) -> dict[str, Any]:
+        """Return where the iteration is: the random stream's state when its epoch began, and the batches since."""
+        return {"stream": self.epoch_stream, "taken": self.taken}
+
+    def go_to(self, place: dict[str, Any]) -> None:
+        """Go on from where `place` was called."""
+        self._begin(place["stream"])
+        for _ in range(place["taken"]):
+            next(self)
 
 
 @dataclass(frozen=True)

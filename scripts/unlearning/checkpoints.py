@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import pickle
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
 from unlearning.errors import UserError
-from unlearning.files import whole_file
+from unlearning.files import write_tensors
+from unlearning.formats import CHECKPOINT
 from unlearning.models import Classifier, build_model
 
 
@@ -24,8 +26,7 @@ def save_checkpoint(path: str | os.PathLike, model: nn.Module | None, made_by: d
     if model is not None:
         state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     versions = {"torch": str(torch.__version__), "python": platform.python_version()}
-    with whole_file(path) as partial:
-        torch.save({"state_dict": state, "made_by": made_by | {"versions": versions}}, partial)
+    write_tensors(path, {"format": CHECKPOINT, "state_dict": state, "made_by": made_by | {"versions": versions}})
 
 
 def rebuild(state: dict[str, torch.Tensor], made_by: dict[str, Any]) -> Classifier:
@@ -36,15 +37,21 @@ def rebuild(state: dict[str, torch.Tensor], made_by: dict[str, Any]) -> Classifi
 
 
 def load_checkpoint(
-    path: str | os.PathLike, device: torch.device | str = "cpu"
+    path: str | os.PathLike, device: torch.device | str = "cpu", expected: Mapping[str, Any] | None = None
 ) -> tuple[Classifier | None, dict[str, Any]]:
     """Return the model on ``device`` and its record; the model of a cell that failed is None.
 
-    Raises UserError for a file that is no checkpoint of ours or does not fit the model that its record names.
+    Raises UserError for a file that is no checkpoint of ours, was made by a newer version, does not fit the model that
+    its record names, or whose record contradicts ``expected``.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        made_by = content["made_by"]
+        made_by, written_as = content["made_by"], content.get("format", 1)
+        if written_as > CHECKPOINT:
+            raise ValueError(f"format {written_as}, of a newer version than this, which reads up to {CHECKPOINT}")
+        for key, value in (expected or {}).items():
+            if made_by.get(key, value) != value:
+                raise ValueError(f"it was made with {key} {made_by[key]}, not {value}")
         if content["state_dict"] is None:
             return None, made_by
         model = rebuild(content["state_dict"], made_by)
@@ -54,4 +61,4 @@ def load_checkpoint(
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     else:
         return model.to(device), made_by
-    raise UserError(f"{path}: not a whole checkpoint ({reason}); delete it to have it made again")
+    raise UserError(f"{path}: not the checkpoint that is needed ({reason}); delete it to have it made again")

@@ -6,16 +6,17 @@ import ast
 import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import extend
 
-from unlearning.dependencies import SCRIPTS
+from unlearning.dependencies import SCRIPTS, code_of
 from unlearning.errors import UserError
 
 REFERENCES = ("original", "retrain")
@@ -62,6 +63,43 @@ def known(name: str, choices: Iterable[str], where: str) -> str:
     near = difflib.get_close_matches(name, choices, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UserError(f"{where}: unknown name {name!r}; {hint}known: {', '.join(choices) or 'none'}")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without tags that make objects, and without a key that stands twice: the first would be lost unseen."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                continue  # which the base class refuses
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def check_yaml(path: Path) -> None:
+    """Raise UserError unless ``path`` is YAML that can be read without running any code, each key standing once.
+
+    Snakemake itself reads configurations with a loader that evaluates expressions where ``__use_yte__`` is set.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UserError(f"{path.name}{line}: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path.name}: not valid YAML ({' '.join(str(error).split())})") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path.name}: it holds no keys; see config.yaml of the repository")
+    if "__use_yte__" in content:
+        raise UserError(f"{path.name}: __use_yte__ would run code; a configuration holds values only")
 
 
 def read_switches(config: dict[str, Any]) -> None:
@@ -183,6 +221,7 @@ def check_method(name: str, settings: dict[str, Any]) -> None:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{file}: not valid Python: {error}") from None
+    code_of(file)  # what it imports of the project as well
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "UnlearningMethod"]
     given = settings.get("hyperparameters", {})
     accepted = _constructor_arguments(classes[-1]) if classes else None

@@ -6,6 +6,7 @@ train_labels  integers (N,) or (N, 1), 0 ... classes - 1      test_labels  likew
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 import zlib
@@ -15,6 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from unlearning.errors import UserError
+
+LARGEST_GB = 8
+"""What a data set may unpack to: a file that claims more is a mistake, or a trap."""
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
@@ -56,6 +60,7 @@ def read_labels(path: str | os.PathLike, classes: int) -> tuple[np.ndarray, np.n
 
 def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     try:
+        _check_size(path)
         with np.load(path, allow_pickle=False) as file:
             missing = [name for name in names if name not in file.files]
             if missing:
@@ -63,12 +68,32 @@ def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
             return {name: _read_array(path, file, name) for name in names}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (zipfile.BadZipFile, EOFError, ValueError, AttributeError, TypeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, NotImplementedError) as error:
         raise UserError(f"{path}: not a whole .npz file ({error}); delete it to have it made again") from None
+
+
+def _check_size(path: Path) -> None:
+    """Raise UserError if the file would unpack to more than a data set may have, before anything is unpacked."""
+    with zipfile.ZipFile(path) as archive:
+        gigabytes = sum(member.file_size for member in archive.infolist()) / 1e9
+    if gigabytes > LARGEST_GB:
+        raise UserError(f"{path}: it unpacks to {gigabytes:.1f} GB; a data set may have {LARGEST_GB} GB")
+
+
+def _check_header(archive: zipfile.ZipFile, name: str) -> None:
+    """Raise ValueError if the array is not as large as its header says: memory would be set aside for that much."""
+    member = archive.getinfo(f"{name}.npy")
+    with archive.open(member) as file:
+        major, _ = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        if not dtype.hasobject and math.prod(shape) * dtype.itemsize != member.file_size - file.tell():
+            raise ValueError("it is not as large as it says")
 
 
 def _read_array(path: Path, file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
     try:
+        _check_header(file.zip, name)
         return file[name]
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise UserError(f"{path}: array {name} is damaged ({error})") from None
@@ -101,6 +126,11 @@ def _checked_labels(
     if len(outside):
         raise UserError(
             f"{path}: {name} has the label {outside[0]}; with {classes} classes the labels are 0 to {classes - 1}"
+        )
+    missing = np.flatnonzero(np.bincount(labels.astype(np.int64), minlength=classes) == 0)
+    if len(missing):
+        raise UserError(
+            f"{path}: {name} never has the label {missing[0]}; each of the {classes} classes needs an image there"
         )
     return labels.astype(np.int64)
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
+
+from unlearning.errors import UserError
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 
@@ -11,7 +16,8 @@ SCRIPTS = Path(__file__).resolve().parents[1]
 def code_of(file: Path) -> list[Path]:
     """Return ``file`` and every file under scripts/ that it imports, directly or not, sorted.
 
-    Imports inside functions count too. A file that is no valid Python is returned alone: running it will say why.
+    Imports inside functions count too. Raises UserError if one of them is no valid Python, because a job that cannot
+    run would begin with the removal of its old result.
     """
     found: set[Path] = set()
     waiting = [file]
@@ -23,11 +29,34 @@ def code_of(file: Path) -> list[Path]:
     return sorted(found)
 
 
+def digest_of(files: Iterable[Path]) -> str:
+    """Return one digest of the contents of ``files``, whose order and place on the disk do not matter.
+
+    Raises FileNotFoundError, which says which file, if one is missing.
+    """
+    digests = sorted(f"{file.name} {_file_digest(file)}" for file in files)
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]
+
+
+def _file_digest(file: Path) -> str:
+    status = file.stat()
+    return _digest_of_version(file, status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+@cache
+def _digest_of_version(file: Path, *_version: int) -> str:
+    """Read ``file`` once for each of its versions: a data set has many jobs."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 def _direct_imports(file: Path) -> list[Path]:
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (SyntaxError, ValueError, FileNotFoundError):
-        return []
+    except SyntaxError as error:
+        raise UserError(f"{file}, line {error.lineno}: not valid Python ({error.msg})") from None
+    except ValueError as error:  # null bytes, or no UTF-8
+        raise UserError(f"{file}: not valid Python ({error})") from None
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

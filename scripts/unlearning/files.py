@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from unlearning.errors import UserError
 
 
 @contextmanager
@@ -36,8 +41,14 @@ def write_json(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: str | os.PathLike) -> dict[str, Any]:
-    """Read one JSON object."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read one JSON object of ours. Raises UserError if the file is damaged."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: damaged ({error}); delete it to have it made again") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: damaged (no JSON object); delete it to have it made again")
+    return content
 
 
 def read_table(path: str | os.PathLike) -> Any:
@@ -53,6 +64,30 @@ def write_arrays(path: str | os.PathLike, arrays: Mapping[str, Any]) -> None:
 
     with whole_file(path) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)
+
+
+def read_arrays(path: str | os.PathLike) -> dict[str, Any]:
+    """Read all NumPy arrays of a .npz file of ours. Raises UserError if the file is damaged or holds Python objects."""
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: damaged ({reason}); delete it to have it made again") from None
+
+
+def write_tensors(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
+    """Write tensors and plain values as torch.save does; the same content gives the same bytes."""
+    import torch
+
+    buffer = io.BytesIO()  # torch's own writer hides why it failed, such as a full disk
+    torch.save(content, buffer)
+    with whole_file(path) as partial:
+        partial.write_bytes(buffer.getbuffer())
 
 
 def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]) -> None:

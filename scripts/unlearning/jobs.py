@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from unlearning.errors import UserError
 from unlearning.files import write_json
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
@@ -26,6 +30,7 @@ def job(snakemake: Any, what: str) -> Iterator[dict[str, Any]]:
     """
     start = time.perf_counter()
     terminal = os.fdopen(os.dup(2), "w")
+    _leave_when_told(f"{snakemake.rule} ({what})", terminal)
     if snakemake.log:
         _redirect_output(Path(snakemake.log[0]))
     print(f"{snakemake.rule}: {what}", flush=True)
@@ -37,6 +42,9 @@ def job(snakemake: Any, what: str) -> Iterator[dict[str, Any]]:
     except Exception as error:
         if isinstance(error, UserError):
             message = str(error)
+        elif isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            where = f" ({error.filename})" if error.filename else ""
+            message = f"{error.strerror}{where}; mend that and run again: what is done is kept"
         else:
             traceback.print_exc()
             first_line = (str(error).strip() or "no message").splitlines()[0]
@@ -47,12 +55,16 @@ def job(snakemake: Any, what: str) -> Iterator[dict[str, Any]]:
     print(f"{snakemake.rule}: done in {time.perf_counter() - start:.1f} s", flush=True)
 
 
-@contextmanager
-def clocked(cost: dict[str, Any]) -> Iterator[None]:
-    """Add the block's wall-clock seconds to ``cost`` as ``training_seconds``: without imports, reading and writing."""
-    start = time.perf_counter()
-    yield
-    cost["training_seconds"] = round(time.perf_counter() - start, 3)
+def _leave_when_told(what: str, terminal: TextIO) -> None:
+    """On SIGTERM, as a cluster sends it, and on Ctrl-C, end at once: every file is whole, every savepoint written."""
+
+    def leave(number: int, _frame: Any) -> None:
+        for stream in (sys.stderr, terminal):
+            print(f"stopped in {what} by {signal.Signals(number).name}; run again to go on", file=stream, flush=True)
+        os._exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
 
 
 def cell_of(wildcards: Any) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def blamed_on_rule(file: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # SystemExit and KeyboardInterrupt too: here they are the rule's
         if _is_the_machines(error):
             raise
         line = _last_line_in(error, file)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,3 +31,24 @@ def seed_global_streams(seed: int, *purpose: str) -> None:
     random.seed(value)
     np.random.seed(value % 2**32)
     torch.manual_seed(value)
+
+
+def read_global_streams() -> dict[str, Any]:
+    """Return the state of the global generators, CUDA's included, as tensors and plain values."""
+    name, keys, *position = np.random.get_state()
+    return {
+        "random": random.getstate(),
+        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), *position),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+    }
+
+
+def set_global_streams(state: dict[str, Any]) -> None:
+    """Set the global generators to what `read_global_streams` returned."""
+    random.setstate(state["random"])
+    name, keys, *position = state["numpy"]
+    np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), *position))
+    torch.set_rng_state(state["torch"].cpu())
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all([tensor.cpu() for tensor in state["cuda"]])

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from unlearning.batches import Batches, Normalisation, TensorData
 from unlearning.models import Classifier, build_model
-from unlearning.streams import generator, seed_global_streams
+from unlearning.savepoint import Savepoint
+from unlearning.streams import generator, read_global_streams, seed_global_streams, set_global_streams
 
 # Only the memory depends on it: in eval mode an image's logits do not depend on its neighbours.
 PREDICTION_BATCH = 256
@@ -50,12 +51,13 @@ def accuracy(model: Classifier, images: Tensor, labels: Tensor, normalisation: N
 class Progress:
     """Epochs with a progress bar in a terminal and one line an epoch in a log file."""
 
-    def __init__(self, epochs: int):
+    def __init__(self, epochs: int, done: int = 0):
         self.in_terminal = sys.stderr.isatty()
-        self.bar = tqdm(total=epochs, unit="epoch", file=sys.stderr if self.in_terminal else io.StringIO())
+        file = sys.stderr if self.in_terminal else io.StringIO()
+        self.bar = tqdm(total=epochs, initial=done, unit="epoch", file=file)
 
     def __iter__(self) -> Iterator[int]:
-        yield from range(self.bar.total)
+        yield from range(self.bar.initial, self.bar.total)
         self.bar.close()
 
     def report(self, values: dict[str, Any]) -> None:
@@ -67,12 +69,19 @@ class Progress:
 
 
 def train_from_scratch(
-    name: str, data: TensorData, settings: dict[str, Any], seed: int, train: np.ndarray, test: np.ndarray
+    name: str,
+    data: TensorData,
+    settings: dict[str, Any],
+    seed: int,
+    train: np.ndarray,
+    test: np.ndarray,
+    savepoint: Savepoint | None = None,
 ) -> tuple[Classifier, list[dict[str, Any]]]:
     """Initialise model ``name`` and train it on the training images at the indices ``train``.
 
     ``settings`` holds width and the protocol; its test accuracy is that on the test images at ``test``. The original
-    model and the oracle of the same seed start from the same weights. Returns the model and its history.
+    model and the oracle of the same seed start from the same weights. Goes on from ``savepoint`` if it is of use.
+    Returns the model and its history.
     """
     device, protocol = data.train_images.device, settings["protocol"]
     seed_global_streams(seed, "initialisation")
@@ -80,17 +89,24 @@ def train_from_scratch(
     seed_global_streams(seed, "dropout")
     batches = data.train_batches(train, protocol, generator(seed, "training batches"))
     index = torch.from_numpy(test).to(device)
-    history = train_classifier(model, batches, data.test_images[index], data.test_labels[index], protocol["pretrain"])
+    test_set = (data.test_images[index], data.test_labels[index])
+    history = train_classifier(model, batches, *test_set, protocol["pretrain"], savepoint)
     return model, history
 
 
 def train_classifier(
-    model: nn.Module, batches: Batches, test_images: Tensor, test_labels: Tensor, protocol: dict[str, Any]
+    model: nn.Module,
+    batches: Batches,
+    test_images: Tensor,
+    test_labels: Tensor,
+    protocol: dict[str, Any],
+    savepoint: Savepoint | None = None,
 ) -> list[dict[str, Any]]:
     """Train ``model`` in place with SGD and cosine annealing to 0; return the history, one row an epoch.
 
     ``protocol`` holds epochs, learning_rate, momentum, weight_decay and evaluate_every (epochs; the last epoch is
     always evaluated). A row holds epoch (from 0), lr, train_loss, test_accuracy (None where not evaluated), seconds.
+    ``savepoint`` is kept up to date after every epoch; what it holds already is not trained again.
     """
     optimizer = torch.optim.SGD(
         model.parameters(),
@@ -100,7 +116,17 @@ def train_classifier(
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=protocol["epochs"])
     history = []
-    progress = Progress(protocol["epochs"])
+    savepoint = savepoint or Savepoint()
+    saved = savepoint.read()
+    if saved is not None:
+        model.load_state_dict(saved["model"])
+        history = saved["history"]
+        if "optimizer" in saved:
+            optimizer.load_state_dict(saved["optimizer"])
+            schedule.load_state_dict(saved["schedule"])
+            batches.random_stream.set_state(saved["batches"])
+            set_global_streams(saved["streams"])
+    progress = Progress(protocol["epochs"], done=len(history))
     for epoch in progress:
         start = time.perf_counter()
         lr = schedule.get_last_lr()[0]
@@ -113,6 +139,15 @@ def train_classifier(
             {"epoch": epoch, "lr": lr, "train_loss": train_loss, "test_accuracy": test_accuracy, "seconds": seconds}
         )
         progress.report({"train_loss": f"{train_loss:.4f}", "test_accuracy": test_accuracy})
+        state = {"epochs": epoch + 1, "model": model.state_dict(), "history": history}
+        if epoch + 1 < protocol["epochs"]:  # what only further epochs need
+            state |= {
+                "optimizer": optimizer.state_dict(),
+                "schedule": schedule.state_dict(),
+                "batches": batches.random_stream.get_state(),
+                "streams": read_global_streams(),
+            }
+        savepoint.keep(state)
     return history
 
 

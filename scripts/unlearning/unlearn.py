@@ -17,9 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unlearning.batches import Batches
+from unlearning.batches import Batches, EndlessBatches
+from unlearning.containment import contained
 from unlearning.errors import UserError
 from unlearning.outcomes import Outcome, RuleError, blamed_on_rule
+from unlearning.rule_state import CannotKeepError, RuleState
+from unlearning.savepoint import Savepoint
+from unlearning.streams import read_global_streams, set_global_streams
 from unlearning.training import Progress
 
 Batch = tuple[Tensor, Tensor]
@@ -72,10 +76,12 @@ def unlearn(
     retain: Batches,
     forget: Batches,
     protocol: dict[str, Any],
+    savepoint: Savepoint | None = None,
 ) -> Unlearning:
     """Apply a rule to ``model`` in place for ``protocol["epochs"]`` passes over ``retain``.
 
-    ``make_rule`` returns it, by way of `load_method`; lines of ``rule_file`` say where it failed.
+    ``make_rule`` returns it, by way of `load_method`; lines of ``rule_file`` say where it failed. Goes on from
+    ``savepoint`` if it is of use, and brings it up to date after every epoch if the rule's state can be kept.
 
     The optimizer is Adam with ``protocol["learning_rate"]``; ``forget`` starts again whenever it runs out. A row of
     the history has the epoch's number from 0 and the mean over its steps of every number the rule returned.
@@ -89,16 +95,21 @@ def unlearn(
     try:
         # All of it, because what a rule does may surface only in the next use of the model or the device.
         with blamed_on_rule(file):
-            rule = make_rule()
+            with contained():
+                rule = make_rule()
             optimizer = torch.optim.Adam(model.parameters(), lr=protocol["learning_rate"])
             guard = ProtocolGuard(model, optimizer)
             forget_batches = forget.forever()
-            progress = Progress(protocol["epochs"])
+            run = Interruptible(savepoint or Savepoint(), result, model, optimizer, rule, retain, forget_batches)
+            run.go_on()
+            progress = Progress(protocol["epochs"], done=len(result.history))
             for epoch in progress:
                 returned = []
                 for step, retain_batch in enumerate(retain.epoch()):
                     model.train()  # whatever mode the rule left it in
-                    values = rule.unlearn_step(model, retain_batch, next(forget_batches), optimizer, step, epoch)
+                    forget_batch = next(forget_batches)
+                    with contained():
+                        values = rule.unlearn_step(model, retain_batch, forget_batch, optimizer, step, epoch)
                     returned.append(_checked(values))
                     guard.check()
                     result.steps += 1
@@ -112,6 +123,7 @@ def unlearn(
                 means = _means(numbers)
                 result.history.append({"epoch": epoch, **means})
                 progress.report({name: f"{value:.4f}" for name, value in means.items()})
+                run.keep(is_over=epoch + 1 == protocol["epochs"])
     except RuleError as failure:
         line = failure.line or _line_of_step(rule, file)
         result.outcome = Outcome(failure.status, str(failure), epoch, step, line)
@@ -123,6 +135,67 @@ def _line_of_step(rule: UpdateRule | None, file: Path) -> int | None:
     """Return where ``unlearn_step`` begins, for what cannot be pinned to one of its lines."""
     code = getattr(inspect.unwrap(getattr(rule, "unlearn_step", None)), "__code__", None)
     return code.co_firstlineno if code is not None and Path(code.co_filename) == file else None
+
+
+@dataclass
+class Interruptible:
+    """Everything that one epoch of unlearning hands on to the next, to and from a savepoint."""
+
+    savepoint: Savepoint
+    result: Unlearning
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    rule: UpdateRule
+    retain: Batches
+    forget_batches: EndlessBatches
+
+    def __post_init__(self):
+        self.rule_state = RuleState(self.rule, self.model, self.optimizer)
+        self.can_be_kept = True
+
+    def go_on(self) -> None:
+        """Put everything where the savepoint has it, if it is of use."""
+        saved = self.savepoint.read()
+        if saved is None:
+            return
+        self.model.load_state_dict(saved["model"])
+        self.result.history[:], self.result.steps = saved["history"], saved["steps"]
+        if "optimizer" in saved:
+            self.optimizer.load_state_dict(saved["optimizer"])
+            for parameter, kept in zip(self.model.parameters(), saved["parameters"], strict=True):
+                requires_grad, gradient = kept
+                parameter.requires_grad_(requires_grad)
+                parameter.grad = None if gradient is None else gradient.to(parameter.device)
+            self.rule_state.restore(saved["rule"])
+            self.retain.random_stream.set_state(saved["retain_batches"])
+            self.forget_batches.go_to(saved["forget_batches"])
+            set_global_streams(saved["streams"])
+
+    def keep(self, is_over: bool) -> None:
+        """Bring the savepoint up to date; once the rule's state cannot be kept, say so and leave it."""
+        state = {
+            "epochs": len(self.result.history),
+            "model": self.model.state_dict(),
+            "history": self.result.history,
+            "steps": self.result.steps,
+        }
+        if not is_over:
+            if not self.can_be_kept:
+                return
+            try:
+                state["rule"] = self.rule_state.keep()
+            except CannotKeepError as reason:
+                self.can_be_kept = False
+                print(f"the rule's state cannot be kept ({reason}): if interrupted, it starts again", flush=True)
+                return
+            state |= {
+                "optimizer": self.optimizer.state_dict(),
+                "parameters": [[parameter.requires_grad, parameter.grad] for parameter in self.model.parameters()],
+                "retain_batches": self.retain.random_stream.get_state(),
+                "forget_batches": self.forget_batches.place(),
+                "streams": read_global_streams(),
+            }
+        self.savepoint.keep(state)
 
 
 class ProtocolGuard:

@@ -20,6 +20,7 @@ rule aggregate:
         costs="results/costs.csv",
         summary="results/summary.csv",
         comparisons="results/comparisons.csv",
+        provenance="results/provenance.json",
     log:
         "results/aggregate.log",
     conda:
@@ -29,6 +30,7 @@ rule aggregate:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_digest("aggregate.py"),
         kinds=kinds_of_rows(),
     script:
         "../../scripts/aggregate.py"
@@ -52,6 +54,7 @@ rule table:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_digest("table.py"),
         suite=config["suite"],
         as_published=as_published(),
     script:

@@ -23,6 +23,8 @@ rule relearn:
         mem_mb=4000,
         runtime=60,
     params:
+        code=code_digest("relearn.py"),
+        data=data_digest,
         classes=dataset_settings("classes"),
         fit=dataset_settings("fit"),
         image_size=image_size,
@@ -51,6 +53,8 @@ rule train_shadow:
         mem_mb=6000,
         runtime=1440,
     params:
+        code=code_digest("train_shadow.py"),
+        data=data_digest,
         classes=dataset_settings("classes"),
         fit=dataset_settings("fit"),
         image_size=image_size,
@@ -82,6 +86,8 @@ rule unlearn_shadow:
         mem_mb=6000,
         runtime=720,
     params:
+        code=code_digest("unlearn_shadow.py", of_method=True),
+        data=data_digest,
         classes=dataset_settings("classes"),
         fit=dataset_settings("fit"),
         image_size=image_size,
@@ -112,5 +118,7 @@ rule ulira:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        code=code_digest("ulira.py"),
     script:
         "../../scripts/ulira.py"

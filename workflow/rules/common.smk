@@ -1,4 +1,4 @@
-"""Checks the configuration and gives the rules what they need of it."""
+"""Reads and checks the configuration and gives the rules what they need of it."""
 
 import os
 import sys
@@ -20,29 +20,58 @@ from unlearning.config import (
     check_names,
     check_request,
     check_schema,
+    check_yaml,
     dataset_file,
     is_as_published,
     method_file,
     read_switches,
 )
-from unlearning.dependencies import code_of
+from unlearning.dependencies import code_of, digest_of
 from unlearning.errors import UserError
+from unlearning.workspace import claim, end_jobs_with_me, remove_partial_files
 
-# Checked here, before any job starts. Any other way out of a Snakefile than SystemExit adds a traceback.
-try:
+CONFIG = Path(workflow.basedir).parent / "config.yaml"
+
+
+def or_exit(function, *arguments):
+    """Call ``function``; a UserError ends the run. Any way out of a Snakefile but SystemExit adds a traceback."""
+    try:
+        return function(*arguments)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+or_exit(check_yaml, CONFIG)
+
+
+configfile: CONFIG
+
+
+def check_config():
+    """Check everything that can be checked before any job starts."""
     read_switches(config)
     check_schema(config, load_configfile(SCHEMA))
     validate(config, SCHEMA)  # fills in the schema's defaults
     check_names(config)
     # Snakemake itself knows its targets only after it has read all rules.
     check_request(config, [argument for argument in sys.argv[1:] if argument.startswith("results/")])
-except UserError as error:
-    sys.exit(f"error: {error}")
+
+
+or_exit(check_config)
 
 SUITE = config["suites"][config["suite"]]
 RELEARNING = asked_for(config, "relearning")
 SHADOW_MODELS = asked_for(config, "shadow_models")
 ROWS = [*REFERENCES, *SUITE["methods"]]
+
+
+def prepare_run():
+    """Make the results this run's own, or end it with one line that says why they cannot be."""
+    global results_lock  # for as long as this process lives
+    results_lock = or_exit(claim, Path("results"))
+    remove_partial_files(Path("results"))
+    if workflow.local_exec:
+        end_jobs_with_me()
 
 
 wildcard_constraints:
@@ -55,7 +84,21 @@ wildcard_constraints:
 
 def code(script):
     """Return the code that a script runs, as inputs: Snakemake does not follow imports by itself."""
-    return relative(code_of(SCRIPTS / script))
+    return relative(or_exit(code_of, SCRIPTS / script))
+
+
+# Each job depends on the code and the data that it uses in two ways. As inputs, Snakemake names those that changed. As
+# digests among its parameters, they are noticed also where time stamps say nothing: a file that was replaced by an older
+# one, or edited while the job was running.
+def code_digest(script, of_method=False):
+    """Return a parameter function: a digest of the code that a script runs, and with it the method's."""
+    own = or_exit(code_of, SCRIPTS / script)
+    return lambda wildcards: digest_of([*own, *(code_of(Path(method(wildcards))) if of_method else [])])
+
+
+def data_digest(wildcards):
+    """Return a digest of the data set; while the file is not there, Snakemake takes the error for "to be made"."""
+    return digest_of([dataset(wildcards)])
 
 
 def relative(files):

@@ -35,6 +35,8 @@ rule split:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_digest("split.py"),
+        data=data_digest,
         classes=dataset_settings("classes"),
     script:
         "../../scripts/split.py"

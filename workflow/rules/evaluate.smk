@@ -22,6 +22,8 @@ rule evaluate:
         mem_mb=4000,
         runtime=60,
     params:
+        code=code_digest("evaluate.py"),
+        data=data_digest,
         classes=dataset_settings("classes"),
         fit=dataset_settings("fit"),
         image_size=image_size,

@@ -18,6 +18,8 @@ rule pretrain:
         mem_mb=6000,
         runtime=1440,
     params:
+        code=code_digest("pretrain.py"),
+        data=data_digest,
         classes=dataset_settings("classes"),
         fit=dataset_settings("fit"),
         image_size=image_size,
@@ -44,6 +46,8 @@ rule retrain:
         mem_mb=6000,
         runtime=1440,
     params:
+        code=code_digest("retrain.py"),
+        data=data_digest,
         classes=dataset_settings("classes"),
         fit=dataset_settings("fit"),
         image_size=image_size,

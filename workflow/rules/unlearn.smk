@@ -24,6 +24,8 @@ rule unlearn:
         mem_mb=6000,
         runtime=720,
     params:
+        code=code_digest("unlearn.py", of_method=True),
+        data=data_digest,
         classes=dataset_settings("classes"),
         fit=dataset_settings("fit"),
         image_size=image_size,

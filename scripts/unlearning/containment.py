@@ -1,0 +1,57 @@
+"""What the code of a rule must not do to its job: fill the disk, or close the log that says how it ended."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from unlearning.outcomes import RuleError
+
+LARGEST_FILE_MB = 100
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Run a rule's code with a limit on what it prints or writes, and put standard output and error back after it.
+
+    Raises RuleError if a file, or the job's log, would have grown beyond ``LARGEST_FILE_MB``, or if the code closed or
+    replaced standard output or error.
+    """
+    streams, descriptors = (sys.stdout, sys.stderr), (os.dup(1), os.dup(2))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE_MB * 1_000_000, hard))
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise RuleError(f"it printed or wrote more than {LARGEST_FILE_MB} MB into one file") from error
+        raise
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        is_closed = _restore(streams, descriptors)
+    if is_closed:
+        raise RuleError("it closed or replaced standard output or error")
+
+
+def _restore(streams: tuple, descriptors: tuple[int, int]) -> bool:
+    """Put the streams and the descriptors 1 and 2 back; return whether any of them was not as it should be."""
+    is_changed = (sys.stdout, sys.stderr) != streams or any(stream.closed for stream in streams)
+    for number, descriptor in enumerate(descriptors, start=1):
+        if not _are_same_file(number, descriptor):
+            os.dup2(descriptor, number)
+            is_changed = True
+        os.close(descriptor)
+    opened = [os.fdopen(os.dup(n), "w") if s.closed else s for n, s in enumerate(streams, start=1)]
+    sys.stdout, sys.stderr = opened
+    return is_changed
+
+
+def _are_same_file(one: int, other: int) -> bool:
+    try:
+        return os.path.sameopenfile(one, other)
+    except OSError:  # closed
+        return False

@@ -1,0 +1,182 @@
+"""What an update rule remembers from one step to the next, as tensors and plain values that can be kept on the disk.
+
+Nothing is pickled: what is read back runs no code. So a rule can be kept if all that it remembers are attributes of
+`self` with plain values, lists, tuples, dicts, tensors, random generators and copies of the model. With anything else,
+or in its class, module or functions, it cannot be kept; being interrupted then costs it the epochs it has done. What it
+may remember in modules of others is not seen.
+"""
+
+from __future__ import annotations
+import __future__ as future
+
+import copy
+import sys
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+PLAIN = (bool, int, float, str, bytes, type(None))
+
+
+class CannotKeepError(Exception):
+    """Why a rule's state cannot be kept."""
+
+
+class RuleState:
+    """Keeps and restores a rule that has just been made, and what it may leave on the model and the optimizer."""
+
+    def __init__(self, rule: Any, model: nn.Module, optimizer: torch.optim.Optimizer):
+        self.rule, self.model, self.optimizer = rule, model, optimizer
+        self.surroundings = self._surroundings()
+
+    def keep(self) -> list:
+        """Return the rule's attributes, packed. Raises CannotKeepError, which names the first that cannot be kept."""
+        if self._surroundings() != self.surroundings:
+            raise CannotKeepError("it left something on the model, the optimizer, its class or its module")
+        for owner, name, value in self._shared_values():
+            if _may_remember(value):
+                raise CannotKeepError(f"{name} of its {owner} may remember something")
+        if type(self.rule).__dictoffset__ == 0:
+            raise CannotKeepError("its class has slots")
+        packer = _Packer(self.model, self.optimizer)
+        return packer.pack(vars(self.rule), "self")
+
+    def restore(self, packed: list) -> None:
+        """Give the rule the attributes that `keep` returned."""
+        attributes = _unpack(packed, self.model, self.optimizer)
+        vars(self.rule).clear()
+        vars(self.rule).update(attributes)
+
+    def _surroundings(self) -> list:
+        """Return what would show that the rule left something elsewhere."""
+        modules = [
+            (sorted(vars(module)), *(len(value) for name, value in vars(module).items() if name.endswith("hooks")))
+            for module in self.model.modules()
+        ]
+        hooks = [len(value) for name, value in sorted(vars(self.optimizer).items()) if name.endswith("hooks")]
+        shared = [(owner, name, id(value)) for owner, name, value in self._shared_values()]
+        return [modules, sorted(vars(self.optimizer)), hooks, shared]
+
+    def _shared_values(self) -> list[tuple[str, str, Any]]:
+        """Return the values that outlive the rule: those of its classes and of its module."""
+        bases = [one for one in type(self.rule).__mro__ if one is not object]
+        names = {one.__module__ for one in bases}
+        modules = [sys.modules[name] for name in sorted(names) if name in sys.modules]
+        classes = [one for module in modules for one in vars(module).values() if isinstance(one, type)]
+        classes = [one for one in dict.fromkeys([*bases, *classes]) if one.__module__ in names]
+        owners = [*(("class", one) for one in classes), *(("module", module) for module in modules)]
+        return [
+            (owner, name, value)
+            for owner, one in owners
+            for name, value in vars(one).items()
+            if not (name.startswith("__") and name.endswith("__"))
+        ]
+
+
+def _may_remember(value: Any) -> bool:
+    """Return whether something that outlives the rule could hold what it remembers."""
+    if isinstance(value, (staticmethod, classmethod)):
+        value = value.__func__
+    if isinstance(value, property):
+        return any(_may_remember(part) for part in (value.fget, value.fset, value.fdel))
+    if isinstance(value, tuple):
+        return any(_may_remember(item) for item in value)
+    if isinstance(value, FunctionType):
+        defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
+        # A decorator of torch's, such as no_grad, wraps a function in another with a closure.
+        is_wrapper = hasattr(value, "__wrapped__") and "torch" in Path(value.__code__.co_filename).parts
+        has_closure = value.__closure__ is not None and value.__code__.co_freevars != ("__class__",)
+        return _may_remember(defaults) or (has_closure and not is_wrapper) or bool(vars(value).keys() - {"__wrapped__"})
+    return not isinstance(value, (*PLAIN, ModuleType, BuiltinFunctionType, type, future._Feature))
+
+
+class _Packer:
+    """Turns values into [kind, ...] lists; each mutable object may occur once, or its copies would part ways."""
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer):
+        self.model, self.optimizer = model, optimizer
+        state = [*model.state_dict().values(), *(parameter.grad for parameter in model.parameters())]
+        moments = [value for values in optimizer.state.values() for value in values.values()]
+        self.seen = {_storage(tensor) for tensor in [*state, *moments] if isinstance(tensor, Tensor)}
+
+    def pack(self, value: Any, name: str) -> list:
+        if value is self.model:
+            return ["model"]
+        if value is self.optimizer:
+            return ["optimizer"]
+        if type(value) in PLAIN:
+            return ["plain", value]
+        if type(value) is not tuple:
+            self._meet(_storage(value) if isinstance(value, Tensor) else id(value), name)
+        if type(value) in (list, tuple):
+            packed = [self.pack(item, f"{name}[{index}]") for index, item in enumerate(value)]
+            return [type(value).__name__, packed]
+        if type(value) is dict and all(type(key) in PLAIN for key in value):
+            return ["dict", [[key, self.pack(item, f"{name}.{key}")] for key, item in value.items()]]
+        if type(value) is Tensor and value.is_leaf and value.grad is None:
+            return ["tensor", value.detach(), value.requires_grad, value.is_cpu]
+        if type(value) is torch.Generator and value.device.type == "cpu":
+            return ["generator", value.get_state()]
+        if type(value) is type(self.model):
+            return self._pack_copy(value, name)
+        raise CannotKeepError(f"{name} is a {type(value).__name__}")
+
+    def _pack_copy(self, module: nn.Module, name: str) -> list:
+        """Pack a copy of the model: its weights, and the modes of its modules and parameters."""
+        state = module.state_dict()
+        if _layout(module) != _layout(self.model) or any(p.grad is not None for p in module.parameters()):
+            raise CannotKeepError(f"{name} is a model of another kind, or has gradients")
+        for tensor in state.values():
+            self._meet(_storage(tensor), name)
+        modes = [each.training for each in module.modules()]
+        return ["copy", dict(state), modes, [parameter.requires_grad for parameter in module.parameters()]]
+
+    def _meet(self, identity: int, name: str) -> None:
+        if identity in self.seen:
+            raise CannotKeepError(f"{name} is shared with the model or with another attribute")
+        self.seen.add(identity)
+
+
+def _storage(tensor: Tensor) -> int:
+    # An empty tensor has no memory of its own to share.
+    return tensor.untyped_storage().data_ptr() or id(tensor)
+
+
+def _layout(module: nn.Module) -> list:
+    parts = [(name, type(part), sorted(vars(part))) for name, part in module.named_modules()]
+    hooks = [len(value) for part in module.modules() for key, value in vars(part).items() if key.endswith("hooks")]
+    return [parts, hooks, [(name, tensor.shape, tensor.dtype) for name, tensor in module.state_dict().items()]]
+
+
+def _unpack(packed: list, model: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+    kind, *content = packed
+    if kind == "model":
+        return model
+    if kind == "optimizer":
+        return optimizer
+    if kind == "plain":
+        return content[0]
+    if kind in ("list", "tuple"):
+        items = [_unpack(item, model, optimizer) for item in content[0]]
+        return tuple(items) if kind == "tuple" else items
+    if kind == "dict":
+        return {key: _unpack(item, model, optimizer) for key, item in content[0]}
+    if kind == "tensor":
+        tensor, requires_grad, on_cpu = content
+        return (tensor if on_cpu else tensor.to(next(model.parameters()).device)).requires_grad_(requires_grad)
+    if kind == "generator":
+        generator = torch.Generator()
+        generator.set_state(content[0])
+        return generator
+    state, modes, requires_grad = content
+    module = copy.deepcopy(model)
+    module.zero_grad(set_to_none=True)
+    module.load_state_dict(state)
+    for part, mode in zip(module.modules(), modes, strict=True):
+        part.training = mode
+    for parameter, flag in zip(module.parameters(), requires_grad, strict=True):
+        parameter.requires_grad_(flag)
+    return module

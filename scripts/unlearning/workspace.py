@@ -1,0 +1,69 @@
+"""What the process that runs a workflow does around its jobs: it has the results to itself and leaves when told to."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from unlearning.errors import UserError
+
+LEAST_FREE_MB = 50
+
+
+def claim(results: Path) -> IO[str]:
+    """Return the locked file ``results/.lock``; the folder is this process's for as long as the file is open.
+
+    The kernel frees the lock when the process ends, however it ends: nothing has to be unlocked after a kill. Raises
+    UserError if another run has it, if nothing can be written there, or if the disk is all but full.
+    """
+    lock = results / ".lock"
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        file = lock.open("a+")
+    except OSError as error:
+        raise UserError(f"{results}: nothing can be written there ({error.strerror}); nothing was changed") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):  # a file system without locks
+            return file
+        file.seek(0)
+        process = file.read().strip() or "unknown"
+        raise UserError(
+            f"{results}: another run (process {process}) is writing there; wait for its end, or end it"
+        ) from None
+    free_mb = shutil.disk_usage(results).free / 1e6
+    if free_mb < LEAST_FREE_MB:
+        raise UserError(
+            f"{results}: the disk is full ({free_mb:.0f} MB free); make room for at least {LEAST_FREE_MB} MB"
+        )
+    file.truncate(0)
+    file.write(f"{os.getpid()} on {os.uname().nodename}\n")
+    file.flush()
+    return file
+
+
+def remove_partial_files(results: Path) -> None:
+    """Remove what killed jobs left half written: files that no rule reads, under names of `files.whole_file`."""
+    for partial in results.rglob(".*.partial"):
+        partial.unlink(missing_ok=True)
+
+
+def end_jobs_with_me() -> None:
+    """On SIGTERM, end the jobs as well; Snakemake would wait for them, longer than whoever sends it does."""
+    snakemakes = signal.getsignal(signal.SIGTERM)
+
+    def leave(*arguments) -> None:
+        if callable(snakemakes):
+            snakemakes(*arguments)
+        for child in psutil.Process().children(recursive=True):
+            child.terminate()
+
+    signal.signal(signal.SIGTERM, leave)
