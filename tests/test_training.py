@@ -115,7 +115,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
             return (open, (str(tmp_path / "planted"), "w"))
 
     torch.save({"state_dict": {}, "made_by": Payload()}, tmp_path / "evil.pt", pickle_module=pickle)
-    with pytest.raises(UserError, match=r"evil\.pt: not a whole checkpoint"):
+    with pytest.raises(UserError, match=r"evil\.pt: not the checkpoint that is needed"):
         load_checkpoint(tmp_path / "evil.pt")
     assert not (tmp_path / "planted").exists()
 
@@ -125,12 +125,12 @@ def test_a_damaged_checkpoint_is_named_in_one_line(tmp_path, spoil):
     path = tmp_path / "m.pt"
     save_checkpoint(path, build_model("resnet20", 3, 1, 0.25), RECORD)
     path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(UserError, match=r"m\.pt: not a whole checkpoint") as caught:
+    with pytest.raises(UserError, match=r"m\.pt: not the checkpoint that is needed") as caught:
         load_checkpoint(path)
     assert "\n" not in str(caught.value)
 
 
 def test_another_architectures_weights_are_refused(tmp_path):
     save_checkpoint(tmp_path / "m.pt", build_model("resnet20", 3, 1, 0.5), RECORD)
-    with pytest.raises(UserError, match=r"m\.pt: not a whole checkpoint"):
+    with pytest.raises(UserError, match=r"m\.pt: not the checkpoint that is needed"):
         load_checkpoint(tmp_path / "m.pt")

@@ -25,7 +25,7 @@ def code_of(file: Path) -> list[Path]:
         current = waiting.pop()
         if current not in found:
             found.add(current)
-            waiting += _direct_imports(current)
+            waiting += _direct_imports(current, _version(current))
     return sorted(found)
 
 
@@ -34,23 +34,24 @@ def digest_of(files: Iterable[Path]) -> str:
 
     Raises FileNotFoundError, which says which file, if one is missing.
     """
-    digests = sorted(f"{file.name} {_file_digest(file)}" for file in files)
+    digests = sorted(f"{file.name} {_digest(file, _version(file))}" for file in files)
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]
 
 
-def _file_digest(file: Path) -> str:
+def _version(file: Path) -> tuple[int, int, int]:
+    """Return what tells that a file may have changed: what follows from its contents is worked out once for each."""
     status = file.stat()
-    return _digest_of_version(file, status.st_mtime_ns, status.st_size, status.st_ino)
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 @cache
-def _digest_of_version(file: Path, *_version: int) -> str:
-    """Read ``file`` once for each of its versions: a data set has many jobs."""
+def _digest(file: Path, _version: tuple) -> str:
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _direct_imports(file: Path) -> list[Path]:
+@cache
+def _direct_imports(file: Path, _version: tuple) -> list[Path]:
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except SyntaxError as error:

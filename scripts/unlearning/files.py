@@ -25,6 +25,9 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield partial
         partial.replace(target)
+    except OSError as error:
+        error.filename = os.fspath(target)  # a failed write does not say of which file
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

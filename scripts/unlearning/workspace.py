@@ -17,18 +17,24 @@ from unlearning.errors import UserError
 LEAST_FREE_MB = 50
 
 
+def check_room(results: Path) -> None:
+    """Raise UserError if nothing can be written to ``results``, or if its disk is all but full."""
+    folder = results if results.exists() else results.absolute().parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"{folder}: nothing can be written there; make it writable (nothing was changed)")
+    free_mb = shutil.disk_usage(folder).free / 1e6
+    if free_mb < LEAST_FREE_MB:
+        raise UserError(f"{folder}: the disk is full ({free_mb:.0f} MB free); make room, at least {LEAST_FREE_MB} MB")
+
+
 def claim(results: Path) -> IO[str]:
     """Return the locked file ``results/.lock``; the folder is this process's for as long as the file is open.
 
     The kernel frees the lock when the process ends, however it ends: nothing has to be unlocked after a kill. Raises
-    UserError if another run has it, if nothing can be written there, or if the disk is all but full.
+    UserError if another run has it.
     """
-    lock = results / ".lock"
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-        file = lock.open("a+")
-    except OSError as error:
-        raise UserError(f"{results}: nothing can be written there ({error.strerror}); nothing was changed") from None
+    results.mkdir(parents=True, exist_ok=True)
+    file = (results / ".lock").open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

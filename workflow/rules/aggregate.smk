@@ -32,6 +32,7 @@ rule aggregate:
     params:
         code=code_digest("aggregate.py"),
         kinds=kinds_of_rows(),
+        order=[SUITE["benchmarks"], SUITE["seeds"]],  # Snakemake itself compares inputs without their order
     script:
         "../../scripts/aggregate.py"
 

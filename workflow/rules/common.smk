@@ -28,7 +28,7 @@ from unlearning.config import (
 )
 from unlearning.dependencies import code_of, digest_of
 from unlearning.errors import UserError
-from unlearning.workspace import claim, end_jobs_with_me, remove_partial_files
+from unlearning.workspace import check_room, claim, end_jobs_with_me, remove_partial_files
 
 CONFIG = Path(workflow.basedir).parent / "config.yaml"
 
@@ -58,6 +58,8 @@ def check_config():
 
 
 or_exit(check_config)
+if workflow.is_main_process:
+    or_exit(check_room, Path("results"))
 
 SUITE = config["suites"][config["suite"]]
 RELEARNING = asked_for(config, "relearning")
@@ -191,9 +193,9 @@ def cell_files(name, methods):
 
 
 def kinds_of_rows():
-    """Return what each row of the suite is: a reference, or the kind of its method."""
+    """Return what each row of the suite is, in its order: a reference, or the kind of its method."""
     methods = {name: config["methods"][name]["kind"] for name in SUITE["methods"]}
-    return by_key(dict.fromkeys(REFERENCES, "reference") | methods)
+    return dict.fromkeys(REFERENCES, "reference") | methods
 
 
 def as_published():
