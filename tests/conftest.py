@@ -36,15 +36,34 @@ class Project:
         config = yaml.safe_load((ROOT / "config.yaml").read_text())
         (folder / "config.yaml").write_text(yaml.safe_dump(merged(config, changes), sort_keys=False))
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Run ``snakemake`` in the project's folder and return what it printed as ``stdout``."""
+    @classmethod
+    def at(cls, folder: Path) -> "Project":
+        """Return the project that lies in ``folder`` already."""
+        project = object.__new__(cls)
+        project.folder = folder
+        return project
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen:
+        """Start ``snakemake`` in the project's folder, in a process group of its own, with other variables."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
         # Jobs call "python"; it must be the one that runs the tests.
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-        return subprocess.run(
-            command, cwd=self.folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=environment | variables,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+        """Run ``snakemake`` to its end and return what it printed as ``stdout``."""
+        process = self.start(*arguments, **variables)
+        printed, _ = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, printed)
 
     def make(self, *arguments: str) -> str:
         """Run ``snakemake`` and return what it printed; fail the test with it if it did not succeed."""

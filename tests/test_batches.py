@@ -131,3 +131,17 @@ def test_streams_depend_on_seed_and_purpose_alone():
     first = torch.rand(3)
     seed_global_streams(1, "x")
     assert torch.equal(first, torch.rand(3))
+
+
+@given(st.integers(1, 9), st.integers(1, 5), st.integers(0, 25))
+def test_endless_batches_go_on_from_any_place(count, batch_size, taken):
+    source = batches(numbered_images(count), batch_size, crop_padding=1, flip=True).forever()
+    for _ in range(taken):
+        next(source)
+    place = source.place()
+    expected = [next(source) for _ in range(7)]
+    again = batches(numbered_images(count), batch_size, seed=1, crop_padding=1, flip=True).forever()
+    again.go_to(place)
+    for (images, labels), (other_images, other_labels) in zip(expected, (next(again) for _ in range(7)), strict=True):
+        assert torch.equal(images, other_images)
+        assert torch.equal(labels, other_labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import platform
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,7 +59,7 @@ def load_checkpoint(
     except pickle.UnpicklingError:
         reason = "it holds something else than tensors and plain values"
     except Exception as error:  # torch.load raises half a dozen types for a damaged file
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = textwrap.shorten(str(error) or type(error).__name__, 200)
     else:
         return model.to(device), made_by
     raise UserError(f"{path}: not the checkpoint that is needed ({reason}); delete it to have it made again")

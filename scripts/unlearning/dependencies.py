@@ -45,13 +45,13 @@ def _version(file: Path) -> tuple[int, int, int]:
 
 
 @cache
-def _digest(file: Path, _version: tuple) -> str:
+def _digest(file: Path, _of_version: tuple) -> str:
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 @cache
-def _direct_imports(file: Path, _version: tuple) -> list[Path]:
+def _direct_imports(file: Path, _of_version: tuple) -> list[Path]:
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except SyntaxError as error:

@@ -31,6 +31,7 @@ rule aggregate:
         runtime=10,
     params:
         code=code_digest("aggregate.py"),
+        missing=missing([*cell_files("metrics.json", ROWS), *cell_files("scores.npz", ROWS)]),
         kinds=kinds_of_rows(),
         order=[SUITE["benchmarks"], SUITE["seeds"]],  # Snakemake itself compares inputs without their order
     script:
@@ -56,6 +57,7 @@ rule table:
         runtime=10,
     params:
         code=code_digest("table.py"),
+        missing=missing(["results/metrics.csv", "results/costs.csv"]),
         suite=config["suite"],
         as_published=as_published(),
     script:

@@ -103,6 +103,11 @@ def data_digest(wildcards):
     return digest_of([dataset(wildcards)])
 
 
+def missing(files):
+    """Return a parameter function: which inputs are missing. While its output is there, Snakemake makes none again."""
+    return lambda wildcards: [file for file in files if not Path(file).exists()]
+
+
 def relative(files):
     """Return paths from the working directory, so that a project that moved as a whole is not rebuilt."""
     return [os.path.relpath(file) for file in files]

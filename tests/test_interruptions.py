@@ -1,0 +1,181 @@
+"""Runs of the real Snakemake that are killed, told to leave, locked out, or out of disk space: nothing is lost."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+
+import pytest
+from conftest import TINY, Project, merged
+
+CELLS = "results/resnet20-digits-class0/seed1"
+FEW = {"suites": {"digits": {"benchmarks": ["resnet20-digits-class0"], "seeds": [1], "methods": ["scrub"]}}}
+LONGER = {"protocols": {"tiny": {"pretrain": {"epochs": 4}, "unlearn": {"epochs": 3}}}}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Return a finished project with one method and several epochs."""
+    project = Project(tmp_path_factory.mktemp("undisturbed"), merged(merged(TINY, FEW), LONGER))
+    project.make()
+    return project
+
+
+def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, undisturbed):
+    project = Project(tmp_path / "killed", merged(merged(TINY, FEW), LONGER))
+    moments = random.Random(0)
+    resumed = kills = 0
+    while kills < 20:
+        process = project.start()
+        try:
+            assert process.wait(timeout=moments.uniform(1, 9)) == 0, process.stdout.read()
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+        else:  # it came to its end before the moment did
+            assert project.read("results/metrics.csv") == undisturbed.read("results/metrics.csv")
+            shutil.rmtree(project.folder / "results")
+        resumed += sum("going on after" in log.read_text() for log in project.folder.glob("results/**/*.log"))
+    project.make()
+    for file in ("metrics.csv", "summary.csv", "comparisons.csv"):
+        assert project.read(f"results/{file}") == undisturbed.read(f"results/{file}")
+    assert list(project.folder.rglob("*.partial")) == []
+    assert resumed > 0  # some trainings went on from their last whole epoch
+
+
+def test_a_killed_job_goes_on_from_its_last_whole_epoch(tmp_path):
+    """A rule that kills its own job in the second epoch, the first time; killed once or not, it ends the same."""
+    rule = (
+        "import os, pathlib\n"
+        "class UnlearningMethod:\n"
+        "    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):\n"
+        "        if epoch == 1 and step == 2 and not pathlib.Path('killed').exists():\n"
+        "            pathlib.Path('killed').touch()\n"
+        "            os.kill(os.getpid(), 9)\n"
+        "        self.steps = getattr(self, 'steps', 0) + 1\n"
+        "        loss = F.cross_entropy(model(retain_batch[0]), retain_batch[1])\n"
+        "        optimizer.zero_grad()\n"
+        "        loss.backward()\n"
+        "        optimizer.step()\n"
+        "        return {'loss': loss, 'steps': self.steps}\n"
+    )
+    project = Project(tmp_path / "one", merged(merged(TINY, LONGER), {"methods": {"mortal": {"file": "mortal.py"}}}))
+    (project.folder / "mortal.py").write_text(rule)
+    files = [f"{CELLS}/mortal/{name}" for name in ("metrics.json", "history.csv")]
+    assert project.run(*files).returncode == 1
+    project.make(*files)
+    assert "going on after 1 epoch(s)" in project.read(f"{CELLS}/mortal/unlearn.log")
+    resumed = [project.read(file) for file in files]
+    (project.folder / f"{CELLS}/mortal/.unlearn.savepoint").unlink()
+    project.make(*files, "--forcerun", "unlearn")
+    assert "going on" not in project.read(f"{CELLS}/mortal/unlearn.log")
+    assert [project.read(file) for file in files] == resumed
+
+
+@pytest.fixture
+def blocked(tmp_path):
+    """Yield a project whose only job is a rule that waits for good, once it is there, and the process that runs it."""
+    changes = {"methods": {"waiting": {"file": "waiting.py"}}}
+    project = Project(tmp_path / "blocked", merged(TINY, changes))
+    os.mkfifo(project.folder / "there")
+    (project.folder / "waiting.py").write_text(
+        "import time\n"
+        "class UnlearningMethod:\n"
+        "    def unlearn_step(self, *arguments):\n"
+        "        there = open('there', 'w')\n"
+        "        print('I am', file=there, flush=True)\n"
+        "        time.sleep(600)\n"
+    )
+    process = project.start(f"{CELLS}/waiting/metrics.json", f"{CELLS}/retain_finetune/metrics.json")
+    with (project.folder / "there").open() as there:  # waits until the rule opens it, too
+        assert there.readline() == "I am\n"
+        yield project, process, there
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_sigterm_ends_the_run_and_its_jobs_within_ten_seconds(blocked):
+    project, process, there = blocked
+    process.terminate()  # Snakemake alone, as a container's or a batch system's "stop" does
+    output, _ = process.communicate(timeout=10)
+    assert there.read() == ""  # the rule's process has ended, too
+    assert process.returncode != 0
+    assert "stopped in unlearn (waiting on resnet20, digits, forget class 0, seed 1) by SIGTERM; run again" in output
+    assert (project.folder / "results/resnet20-digits/seed1/pretrained.pt").exists()
+    # Nothing has to be unlocked.
+    project.make(f"{CELLS}/retain_finetune/metrics.json")
+
+
+def test_a_second_run_in_the_same_results_is_refused(blocked):
+    project, process, _ = blocked
+    second = project.run(f"{CELLS}/scrub/metrics.json")
+    assert second.returncode == 1
+    (line,) = [line for line in second.stdout.splitlines() if line.startswith("error: ")]
+    assert line.startswith(f"error: results: another run (process {process.pid} on ")
+    assert line.endswith("is writing there; wait for its end, or end it")
+    assert "Traceback" not in second.stdout
+    assert project.planned(f"{CELLS}/scrub/metrics.json") == ["evaluate scrub", "unlearn scrub"]  # a look is allowed
+
+
+@pytest.fixture
+def mounted():
+    """Return a function that mounts something over a folder until the test is over."""
+    folders = []
+
+    def mount(folder, *options):
+        done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"mounting needs rights that are missing here: {done.stderr.strip()}")
+        if "remount" not in ",".join(options):
+            folders.append(folder)
+
+    yield mount
+    for folder in reversed(folders):
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def errors_of(done):
+    assert done.returncode == 1, done.stdout
+    assert "Traceback" not in done.stdout
+    return [line for line in done.stdout.splitlines() if line.startswith("error")]
+
+
+def test_results_that_cannot_be_written_end_the_run_with_one_line(undisturbed, mounted):
+    results = undisturbed.folder / "results"
+    before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    mounted(results, "--bind", str(results))
+    mounted(results, "-o", "remount,ro,bind")
+    (line,) = errors_of(undisturbed.run("--forcerun", "table"))
+    assert line == "error: results: nothing can be written there; make it writable (nothing was changed)"
+    assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
+
+
+def test_a_full_disk_ends_the_run_with_one_line_and_keeps_what_is_there(undisturbed, mounted):
+    results = undisturbed.folder / "results"
+    kept = shutil.copytree(results, undisturbed.folder / "kept")
+    mounted(results, "-t", "tmpfs", "-o", "size=80m", "none")
+    shutil.copytree(kept, results, dirs_exist_ok=True)
+    tables = {name: undisturbed.read(f"results/{name}") for name in ("table.md", "metrics.csv")}
+    (results / "ballast").write_bytes(bytes(40_000_000))
+    (line,) = errors_of(undisturbed.run("--forcerun", "aggregate"))
+    assert "the disk is full (" in line
+    (results / "ballast").unlink()
+    # Half-way: the rule itself fills the disk.
+    (undisturbed.folder / "filling.py").write_text(
+        "class UnlearningMethod:\n"
+        "    def unlearn_step(self, *arguments):\n"
+        "        for number in range(9):\n"
+        "            with open(f'results/ballast{number}', 'wb', buffering=0) as file:\n"
+        "                while len(bytes(10_000)) == file.write(bytes(10_000)) and file.tell() < 50_000_000: pass\n"
+    )
+    config = (undisturbed.folder / "config.yaml").read_text()
+    (undisturbed.folder / "config.yaml").write_text(
+        config.replace("\nmethods:\n", "\nmethods:\n  filling: {file: filling.py}\n")
+    )
+    (line,) = errors_of(undisturbed.run(f"{CELLS}/filling/metrics.json"))
+    assert line.startswith("error in unlearn (filling on ")
+    assert "No space left on device" in line
+    assert {name: undisturbed.read(f"results/{name}") for name in tables} == tables

@@ -1,0 +1,411 @@
+"""Bad input of every kind, given to the real Snakemake: one line that names the culprit, no traceback, nothing lost."""
+
+import csv
+import io
+import os
+import re
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import TINY, Project, merged
+
+from unlearning.models import build_model
+
+CELL = "results/resnet20-digits-class0/seed1"
+
+
+def lines_of(done):
+    """Return our messages: lines that begin with "error"; fail if there is a traceback or a message is long."""
+    assert "Traceback" not in done.stdout, done.stdout
+    lines = [line for line in done.stdout.splitlines() if line.startswith("error")]
+    assert all(len(line) < 500 for line in lines)
+    return lines
+
+
+def everything_in(folder):
+    """Return the contents of all results."""
+    return {path: path.read_bytes() for path in (folder / "results").rglob("*") if path.is_file()}
+
+
+# --- the configuration
+
+
+def setting(*keys):
+    """Return an edit that sets the last of ``keys`` as value at the path of the others."""
+    *path, value = keys
+    for key in reversed(path):
+        value = {key: value}
+    return lambda text: yaml.safe_dump(merged(yaml.safe_load(text), value), sort_keys=False)
+
+
+def replaced(old, new):
+    def edit(text):
+        assert old in text
+        return text.replace(old, new, 1)
+
+    return edit
+
+
+TINY_PROTOCOL = ("protocols", "tiny")
+CONFIGURATIONS = {
+    "text for a number": (setting(*TINY_PROTOCOL, "unlearn", "epochs", "many"), "protocols.tiny.unlearn.epochs: 'many'"),
+    "a fraction of an image": (setting(*TINY_PROTOCOL, "batch_size", 1.5), "protocols.tiny.batch_size: 1.5 is not an int"),
+    "a negative rate": (setting(*TINY_PROTOCOL, "unlearn", "learning_rate", -0.1), "unlearn.learning_rate: -0.1"),
+    "a number that YAML reads as text": (replaced("learning_rate: 0.003", "learning_rate: 3e-3"), "write 0.003 in a YAML"),
+    "not a number": (setting(*TINY_PROTOCOL, "unlearn", "learning_rate", float("nan")), "nan is not a finite number"),
+    "infinity": (setting(*TINY_PROTOCOL, "pretrain", "learning_rate", float("inf")), "inf is not a finite number"),
+    "too many epochs": (setting(*TINY_PROTOCOL, "pretrain", "epochs", 10**9), "pretrain.epochs: 1000000000"),
+    "a seed of 30 digits": (setting("suites", "digits", "seeds", [10**30]), "suites.digits.seeds[0]: 1000000"),
+    "a negative seed": (setting("suites", "digits", "seeds", [-1]), "suites.digits.seeds[0]: -1"),
+    "a seed twice": (setting("suites", "digits", "seeds", [1, 1]), "suites.digits.seeds: [1, 1] has non-unique"),
+    "no method": (setting("suites", "digits", "methods", []), "suites.digits.methods: [] should be non-empty"),
+    "a method that is not there": (setting("suites", "digits", "methods", ["scrubb"]), "'scrubb'; did you mean scrub?"),
+    "a method named as a reference": (setting("methods", "retrain", {}), "methods.retrain: the name of a reference row"),
+    "a method without file": (
+        lambda text: setting("methods", "ghost", {})(setting("suites", "digits", "methods", ["ghost"])(text)),
+        "methods.ghost: there is no file",
+    ),
+    "an unknown hyperparameter": (
+        setting("methods", "scrub", "hyperparameters", "temprature", 1),
+        "methods.scrub.hyperparameters: scrub.py takes no 'temprature'; it takes: max_epochs",
+    ),
+    "a missing hyperparameter": (replaced("    temperature: 4.0\n", ""), "scrub.py needs a value for 'temperature'"),
+    "an unknown key": (setting(*TINY_PROTOCOL, "batchsize", 3), "unknown key 'batchsize'; did you mean batch_size?"),
+    "an unknown key on top": (setting("sute", "digits"), "top level: unknown key 'sute'; did you mean suite?"),
+    "an unknown suite": (setting("suite", "digitz"), "suite: unknown name 'digitz'; did you mean digits?"),
+    "an unknown benchmark": (setting("suites", "digits", "benchmarks", ["resnet20-mnist-class0"]), "'resnet20-mnist'"),
+    "no benchmark's name": (setting("suites", "digits", "benchmarks", ["mnist"]), "'mnist' is no benchmark"),
+    "an unknown model": (setting("benchmarks", "resnet50-digits", {"protocol": "tiny"}), "the key 'resnet50-digits'"),
+    "an unknown data set": (setting("benchmarks", "resnet20-mnst", {"protocol": "tiny"}), "unknown name 'mnst'"),
+    "an unknown protocol": (setting("benchmarks", "resnet20-digits", "protocol", "tinny"), "did you mean tiny?"),
+    "a class too many": (setting("suites", "digits", "benchmarks", ["resnet20-digits-class10"]), "has the classes 0 to 9"),
+    "an unknown device": (setting("device", "gpu"), "device: 'gpu'"),
+    "a list of methods": (setting("methods", ["scrub"]), "methods: ['scrub'] is not a mapping"),
+    "a key twice": (lambda text: text + "\nsuite: paper\n", "the key 'suite' stands twice"),
+    "broken YAML": (lambda text: text + "\n  - {", "config.yaml, line"),
+    "a tab": (lambda text: text + "\ndata:\n\tx: 1\n", "config.yaml, line"),
+    "no keys": (lambda text: "just text\n", "config.yaml: it holds no keys"),
+    "nothing": (lambda text: "", "config.yaml: it holds no keys"),
+    "a tag that runs code": (
+        lambda text: text + "\nx: !!python/object/apply:os.mkdir ['planted']\n",
+        "could not determine a constructor for the tag 'tag:yaml.org,2002:python/object/apply:os.mkdir'",
+    ),
+    "a template that runs code": (
+        lambda text: text + "\n__use_yte__: true\n__definitions__:\n  - import os; os.mkdir('planted')\n",
+        "config.yaml: __use_yte__ would run code",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CONFIGURATIONS)
+def test_a_mistake_in_the_configuration(finished_project, case):
+    edit, culprit = CONFIGURATIONS[case]
+    path = finished_project.folder / "config.yaml"
+    before, results = path.read_text(), everything_in(finished_project.folder)
+    path.write_text(edit(before))
+    try:
+        done = finished_project.run()
+    finally:
+        path.write_text(before)
+    assert done.returncode == 1
+    (line,) = lines_of(done)
+    assert culprit in line
+    assert everything_in(finished_project.folder) == results
+    assert not (finished_project.folder / "planted").exists()
+
+
+def test_a_missing_configuration(finished_project):
+    path = finished_project.folder / "config.yaml"
+    before = path.read_text()
+    path.unlink()
+    try:
+        done = finished_project.run()
+    finally:
+        path.write_text(before)
+    assert done.returncode == 1
+    assert lines_of(done) == [f"error: {path}: No such file or directory"]
+
+
+@pytest.mark.parametrize("name", ["scripts/methods/scrub.py", "scripts/unlearning/metrics.py", "scripts/evaluate.py"])
+def test_code_that_is_no_python_ends_the_run_before_any_result_is_touched(finished_project, name):
+    path = finished_project.folder / name
+    before, results = path.read_text(), everything_in(finished_project.folder)
+    path.write_text(before + "\ndef f(:\n")
+    try:
+        done = finished_project.run()
+    finally:
+        path.write_text(before)
+    assert done.returncode == 1
+    (line,) = lines_of(done)
+    assert path.name in line
+    assert "not valid Python" in line
+    assert everything_in(finished_project.folder) == results
+
+
+# --- data sets: several at a time, each asked for by the cheapest job that reads all of it
+
+
+def sound():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    labels = np.arange(60, dtype=np.uint8) % 10
+    return {"train_images": images, "train_labels": labels, "test_images": images[:20], "test_labels": labels[:20]}
+
+
+def npz(**changes):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{name: array for name, array in (sound() | changes).items() if array is not None})
+    return buffer.getvalue()
+
+
+def bomb():
+    """Return a file that claims to unpack to 10 GB."""
+    buffer = io.BytesIO(npz())
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("note", b"x")
+        archive.filelist[0].file_size = 10**10
+    return buffer.getvalue()
+
+
+def boast():
+    """Return a file one of whose arrays claims to have 10^12 elements."""
+    buffer = io.BytesIO(npz(train_images=None))
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10**12, 1, 1)})
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("train_images.npy", header.getvalue() + b"123")
+    return buffer.getvalue()
+
+
+class Planted:
+    """What a pickle would run when it is loaded."""
+
+    def __reduce__(self):
+        return (os.mkdir, ("planted",))
+
+
+OBJECTS = np.empty(60, dtype=object)
+OBJECTS[:] = [Planted()] * 60
+LABELS = sound()["train_labels"]
+WITHOUT_3 = np.where(LABELS == 3, 4, LABELS)
+DATA = {
+    "truncated": (npz()[:3000], "not a whole .npz file"),
+    "empty": (b"", "not a whole .npz file"),
+    "text": (b"label,pixel\n1,2\n", "not a whole .npz file"),
+    "bare_array": (npz()[:0] + b"\x93NUMPY", "not a whole .npz file"),
+    "missing": (npz(test_labels=None), "array test_labels is missing"),
+    "float_images": (npz(train_images=sound()["train_images"] / 255), "train_images has type float64; it must be uint8"),
+    "float_labels": (npz(train_labels=LABELS.astype(float)), "train_labels has type float64; it must be integers"),
+    "flat": (npz(train_images=sound()["train_images"].reshape(60, 64)), "train_images has shape (60, 64)"),
+    "few_labels": (npz(train_labels=LABELS[:50]), "train_labels has shape (50,); it must be (60,)"),
+    "other_size": (npz(test_images=sound()["test_images"][:, :4]), "train_images and test_images differ in image shape"),
+    "high_label": (npz(train_labels=np.where(LABELS == 3, 10, LABELS)), "train_labels has the label 10"),
+    "negative": (npz(train_labels=LABELS.astype(int) - 1), "train_labels has the label -1"),
+    "gap": (npz(train_labels=WITHOUT_3), "train_labels never has the label 3"),
+    "untested": (npz(test_labels=WITHOUT_3[:20]), "test_labels never has the label 3"),
+    "objects": (npz(train_labels=OBJECTS), "array train_labels holds Python objects, which are never loaded"),
+    "bomb": (bomb(), "it unpacks to 10.0 GB; a data set may have 8 GB"),
+    "boast": (boast(), "array train_images is damaged (it is not as large as it says)"),
+    "too_large": (npz(), "images of 8 x 8 do not fit into"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bad_data(tmp_path_factory):
+    """Return what a run printed that was asked for a model on each of the data sets above, and on a sound one."""
+    names = [*DATA, "sound"]
+    changes = {
+        "datasets": {name: {"classes": 10} for name in names},
+        "benchmarks": {f"resnet20-{name}": {"protocol": "tiny", "width": 0.25, "image_size": 8} for name in names},
+    }
+    changes["datasets"]["too_large"]["fit"] = "pad"
+    changes["benchmarks"]["mobilenetv2-too_large"] = {"protocol": "tiny", "image_size": 8}
+    project = Project(tmp_path_factory.mktemp("bad"), merged(TINY, changes))
+    (project.folder / "data").mkdir()
+    for name, (content, _) in DATA.items():
+        (project.folder / f"data/{name}.npz").write_bytes(content)
+    large = npz(**{f"{part}_images": np.zeros((n, 9, 9), np.uint8) for part, n in (("train", 60), ("test", 20))})
+    (project.folder / "data/too_large.npz").write_bytes(large)
+    (project.folder / "data/sound.npz").write_bytes(npz())
+    before = {path: path.read_bytes() for path in (project.folder / "data").iterdir()}
+    done = project.run(*(f"results/resnet20-{name}/seed1/pretrained.pt" for name in names))
+    assert {path: path.read_bytes() for path in (project.folder / "data").iterdir()} == before
+    return project, done
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_bad_data_set(bad_data, name):
+    project, done = bad_data
+    assert done.returncode == 1
+    (line,) = [line for line in lines_of(done) if f"on {name}," in line]
+    culprit = DATA[name][1].replace("8 x 8", "9 x 9")
+    assert culprit in line
+    assert not (project.folder / f"results/resnet20-{name}/seed1/pretrained.pt").exists()
+    assert not (project.folder / "planted").exists()
+
+
+def test_a_sound_data_set_beside_bad_ones_is_used(bad_data):
+    project, _ = bad_data
+    assert (project.folder / "results/resnet20-sound/seed1/pretrained.pt").exists()
+    # Six forget images, fewer than a batch of 64, are enough.
+    project.make("results/resnet20-sound-class3/seed1/retain_finetune/metrics.json")
+
+
+# --- checkpoints: each as the original model of a seed of its own
+
+
+def checkpoint(**changes):
+    made_by = {"model": "resnet20", "dataset": "digits", "classes": 10, "channels": 1, "width": 0.25}
+    content = {"format": 2, "state_dict": build_model("resnet20", 10, 1, 0.25).state_dict(), "made_by": made_by}
+    return merged(content, changes)
+
+
+def written(content):
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+VGG = build_model("vgg16bn", 10, 1, 0.125).state_dict()
+CHECKPOINTS = {
+    "truncated": (lambda: written(checkpoint())[:-3000], ""),
+    "empty": (lambda: b"", ""),
+    "text": (lambda: b"nothing of the kind", ""),
+    "no record": (lambda: written({"state_dict": {}}), "made_by"),
+    "another architecture's weights": (lambda: written(checkpoint() | {"state_dict": VGG}), "state_dict"),
+    "another model's": (lambda: written(checkpoint(made_by={"model": "vgg16bn"})), "made with model vgg16bn, not resnet20"),
+    "another seed's": (lambda: written(checkpoint(made_by={"seed": "7"})), "made with seed 7, not 1"),
+    "another width's": (lambda: written(checkpoint(made_by={"width": 0.5})), "size mismatch"),
+    "a newer version's": (lambda: written(checkpoint(format=99)), "format 99, of a newer version"),
+    "a payload": (lambda: written(checkpoint(made_by={"seed": Planted()})), "something else than tensors"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bad_checkpoints(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("checkpoints"), TINY)
+    project.make("results/resnet20-digits-class0/split.npz")
+    targets = []
+    for seed, (content, _) in enumerate([*CHECKPOINTS.values(), (lambda: old_format(), "")], start=101):
+        folder = project.folder / f"results/resnet20-digits/seed{seed}"
+        folder.mkdir(parents=True)
+        (folder / "pretrained.pt").write_bytes(content())
+        targets.append(f"results/resnet20-digits-class0/seed{seed}/original/metrics.json")
+    return project, project.run(*targets)
+
+
+def old_format():
+    content = checkpoint()
+    del content["format"]
+    return written(content)
+
+
+@pytest.mark.parametrize("case", CHECKPOINTS)
+def test_a_bad_checkpoint(bad_checkpoints, case):
+    project, done = bad_checkpoints
+    assert done.returncode == 1
+    seed = 101 + list(CHECKPOINTS).index(case)
+    (line,) = [line for line in lines_of(done) if f"seed{seed}/" in line]
+    assert f"results/resnet20-digits/seed{seed}/pretrained.pt: not the checkpoint that is needed (" in line
+    assert CHECKPOINTS[case][1].replace("not 1", f"not {seed}") in line
+    assert line.endswith("delete it to have it made again")
+    assert not (project.folder / "planted").exists()
+
+
+def test_a_checkpoint_of_the_format_before_is_read(bad_checkpoints):
+    project, _ = bad_checkpoints
+    seed = 101 + len(CHECKPOINTS)
+    assert '"status": "ok"' in project.read(f"results/resnet20-digits-class0/seed{seed}/original/metrics.json")
+
+
+# --- rules: all in one table
+
+
+def step(body, above="", signature="model, retain_batch, forget_batch, optimizer, step, epoch"):
+    return f"{above}\nclass UnlearningMethod:\n    def unlearn_step(self, {signature}):\n        {body}\n"
+
+
+RULES = {
+    "no_class": ("x = 1\n", "no class UnlearningMethod"),
+    "no_package": ("import nowhere_to_be_found\n" + step("return {'loss': 0.0}"), "No module named 'nowhere_to_be_found'"),
+    "signature": (step("return {'loss': 0.0}", signature="model, batch"), "TypeError: UnlearningMethod.unlearn_step() takes"),
+    "no_method": ("class UnlearningMethod:\n    pass\n", "has no attribute 'unlearn_step'"),
+    "exits": (step("raise SystemExit(0)"), "SystemExit: 0"),
+    "exits_early": (step("return {'loss': 0.0}", above="import sys; sys.exit(0)"), "SystemExit: 0"),
+    "interrupts": (step("raise KeyboardInterrupt"), "KeyboardInterrupt"),
+    "recursion": (step("return self.unlearn_step(model, retain_batch, forget_batch, optimizer, step, epoch)"), "RecursionError"),
+    "closes_stdout": (step("sys.stdout.close(); return {'loss': 0.0}", above="import sys"), "closed or replaced standard output"),
+    "closes_files": (step("os.closerange(1, 3); return {'loss': 0.0}", above="import os"), "closed or replaced standard output"),
+    "gigabyte": (step("print('x' * 10**9); return {'loss': 0.0}"), "printed or wrote more than 100 MB"),
+    "nothing": (step("pass"), "unlearn_step returned NoneType"),
+    "sound": (step("return {'loss': 0.0}"), ""),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bad_rules(tmp_path_factory):
+    changes = {
+        "suites": {"digits": {"methods": [*RULES, "retain_finetune"]}},
+        "methods": {name: {"file": f"{name}.py"} for name in RULES},
+    }
+    project = Project(tmp_path_factory.mktemp("rules"), merged(TINY, changes))
+    for name, (text, _) in RULES.items():
+        (project.folder / f"{name}.py").write_text(text)
+    return project, project.run("results/table.md")
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_bad_rule_is_a_failed_cell_of_the_table(bad_rules, name):
+    project, done = bad_rules
+    assert done.returncode == 0, done.stdout
+    assert lines_of(done) == []
+    rows = {row["method"]: row for row in csv.DictReader(project.read("results/metrics.csv").splitlines())}
+    assert rows[name]["status"] == ("failed" if RULES[name][1] else "ok")
+    assert RULES[name][1] in rows[name]["reason"]
+    log = project.folder / CELL / name / "unlearn.log"
+    assert log.stat().st_size < 110e6
+    # The log has its end, also where the rule closed it.
+    assert re.search(r"unlearn: done in [\d.]+ s\n$", log.read_bytes()[-1000:].decode())
+
+
+def test_a_log_of_a_rule_that_prints_too_much_takes_no_more_room(bad_rules):
+    project, _ = bad_rules
+    shutil.rmtree(project.folder / CELL / "gigabyte")  # 100 MB that nobody needs any more
+    assert "retain_finetune" in project.read("results/table.md")
+
+
+# --- the workflow's own files
+
+
+OWN_FILES = {
+    "metrics.json": (f"{CELL}/scrub/metrics.json", lambda content: content[:50], "damaged ("),
+    "another format": (f"{CELL}/scrub/metrics.json", lambda c: c.replace(b'"format": 2', b'"format": 1'), "of format 1, not 2"),
+    "scores.npz": (f"{CELL}/scrub/scores.npz", lambda content: content[:-100], "damaged ("),
+    "planted": (f"{CELL}/scrub/scores.npz", lambda _: npz(non_member_logits=OBJECTS), "damaged (Object arrays cannot"),
+    "cost.json": (f"{CELL}/scrub/cost.json", lambda content: b"[]", "damaged (no JSON object)"),
+    "split.npz": ("results/resnet20-digits-class0/split.npz", lambda content: content[:100], "damaged ("),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OWN_FILES)
+def test_a_damaged_result_is_named_and_can_be_made_again(tmp_path, finished_project, case):
+    name, damage, culprit = OWN_FILES[case]
+    folder = shutil.copytree(finished_project.folder, tmp_path / "copy", copy_function=shutil.copy2)
+    project = finished_project.at(folder)
+    table, metrics = project.read("results/table.md"), project.read("results/metrics.csv")
+    (folder / name).write_bytes(damage((folder / name).read_bytes()))
+    done = project.run(*(["results/resnet20-digits-class0/seed1/original/metrics.json"] if "split" in name else []))
+    assert done.returncode == 1
+    (line,) = lines_of(done)
+    assert f"{name}: {culprit}" in line
+    assert line.endswith("delete it to have it made again")
+    assert not (folder / "planted").exists()
+    if case == "metrics.json":
+        (folder / name).unlink()
+        project.make()
+        assert project.read("results/metrics.csv") == metrics
+        assert len(project.read("results/table.md")) == len(table)

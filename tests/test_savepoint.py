@@ -1,0 +1,265 @@
+"""Going on after an interruption: the same weights as without it, or from the beginning."""
+
+import copy
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import ROOT
+
+from unlearning.batches import TensorData
+from unlearning.datasets import DataSet
+from unlearning.savepoint import Savepoint
+from unlearning.streams import generator, seed_global_streams
+from unlearning.training import train_from_scratch
+from unlearning.unlearn import load_method, unlearn
+
+METHODS = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
+PROTOCOL = {
+    "batch_size": 8,
+    "crop_padding": 1,
+    "flip": True,
+    "pretrain": {"epochs": 4, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "evaluate_every": 2},
+    "unlearn": {"epochs": 4, "learning_rate": 0.003},
+}
+
+
+class InterruptionError(MemoryError):
+    """A failure that no rule is blamed for."""
+
+
+class Interrupting(Savepoint):
+    """Ends the run after ``last`` epochs."""
+
+    def __init__(self, path, last):
+        super().__init__(path, "the same job")
+        self.last = last
+
+    def keep(self, state):
+        super().keep(state)
+        if state["epochs"] == self.last:
+            raise InterruptionError
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
+    labels = np.arange(40) % 3
+    return TensorData.on("cpu", DataSet(images, labels, images[:12], labels[:12], 3), 8, "pad")
+
+
+def interrupted(run, path, lasts):
+    """Call ``run`` with a savepoint that is interrupted after each of ``lasts`` epochs, then to the end."""
+    for last in lasts:
+        with pytest.raises(InterruptionError):
+            run(Interrupting(path, last))
+    return run(Savepoint(path, "the same job"))
+
+
+def same(one, other):
+    states = one.state_dict(), other.state_dict()
+    return all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def without_seconds(history):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
+
+
+@pytest.mark.parametrize("model", ["resnet20", "mobilenetv2"])  # MobileNetV2 has dropout: torch's global stream
+@pytest.mark.parametrize("lasts", [[1], [2, 3], [4]])
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, data, model, lasts):
+    def train(savepoint):
+        settings = {"width": 0.25, "protocol": PROTOCOL}
+        return train_from_scratch(model, data, settings, 1, np.arange(40), np.arange(12), savepoint)
+
+    (whole, history), (resumed, resumed_history) = train(None), interrupted(train, tmp_path / "kept", lasts)
+    assert same(whole, resumed)
+    assert without_seconds(history) == without_seconds(resumed_history)
+
+
+def unlearner(data, rule_file, hyperparameters=None):
+    """Return a function that applies the rule in ``rule_file`` from the same start each time, given a savepoint."""
+    settings = {"width": 0.25, "protocol": PROTOCOL | {"pretrain": PROTOCOL["pretrain"] | {"epochs": 1}}}
+    original, _ = train_from_scratch("resnet20", data, settings, 1, np.arange(40), np.arange(12))
+    labels = data.train_labels.numpy()
+
+    def run(savepoint=None):
+        model = copy.deepcopy(original)
+        seed_global_streams(3, "method")
+        retain, forget = (
+            data.train_batches(np.flatnonzero(chosen), PROTOCOL, generator(3, name))
+            for name, chosen in {"retain": labels != 0, "forget": labels == 0}.items()
+        )
+        make = partial(load_method, rule_file, hyperparameters or {})
+        done = unlearn(model, make, rule_file, retain, forget, PROTOCOL["unlearn"], savepoint)
+        assert done.outcome.status == "ok", done.outcome
+        return model, done
+
+    return run
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_interrupted_method_ends_with_the_same_weights(tmp_path, data, method, capfd):
+    file = ROOT / f"scripts/methods/{method}.py"
+    run = unlearner(data, file, METHODS[method].get("hyperparameters"))
+    (whole, done), (resumed, resumed_done) = run(), interrupted(run, tmp_path / "kept", [1, 3])
+    assert same(whole, resumed)
+    assert done == resumed_done
+    output = capfd.readouterr().out
+    assert "going on after 1 epoch(s)" in output
+    assert "going on after 3 epoch(s)" in output
+
+
+REMEMBERING = """
+import copy, random
+import numpy as np
+
+class UnlearningMethod:
+    def __init__(self):
+        self.count, self.losses, self.settings = 0, [], {"a": (1, [2.5])}
+        self.own = torch.Generator().manual_seed(5)
+        self.average = None
+        self.teacher = None
+
+    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+        if self.teacher is None:
+            self.teacher = copy.deepcopy(model).eval()
+            self.teacher.requires_grad_(False)
+            self.model = model
+            self.optimizer = optimizer
+            model.head.bias.requires_grad_(False)
+        optimizer.zero_grad(set_to_none=step % 2 == 0)
+        noise = torch.rand(1, generator=self.own) + torch.rand(1) + random.random() + np.random.rand()
+        loss = F.cross_entropy(self.model(retain_batch[0]), retain_batch[1]) * noise.float()
+        loss = loss - 0.1 * F.mse_loss(model(forget_batch[0]), self.teacher(forget_batch[0]))
+        (loss * (1 + sum(self.losses) / (1 + self.count))).backward()
+        optimizer.step()
+        weight = model.head.weight.detach().clone()
+        self.average = weight if self.average is None else 0.9 * self.average + 0.1 * weight
+        self.count += 1
+        self.losses = [*self.losses, loss.item()][-3:]
+        self.settings["a"][1].append(self.count)
+        model.head.weight.data.lerp_(self.average, 0.1)
+        return {"loss": loss, "remembered": len(self.settings["a"][1])}
+"""
+
+
+def test_all_that_a_rule_remembers_in_its_attributes_is_kept(tmp_path, data):
+    file = tmp_path / "remembering.py"
+    file.write_text(REMEMBERING)
+    run = unlearner(data, file)
+    (whole, done), (resumed, resumed_done) = run(), interrupted(run, tmp_path / "kept", [2])
+    assert same(whole, resumed)
+    assert done == resumed_done
+    assert Savepoint(tmp_path / "kept", "the same job").read()["epochs"] == 4
+
+
+CANNOT_BE_KEPT = {
+    "its own optimizer": ("", "self.sgd = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=1)", "self.sgd is a"),
+    "an iterator": ("", "self.numbers = getattr(self, 'numbers', iter(range(99)))", "self.numbers is a range_iter"),
+    "the model's tensors": ("", "self.weight = model.head.weight.data", "self.weight is shared"),
+    "a tensor twice": ("", "self.one = self.two = torch.zeros(3)", "self.two is shared"),
+    "a module of another kind": ("", "self.layer = torch.nn.Linear(2, 2)", "self.layer is a Linear"),
+    "its module": ("SEEN = []", "SEEN.append(step)", "SEEN of its module"),
+    "a new name in its module": ("", "global TEACHER; TEACHER = step", "left something on"),
+    "its class": ("", "type(self).count = step", "left something on"),
+    "another class of its module": ("class Store:\n    seen = {}", "Store.seen[step] = 1", "seen of its class"),
+    "a default argument": ("def f(x, seen=[]):\n    seen.append(x)", "f(step)", "f of its module"),
+    "a closure": ("def g():\n    n = []\n    return lambda x: n.append(x)\nf = g()", "f(step)", "f of its module"),
+    "the model": ("", "model.note = step", "left something on the model"),
+    "a hook": ("", "if step == 0 == epoch: model.register_forward_hook(lambda *_: None)", "left something on"),
+    "the optimizer": ("", "optimizer.note = step", "left something on"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", CANNOT_BE_KEPT)
+def test_a_rule_that_remembers_elsewhere_starts_again(tmp_path, data, where, capfd):
+    """And what it would have remembered has no say in the result, which is that of an undisturbed run."""
+    above, line, reason = CANNOT_BE_KEPT[where]
+    file = tmp_path / "rule.py"
+    file.write_text(
+        f"{above}\nclass UnlearningMethod:\n"
+        "    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):\n"
+        f"        {line}\n"
+        "        optimizer.zero_grad()\n"
+        "        loss = F.cross_entropy(model(retain_batch[0]), retain_batch[1])\n"
+        "        loss.backward()\n"
+        "        optimizer.step()\n"
+        "        return {'loss': loss}\n"
+    )
+    run = unlearner(data, file)
+    savepoint = Savepoint(tmp_path / "kept", "the same job")
+    whole, _ = run(savepoint)
+    output = capfd.readouterr().out
+    assert "the rule's state cannot be kept (" in output
+    assert reason in output
+    # Only the end was kept, which needs no rule: a result that was lost comes back.
+    assert savepoint.read()["epochs"] == 4
+    assert same(whole, run(Savepoint(tmp_path / "kept", "the same job"))[0])
+
+
+def test_another_jobs_savepoint_or_a_damaged_one_is_of_no_use(tmp_path, capfd):
+    savepoint = Savepoint(tmp_path / "kept", "one")
+    savepoint.keep({"epochs": 3})
+    assert Savepoint(tmp_path / "kept", "one").read() == {"epochs": 3}
+    assert Savepoint(tmp_path / "kept", "another").read() is None
+    whole = (tmp_path / "kept").read_bytes()
+    (tmp_path / "kept").write_bytes(whole[:-50])
+    assert Savepoint(tmp_path / "kept", "one").read() is None
+    assert "cannot be read" in capfd.readouterr().out
+    assert Savepoint(tmp_path / "none", "one").read() is None
+    assert Savepoint().read() is None
+
+
+def test_a_savepoint_runs_no_code(tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "planted"), "w"))
+
+    torch.save({"identity": "one", "seconds": 0.0, "state": Payload()}, tmp_path / "kept")
+    assert Savepoint(tmp_path / "kept", "one").read() is None
+    assert not (tmp_path / "planted").exists()
+
+
+def test_seconds_go_on_from_those_before(tmp_path):
+    first = Savepoint(tmp_path / "kept", "one")
+    first._seconds_before = 1000.0
+    first.keep({"epochs": 1})
+    second = Savepoint(tmp_path / "kept", "one")
+    second.read()
+    assert 1000 <= second.seconds < 1100
+    other = Savepoint(tmp_path / "kept", "other")
+    other.read()
+    assert other.seconds < 100
+
+
+def test_everything_that_determines_a_result_is_in_its_identity(tmp_path):
+    def identity(device="cpu", split=b"split", checkpoint=b"checkpoint", **changes):
+        (tmp_path / "split.npz").write_bytes(split)
+        (tmp_path / "c.pt").write_bytes(checkpoint)
+        job = {
+            "rule": "unlearn",
+            "wildcards": {"seed": "1"},
+            "params": {"code": "abc", "hyperparameters": {"a": 1}},
+            "threads": 1,
+            "input": {"split": tmp_path / "split.npz", "checkpoint": tmp_path / "c.pt"},
+            "output": [tmp_path / "out/unlearned.pt"],
+        }
+        return Savepoint.of_job(SimpleNamespace(**job | changes), torch.device(device)).identity
+
+    others = [
+        identity(),
+        identity(split=b"another"),
+        identity(checkpoint=b"another"),
+        identity(device="cuda"),
+        identity(rule="unlearn_shadow"),
+        identity(wildcards={"seed": "2"}),
+        identity(params={"code": "abd", "hyperparameters": {"a": 1}}),
+        identity(params={"code": "abc", "hyperparameters": {"a": 2}}),
+    ]
+    assert len(set(others)) == len(others)
+    assert identity() == others[0]
