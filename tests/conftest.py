@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch reads it: two tests run at a time, and threads would fight for cores
+
 import numpy as np
 import pytest
 import yaml

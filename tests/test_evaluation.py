@@ -86,7 +86,7 @@ def test_a_model_that_memorised_shows_the_trace_and_the_oracle_does_not(original
         assert of_oracle[attack] == pytest.approx(0.5, abs=0.15)  # standard error .05
     assert of_original["forget_train_acc"] > 0.95 > of_original["forget_acc"] > 0.5
     assert of_oracle["forget_train_acc"] == of_oracle["forget_acc"] == 0
-    assert of_original["probe_acc"] > of_oracle["probe_acc"] + 0.1
+    assert of_original["probe_acc"] > of_oracle["probe_acc"] + 0.03
 
 
 def test_masking_the_head_gives_a_good_score_and_erases_nothing(original, oracle, masked, data, split):

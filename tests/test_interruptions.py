@@ -30,7 +30,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, undis
     while kills < 20:
         process = project.start()
         try:
-            assert process.wait(timeout=moments.uniform(1, 9)) == 0, process.stdout.read()
+            assert process.wait(timeout=moments.triangular(1, 10, 2)) == 0, process.stdout.read()
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle
+import pickle  # nosec B403: only the name of its exception
 import platform
 import textwrap
 from collections.abc import Mapping

@@ -88,7 +88,7 @@ def check_yaml(path: Path) -> None:
     Snakemake itself reads configurations with a loader that evaluates expressions where ``__use_yte__`` is set.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # nosec B506: a SafeLoader
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{path.name}{line}: {error.problem}") from None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import subprocess
+import subprocess  # nosec B404: git, with fixed arguments
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,22 @@ def provenance(config: Mapping[str, Any], costs: Sequence[Mapping[str, Any]]) ->
         **_commit(SCRIPTS.parent),
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "config": json.loads(text),
-        "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
+        "versions": {"python": platform.python_version()} | {package: _version(package) for package in PACKAGES},
         "jobs": {name: sorted({str(cost[name]) for cost in costs}) for name in ("device", "torch", "python")},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # as Snakemake in the environments that it makes for its jobs
+        return None
 
 
 def _commit(root: Path) -> dict[str, Any]:
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(root), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # nosec B603
 
     try:
         if Path(git("rev-parse", "--show-toplevel")) != root.resolve():

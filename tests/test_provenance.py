@@ -1,0 +1,60 @@
+"""provenance.json: the commit, the configuration, the versions and the devices behind a table."""
+
+import json
+import platform
+import subprocess
+from importlib.metadata import version
+
+import pytest
+
+from unlearning import provenance as module
+from unlearning.provenance import provenance
+
+COSTS = [{"device": device, "torch": "2.13.0", "python": "3.12.1"} for device in ("cpu", "NVIDIA H200", "cpu")]
+
+
+def test_a_table_says_where_it_comes_from(finished_project):
+    made = json.loads(finished_project.read("results/provenance.json"))
+    assert made["versions"]["torch"] == version("torch")
+    assert made["versions"]["python"] == platform.python_version()
+    assert made["jobs"] == {"device": ["cpu"], "torch": [version("torch")], "python": [platform.python_version()]}
+    assert made["config"]["suites"]["digits"]["seeds"] == [1]
+    assert (made["commit"], made["dirty"]) == (None, None)  # a copy in a folder without git
+
+
+def test_the_digest_is_of_what_is_set_not_of_how_it_is_written():
+    config = {"suite": "digits", "device": "cpu", "protocols": {"a": 1, "b": [1, 2]}}
+    digest = provenance(config, COSTS)["config_sha256"]
+    assert provenance({"protocols": {"b": [1, 2], "a": 1}, "suite": "digits"}, COSTS)["config_sha256"] == digest
+    assert provenance(config | {"suite": "paper"}, COSTS)["config_sha256"] != digest
+    assert provenance(config | {"protocols": {"a": 1, "b": [2, 1]}}, COSTS)["config_sha256"] != digest
+
+
+def test_all_devices_of_the_jobs_are_named():
+    assert provenance({}, COSTS)["jobs"]["device"] == ["NVIDIA H200", "cpu"]
+
+
+@pytest.mark.parametrize("change", [None, "edited", "unknown"])
+def test_the_commit_and_whether_files_differ_from_it(tmp_path, monkeypatch, change):
+    def git(*arguments):
+        identity = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
+        done = subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts/rule.py").write_text("x = 1\n")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "one")
+    if change:
+        (tmp_path / {"edited": "scripts/rule.py", "unknown": "new.py"}[change]).write_text("x = 2\n")
+    monkeypatch.setattr(module, "SCRIPTS", tmp_path / "scripts")
+    made = provenance({}, COSTS)
+    assert (made["commit"], made["dirty"]) == (git("rev-parse", "HEAD"), change is not None)
+
+
+def test_the_repository_of_another_project_around_is_not_ours(tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / "copied/scripts").mkdir(parents=True)
+    monkeypatch.setattr(module, "SCRIPTS", tmp_path / "copied/scripts")
+    assert provenance({}, COSTS)["commit"] is None
