@@ -1,7 +1,7 @@
 # make table [CORES=4] [SUITE=paper]   set everything up and write results/table.md
 # make check                           fail if a cell of the last table failed or diverged, and say which
 # make test                            run the tests
-# make lint                            check code style and workflow
+# make lint                            check code style, workflow and security
 # make clean                           remove the results and logs; data/ and .venv stay
 
 CORES ?= 4
