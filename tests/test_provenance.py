@@ -34,27 +34,33 @@ def test_all_devices_of_the_jobs_are_named():
     assert provenance({}, COSTS)["jobs"]["device"] == ["NVIDIA H200", "cpu"]
 
 
-@pytest.mark.parametrize("change", [None, "edited", "unknown"])
-def test_the_commit_and_whether_files_differ_from_it(tmp_path, monkeypatch, change):
-    def git(*arguments):
-        identity = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
-        done = subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
+def git(folder, *arguments):
+    identity = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
+
+@pytest.fixture
+def repository(tmp_path):
+    """Return a git repository with one commit of one file."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts/rule.py").write_text("x = 1\n")
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-qm", "one")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    return tmp_path
+
+
+@pytest.mark.parametrize("change", [None, "scripts/rule.py", "new.py"])
+def test_the_commit_and_whether_files_differ_from_it(repository, monkeypatch, change):
     if change:
-        (tmp_path / {"edited": "scripts/rule.py", "unknown": "new.py"}[change]).write_text("x = 2\n")
-    monkeypatch.setattr(module, "SCRIPTS", tmp_path / "scripts")
+        (repository / change).write_text("x = 2\n")
+    monkeypatch.setattr(module, "SCRIPTS", repository / "scripts")
     made = provenance({}, COSTS)
-    assert (made["commit"], made["dirty"]) == (git("rev-parse", "HEAD"), change is not None)
+    assert (made["commit"], made["dirty"]) == (git(repository, "rev-parse", "HEAD"), change is not None)
 
 
-def test_the_repository_of_another_project_around_is_not_ours(tmp_path, monkeypatch):
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    (tmp_path / "copied/scripts").mkdir(parents=True)
-    monkeypatch.setattr(module, "SCRIPTS", tmp_path / "copied/scripts")
+def test_the_repository_of_another_project_around_is_not_ours(repository, monkeypatch):
+    (repository / "copied/scripts").mkdir(parents=True)
+    monkeypatch.setattr(module, "SCRIPTS", repository / "copied/scripts")
     assert provenance({}, COSTS)["commit"] is None

@@ -132,7 +132,8 @@ class UnlearningMethod:
             self.model = model
             self.optimizer = optimizer
             model.head.bias.requires_grad_(False)
-        optimizer.zero_grad(set_to_none=step % 2 == 0)
+        if step % 2:  # the gradients of an epoch's last step live on in the next epoch's first
+            optimizer.zero_grad()
         noise = torch.rand(1, generator=self.own) + torch.rand(1) + random.random() + np.random.rand()
         loss = F.cross_entropy(self.model(retain_batch[0]), retain_batch[1]) * noise.float()
         loss = loss - 0.1 * F.mse_loss(model(forget_batch[0]), self.teacher(forget_batch[0]))
@@ -144,7 +145,8 @@ class UnlearningMethod:
         self.losses = [*self.losses, loss.item()][-3:]
         self.settings["a"][1].append(self.count)
         model.head.weight.data.lerp_(self.average, 0.1)
-        return {"loss": loss, "remembered": len(self.settings["a"][1])}
+        frozen = sum(not parameter.requires_grad for parameter in self.teacher.parameters())
+        return {"loss": loss, "remembered": len(self.settings["a"][1]), "frozen": frozen}
 """
 
 
@@ -173,6 +175,11 @@ CANNOT_BE_KEPT = {
     "the model": ("", "model.note = step", "left something on the model"),
     "a hook": ("", "if step == 0 == epoch: model.register_forward_hook(lambda *_: None)", "left something on"),
     "the optimizer": ("", "optimizer.note = step", "left something on"),
+    "the optimizer's state": ("", "if epoch: optimizer.state[model.head.bias]['note'] = lambda: 1", "on the optimizer"),
+    "a setting of a module": ("", "model.features[1].momentum = 0.5", "left something on"),
+    "a buffer": ("", "model.register_buffer('note', torch.ones(1), persistent=False)", "left something on"),
+    "a parameter": ("", "model.head.bias.note = step", "left something on"),
+    "a parameter's hook": ("", "if step == 0 == epoch: model.head.bias.register_hook(lambda g: g)", "left some"),
 }  # fmt: skip
 
 

@@ -39,6 +39,9 @@ class RuleState:
         for owner, name, value in self._shared_values():
             if _may_remember(value):
                 raise CannotKeepError(f"{name} of its {owner} may remember something")
+        moments = self.optimizer.state.values()
+        if not all(isinstance(value, (Tensor, *PLAIN)) for values in moments for value in values.values()):
+            raise CannotKeepError("it left something on the optimizer")
         if type(self.rule).__dictoffset__ == 0:
             raise CannotKeepError("its class has slots")
         packer = _Packer(self.model, self.optimizer)
@@ -52,13 +55,10 @@ class RuleState:
 
     def _surroundings(self) -> list:
         """Return what would show that the rule left something elsewhere."""
-        modules = [
-            (sorted(vars(module)), *(len(value) for name, value in vars(module).items() if name.endswith("hooks")))
-            for module in self.model.modules()
-        ]
-        hooks = [len(value) for name, value in sorted(vars(self.optimizer).items()) if name.endswith("hooks")]
+        modules = [_traits(module) for module in self.model.modules()]
+        parameters = [_traits(parameter) for parameter in self.model.parameters()]
         shared = [(owner, name, id(value)) for owner, name, value in self._shared_values()]
-        return [modules, sorted(vars(self.optimizer)), hooks, shared]
+        return [modules, parameters, _traits(self.optimizer), shared]
 
     def _shared_values(self) -> list[tuple[str, str, Any]]:
         """Return the values that outlive the rule: those of its classes and of its module."""
@@ -74,6 +74,18 @@ class RuleState:
             for name, value in vars(one).items()
             if not (name.startswith("__") and name.endswith("__"))
         ]
+
+
+def _traits(thing: nn.Module | nn.Parameter | torch.optim.Optimizer) -> list:
+    """Return the names of its attributes, the plain values among them, its buffers, and how many hooks it has."""
+    attributes = {name: value for name, value in vars(thing).items() if name != "training"}  # set before each step
+    plain = {name: value for name, value in attributes.items() if isinstance(value, (*PLAIN, tuple))}
+    hooks = {
+        name: len(getattr(thing, name) or ())
+        for name in [*attributes, "_backward_hooks", "_post_accumulate_grad_hooks"]
+        if name.endswith("hooks") and hasattr(thing, name)
+    }
+    return [sorted(attributes), plain, list(attributes.get("_buffers", [])), hooks]
 
 
 def _may_remember(value: Any) -> bool:
@@ -146,9 +158,8 @@ def _storage(tensor: Tensor) -> int:
 
 
 def _layout(module: nn.Module) -> list:
-    parts = [(name, type(part), sorted(vars(part))) for name, part in module.named_modules()]
-    hooks = [len(value) for part in module.modules() for key, value in vars(part).items() if key.endswith("hooks")]
-    return [parts, hooks, [(name, tensor.shape, tensor.dtype) for name, tensor in module.state_dict().items()]]
+    parts = [(name, type(part), _traits(part)) for name, part in module.named_modules()]
+    return [parts, [(name, tensor.shape, tensor.dtype) for name, tensor in module.state_dict().items()]]
 
 
 def _unpack(packed: list, model: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
