@@ -7,7 +7,6 @@ may remember in modules of others is not seen.
 """
 
 from __future__ import annotations
-import __future__ as future
 
 import copy
 import sys
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 PLAIN = (bool, int, float, str, bytes, type(None))
+FUTURE = type(annotations)  # what the first import above leaves in a module
 
 
 class CannotKeepError(Exception):
@@ -102,7 +102,7 @@ def _may_remember(value: Any) -> bool:
         is_wrapper = hasattr(value, "__wrapped__") and "torch" in Path(value.__code__.co_filename).parts
         has_closure = value.__closure__ is not None and value.__code__.co_freevars != ("__class__",)
         return _may_remember(defaults) or (has_closure and not is_wrapper) or bool(vars(value).keys() - {"__wrapped__"})
-    return not isinstance(value, (*PLAIN, ModuleType, BuiltinFunctionType, type, future._Feature))
+    return not isinstance(value, (*PLAIN, ModuleType, BuiltinFunctionType, type, FUTURE))
 
 
 class _Packer:

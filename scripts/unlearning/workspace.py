@@ -45,11 +45,6 @@ def claim(results: Path) -> IO[str]:
         raise UserError(
             f"{results}: another run (process {process}) is writing there; wait for its end, or end it"
         ) from None
-    free_mb = shutil.disk_usage(results).free / 1e6
-    if free_mb < LEAST_FREE_MB:
-        raise UserError(
-            f"{results}: the disk is full ({free_mb:.0f} MB free); make room for at least {LEAST_FREE_MB} MB"
-        )
     file.truncate(0)
     file.write(f"{os.getpid()} on {os.uname().nodename}\n")
     file.flush()
