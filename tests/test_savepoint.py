@@ -172,6 +172,10 @@ CANNOT_BE_KEPT = {
     "another class of its module": ("class Store:\n    seen = {}", "Store.seen[step] = 1", "seen of its class"),
     "a default argument": ("def f(x, seen=[]):\n    seen.append(x)", "f(step)", "f of its module"),
     "a closure": ("def g():\n    n = []\n    return lambda x: n.append(x)\nf = g()", "f(step)", "f of its module"),
+    "a decorated function": ("@torch.no_grad()\ndef f(x, seen=[]):\n    seen.append(x)", "f(step)", "f of its module"),
+    "identities": ("", "self.seen = {id(p): 1 for p in model.parameters()}", "self.seen is a dict"),
+    "a setting of torch": ("", "torch.set_default_dtype(torch.float64)", "left something on"),
+    "the layout of a weight": ("", "w = model.head.weight; w.data = w.data.t().contiguous().t()", "left something on"),
     "the model": ("", "model.note = step", "left something on the model"),
     "a hook": ("", "if step == 0 == epoch: model.register_forward_hook(lambda *_: None)", "left something on"),
     "the optimizer": ("", "optimizer.note = step", "left something on"),
@@ -201,6 +205,7 @@ def test_a_rule_that_remembers_elsewhere_starts_again(tmp_path, data, where, cap
     run = unlearner(data, file)
     savepoint = Savepoint(tmp_path / "kept", "the same job")
     whole, _ = run(savepoint)
+    torch.set_default_dtype(torch.float32)
     output = capfd.readouterr().out
     assert "the rule's state cannot be kept (" in output
     assert reason in output

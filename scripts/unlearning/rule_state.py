@@ -58,7 +58,8 @@ class RuleState:
         modules = [_traits(module) for module in self.model.modules()]
         parameters = [_traits(parameter) for parameter in self.model.parameters()]
         shared = [(owner, name, id(value)) for owner, name, value in self._shared_values()]
-        return [modules, parameters, _traits(self.optimizer), shared]
+        layouts = [(parameter.stride(), parameter.dtype) for parameter in self.model.parameters()]
+        return [modules, parameters, layouts, _traits(self.optimizer), shared, _settings_of_torch()]
 
     def _shared_values(self) -> list[tuple[str, str, Any]]:
         """Return the values that outlive the rule: those of its classes and of its module."""
@@ -74,6 +75,21 @@ class RuleState:
             for name, value in vars(one).items()
             if not (name.startswith("__") and name.endswith("__"))
         ]
+
+
+def _settings_of_torch() -> list:
+    """Return what a rule may have set for the whole process, and a process that goes on would not have."""
+    cudnn = torch.backends.cudnn
+    return [
+        torch.get_default_dtype(),
+        torch.get_num_threads(),
+        torch.is_grad_enabled(),
+        torch.is_autocast_enabled("cpu"),
+        torch.is_autocast_enabled("cuda"),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.get_float32_matmul_precision(),
+        (cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32),
+    ]
 
 
 def _traits(thing: nn.Module | nn.Parameter | torch.optim.Optimizer) -> list:
@@ -100,8 +116,11 @@ def _may_remember(value: Any) -> bool:
         defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
         # A decorator of torch's, such as no_grad, wraps a function in another with a closure.
         is_wrapper = hasattr(value, "__wrapped__") and "torch" in Path(value.__code__.co_filename).parts
-        has_closure = value.__closure__ is not None and value.__code__.co_freevars != ("__class__",)
-        return _may_remember(defaults) or (has_closure and not is_wrapper) or bool(vars(value).keys() - {"__wrapped__"})
+        if is_wrapper and vars(value).keys() == {"__wrapped__"}:
+            return _may_remember(value.__wrapped__)
+        # What super() needs is a closure, too.
+        closure = [cell.cell_contents for cell in value.__closure__ or ()]
+        return _may_remember(defaults) or not all(isinstance(one, type) for one in closure) or bool(vars(value))
     return not isinstance(value, (*PLAIN, ModuleType, BuiltinFunctionType, type, FUTURE))
 
 
@@ -110,6 +129,8 @@ class _Packer:
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer):
         self.model, self.optimizer = model, optimizer
+        known = [model, optimizer, *model.modules(), *model.parameters(), *model.buffers()]
+        self.identities = {id(thing) for thing in known}
         state = [*model.state_dict().values(), *(parameter.grad for parameter in model.parameters())]
         moments = [value for values in optimizer.state.values() for value in values.values()]
         self.seen = {_storage(tensor) for tensor in [*state, *moments] if isinstance(tensor, Tensor)}
@@ -119,14 +140,14 @@ class _Packer:
             return ["model"]
         if value is self.optimizer:
             return ["optimizer"]
-        if type(value) in PLAIN:
+        if type(value) in PLAIN and not self._is_identity(value):
             return ["plain", value]
         if type(value) is not tuple:
             self._meet(_storage(value) if isinstance(value, Tensor) else id(value), name)
         if type(value) in (list, tuple):
             packed = [self.pack(item, f"{name}[{index}]") for index, item in enumerate(value)]
             return [type(value).__name__, packed]
-        if type(value) is dict and all(type(key) in PLAIN for key in value):
+        if type(value) is dict and all(type(key) in PLAIN and not self._is_identity(key) for key in value):
             return ["dict", [[key, self.pack(item, f"{name}.{key}")] for key, item in value.items()]]
         if type(value) is Tensor and value.is_leaf and value.grad is None:
             return ["tensor", value.detach(), value.requires_grad, value.is_cpu]
@@ -145,6 +166,10 @@ class _Packer:
             self._meet(_storage(tensor), name)
         modes = [each.training for each in module.modules()]
         return ["copy", dict(state), modes, [parameter.requires_grad for parameter in module.parameters()]]
+
+    def _is_identity(self, value: Any) -> bool:
+        """Return whether ``value`` is the id() of a part of the model, which is another in the next process."""
+        return type(value) is int and value in self.identities
 
     def _meet(self, identity: int, name: str) -> None:
         if identity in self.seen:
