@@ -1,6 +1,7 @@
 """Bad input of every kind, given to the real Snakemake: one line that names the culprit, no traceback, nothing lost."""
 
 import csv
+import datetime
 import io
 import os
 import re
@@ -74,6 +75,11 @@ CONFIGURATIONS = {
     "an unknown protocol": (setting("benchmarks", "resnet20-digits", "protocol", "tinny"), "did you mean tiny?"),
     "a class too many": (setting("suites", "digits", "benchmarks", ["resnet20-digits-class10"]), "has the classes 0 to 9"),
     "a list of methods": (setting("methods", ["scrub"]), "methods: ['scrub'] is not a mapping"),
+    "a date": (setting("methods", "scrub", "hyperparameters", "temperature", datetime.date(2020, 1, 1)), "temperature: datetime"),
+    "no text as key": (setting("methods", "scrub", "hyperparameters", 1, 2), "methods.scrub.hyperparameters: 1"),
+    "a number without end": (setting("methods", "scrub", "hyperparameters", "temperature", float("inf")), "temperature: inf"),
+    "an alias": (lambda text: text + "\nx: &a [1]\ny: *a\n", "the alias *a is not allowed"),
+    "a home of nobody": (setting("data_dir", "~nobody_at_all/data"), "Could not determine home directory"),
     "a key twice": (lambda text: text + "\nsuite: paper\n", "the key 'suite' stands twice"),
     "broken YAML": (lambda text: text + "\n  - {", "config.yaml, line"),
     "nothing": (lambda text: "", "config.yaml: it holds no keys"),
@@ -103,6 +109,31 @@ def test_a_mistake_in_the_configuration(finished_project, case):
     assert culprit in line
     assert everything_in(finished_project.folder) == results
     assert not (finished_project.folder / "planted").exists()
+
+
+def test_a_folder_in_place_of_a_data_set(finished_project):
+    data = finished_project.folder / "data/digits.npz"
+    data.rename(data.with_name("kept"))
+    data.mkdir()
+    try:
+        done = finished_project.run()
+    finally:
+        data.rmdir()
+        data.with_name("kept").rename(data)
+    assert lines_of(done) == ["error: data/digits.npz: not a file; a data set is one .npz file"]
+
+
+def test_a_module_that_is_not_there_ends_the_run_before_any_result_is_touched(finished_project):
+    path = finished_project.folder / "scripts/unlearning/metrics.py"
+    results = everything_in(finished_project.folder)
+    path.rename(path.with_name("kept"))
+    try:
+        done = finished_project.run()
+    finally:
+        path.with_name("kept").rename(path)
+    (line,) = lines_of(done)
+    assert "it imports unlearning.metrics, which is not there" in line
+    assert everything_in(finished_project.folder) == results
 
 
 def test_a_missing_configuration(finished_project):
@@ -328,6 +359,10 @@ RULES = {
     "closes_stdout": (step("sys.stdout.close(); return {'loss': 0.0}", above="import sys"), "closed or replaced standard output"),
     "closes_files": (step("os.closerange(1, 3); return {'loss': 0.0}", above="import os"), "closed or replaced standard output"),
     "gigabyte": (step("print('x' * 10**9); return {'loss': 0.0}"), "printed or wrote more than 100 MB"),
+    "moves": (step("os.chdir('/'); return {'loss': 0.0}", above="import os"), "it changed the working directory"),
+    "surrogate": (step(r"raise ValueError('\udcff')"), r"ValueError: \udcff"),
+    "talkative": (step("raise ValueError('word ' * 10**6)"), "ValueError: word word"),
+    "speechless": (step("raise E", above="class E(Exception):\n    def __str__(self): raise E"), "E"),
     "nothing": (step("pass"), "unlearn_step returned NoneType"),
     "sound": (step("return {'loss': 0.0}"), ""),
 }  # fmt: skip
@@ -353,6 +388,7 @@ def test_a_bad_rule_is_a_failed_cell_of_the_table(bad_rules, name):
     rows = {row["method"]: row for row in csv.DictReader(project.read("results/metrics.csv").splitlines())}
     assert rows[name]["status"] == ("failed" if RULES[name][1] else "ok")
     assert RULES[name][1] in rows[name]["reason"]
+    assert len(rows[name]["reason"]) < 330
     log = project.folder / CELL / name / "unlearn.log"
     assert log.stat().st_size < 110e6
     # The log has its end, also where the rule closed it.

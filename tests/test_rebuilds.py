@@ -187,6 +187,25 @@ def test_the_paper_suite_is_planned_by_a_switch_alone(finished_project):
     assert counts["unlearn scrub"] == 9
 
 
+DELETED = {
+    "results/summary.csv": END,
+    "results/provenance.json": END,
+    f"{CELLS}/scrub/cost.json": ["unlearn scrub", "evaluate scrub", *END],
+    f"{CELLS}/scrub/unlearned.pt": ["unlearn scrub", "evaluate scrub", *END],
+    "results/resnet20-digits/seed1/pretrained.pt": ["pretrain", *UNLEARN, "evaluate original", *EVALUATE_METHODS, *END],
+}
+
+
+@pytest.mark.parametrize("name", DELETED)
+def test_a_result_that_is_missing_is_made_again(finished_project, name):
+    path = finished_project.folder / name
+    path.rename(path.with_name("kept"))
+    try:
+        assert plan(finished_project) == sorted(DELETED[name])
+    finally:
+        path.with_name("kept").rename(path)
+
+
 # --- runs, not only plans
 
 

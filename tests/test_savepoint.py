@@ -12,6 +12,8 @@ from conftest import ROOT
 
 from unlearning.batches import TensorData
 from unlearning.datasets import DataSet
+from unlearning.dependencies import digest_of
+from unlearning.errors import UserError
 from unlearning.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training import train_from_scratch
@@ -169,6 +171,9 @@ CANNOT_BE_KEPT = {
     "its module": ("SEEN = []", "SEEN.append(step)", "SEEN of its module"),
     "a new name in its module": ("", "global TEACHER; TEACHER = step", "left something on"),
     "its class": ("", "type(self).count = step", "left something on"),
+    "a class in a class": ("class A:\n    class B:\n        seen = {}", "A.B.seen[step] = 1", "seen of its class"),
+    "a bound function": ("add = [].append", "add(step)", "add of its module"),
+    "a tensor's attributes": ("", "self.t = torch.zeros(1); self.t.note = step", "self.t is a Tensor"),
     "another class of its module": ("class Store:\n    seen = {}", "Store.seen[step] = 1", "seen of its class"),
     "a default argument": ("def f(x, seen=[]):\n    seen.append(x)", "f(step)", "f of its module"),
     "a closure": ("def g():\n    n = []\n    return lambda x: n.append(x)\nf = g()", "f(step)", "f of its module"),
@@ -249,20 +254,44 @@ def test_seconds_go_on_from_those_before(tmp_path):
     assert other.seconds < 100
 
 
-def test_everything_that_determines_a_result_is_in_its_identity(tmp_path):
-    def identity(device="cpu", split=b"split", checkpoint=b"checkpoint", **changes):
-        (tmp_path / "split.npz").write_bytes(split)
-        (tmp_path / "c.pt").write_bytes(checkpoint)
-        job = {
+@pytest.fixture
+def job(tmp_path):
+    """Return a function that makes a job of the rule unlearn, as Snakemake describes it to the script."""
+
+    def make(split=b"split", checkpoint=b"checkpoint", hyperparameters=None, **changes):
+        files = {
+            "split": split,
+            "checkpoint": checkpoint,
+            "dataset": b"data",
+            "code": b"code",
+            "method_code": b"method",
+        }
+        for name, content in files.items():
+            (tmp_path / name).write_bytes(content)
+        code, method = [tmp_path / "code"], [tmp_path / "method_code"]
+        params = {"code": digest_of([*code, *method]), "data": digest_of([tmp_path / "dataset"])}
+        described = {
             "rule": "unlearn",
             "wildcards": {"seed": "1"},
-            "params": {"code": "abc", "hyperparameters": {"a": 1}},
+            "params": params | {"hyperparameters": hyperparameters},
             "threads": 1,
-            "input": {"split": tmp_path / "split.npz", "checkpoint": tmp_path / "c.pt"},
+            "input": AttributeDict({name: tmp_path / name for name in files} | {"code": code, "method_code": method}),
             "output": [tmp_path / "out/unlearned.pt"],
         }
-        return Savepoint.of_job(SimpleNamespace(**job | changes), torch.device(device)).identity
+        return SimpleNamespace(**described | changes)
 
+    return make
+
+
+class AttributeDict(dict):
+    __getattr__ = dict.__getitem__
+
+
+def test_everything_that_determines_a_result_is_in_its_identity(job):
+    def identity(device="cpu", **changes):
+        return Savepoint.of_job(job(**changes), torch.device(device)).identity
+
+    params = job().params
     others = [
         identity(),
         identity(split=b"another"),
@@ -270,8 +299,29 @@ def test_everything_that_determines_a_result_is_in_its_identity(tmp_path):
         identity(device="cuda"),
         identity(rule="unlearn_shadow"),
         identity(wildcards={"seed": "2"}),
-        identity(params={"code": "abd", "hyperparameters": {"a": 1}}),
-        identity(params={"code": "abc", "hyperparameters": {"a": 2}}),
+        identity(hyperparameters={"a": 2}),
+        identity(params=params | {"protocol": {"batch_size": 3}}),
     ]
     assert len(set(others)) == len(others)
     assert identity() == others[0]
+
+
+@pytest.mark.parametrize("name", ["code", "method_code", "dataset"])
+def test_a_job_whose_code_or_data_changed_while_it_was_starting_is_ended(job, name, tmp_path):
+    """Or what the changed file gave would be taken for what the file before it gives."""
+    started = job()
+    (tmp_path / name).write_bytes(b"edited")
+    with pytest.raises(UserError, match="of this job changed while it was starting; run again"):
+        Savepoint.of_job(started, torch.device("cpu"))
+
+
+def test_an_unfinished_job_removes_no_savepoint_and_a_finished_one_all_others(job):
+    first, second = (
+        Savepoint.of_job(job(hyperparameters=value), torch.device("cpu")) for value in ({"a": 1}, {"a": 2})
+    )
+    first.keep_end({"epochs": 4})
+    second.keep({"epochs": 1})
+    assert first.read() == {"epochs": 4}  # the edit may yet be undone
+    second.keep_end({"epochs": 4})
+    assert first.read() is None
+    assert second.read() == {"epochs": 4}

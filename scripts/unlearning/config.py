@@ -66,7 +66,17 @@ def known(name: str, choices: Iterable[str], where: str) -> str:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML without tags that make objects, and without a key that stands twice: the first would be lost unseen."""
+    """YAML without tags that make objects, without aliases, and without a key that stands twice.
+
+    Of two equal keys the first would be lost unseen; aliases can make a few lines a structure without end.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            problem = f"the alias *{event.anchor} is not allowed; write the value out"
+            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
@@ -191,6 +201,8 @@ def check_data(config: dict[str, Any], dataset: str) -> None:
     file = dataset_file(config, dataset)
     if "source" not in config["datasets"][dataset] and not file.exists():
         raise UserError(f"{file} is not there and datasets.{dataset} has no source; put the file in place by hand")
+    if (file.exists() or file.is_symlink()) and not file.is_file():
+        raise UserError(f"{file}: not a file; a data set is one .npz file")
 
 
 def dataset_file(config: dict[str, Any], dataset: str) -> Path:

@@ -16,11 +16,12 @@ LARGEST_FILE_MB = 100
 
 @contextmanager
 def contained() -> Iterator[None]:
-    """Run a rule's code with a limit on what it prints or writes, and put standard output and error back after it.
+    """Run a rule's code with a limit on what it writes; put its output and the working directory back after it.
 
     Raises RuleError if a file, or the job's log, would have grown beyond ``LARGEST_FILE_MB``, or if the code closed or
-    replaced standard output or error.
+    replaced standard output or error, or changed the working directory.
     """
+    folder = os.getcwd()
     streams, descriptors = (sys.stdout, sys.stderr), (os.dup(1), os.dup(2))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE_MB * 1_000_000, hard))
@@ -33,6 +34,10 @@ def contained() -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         is_closed = _restore(streams, descriptors)
+        has_moved = not _are_same_folder(folder)
+        os.chdir(folder)
+    if has_moved:
+        raise RuleError("it changed the working directory")
     if is_closed:
         raise RuleError("it closed or replaced standard output or error")
 
@@ -48,6 +53,13 @@ def _restore(streams: tuple, descriptors: tuple[int, int]) -> bool:
     opened = [os.fdopen(os.dup(n), "w") if s.closed else s for n, s in enumerate(streams, start=1)]
     sys.stdout, sys.stderr = opened
     return is_changed
+
+
+def _are_same_folder(folder: str) -> bool:
+    try:
+        return os.getcwd() == folder
+    except FileNotFoundError:  # removed
+        return False
 
 
 def _are_same_file(one: int, other: int) -> bool:

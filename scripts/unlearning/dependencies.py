@@ -59,11 +59,17 @@ def _direct_imports(file: Path, _of_version: tuple) -> list[Path]:
     except ValueError as error:  # null bytes, or no UTF-8
         raise UserError(f"{file}: not valid Python ({error})") from None
     names: set[str] = set()
+    modules: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+            modules.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    for name in modules:
+        if name.startswith("unlearning.") and not (SCRIPTS / f"{name.replace('.', '/')}.py").is_file():
+            raise UserError(f"{file}: it imports {name}, which is not there")
+    names |= modules
     # Importing a.b.c runs a/__init__.py and a/b/__init__.py as well.
     parents = {".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
     candidates = [SCRIPTS / name.replace(".", "/") for name in parents]

@@ -66,8 +66,13 @@ class RuleState:
         bases = [one for one in type(self.rule).__mro__ if one is not object]
         names = {one.__module__ for one in bases}
         modules = [sys.modules[name] for name in sorted(names) if name in sys.modules]
-        classes = [one for module in modules for one in vars(module).values() if isinstance(one, type)]
-        classes = [one for one in dict.fromkeys([*bases, *classes]) if one.__module__ in names]
+        classes = dict.fromkeys(bases)
+        waiting = [*bases, *modules]
+        while waiting:  # classes of the module, and classes in them
+            for one in vars(waiting.pop()).values():
+                if isinstance(one, type) and one.__module__ in names and one not in classes:
+                    classes[one] = None
+                    waiting.append(one)
         owners = [*(("class", one) for one in classes), *(("module", module) for module in modules)]
         return [
             (owner, name, value)
@@ -121,7 +126,9 @@ def _may_remember(value: Any) -> bool:
         # What super() needs is a closure, too.
         closure = [cell.cell_contents for cell in value.__closure__ or ()]
         return _may_remember(defaults) or not all(isinstance(one, type) for one in closure) or bool(vars(value))
-    return not isinstance(value, (*PLAIN, ModuleType, BuiltinFunctionType, type, FUTURE))
+    if isinstance(value, BuiltinFunctionType):  # of a module, or bound to an object
+        return not isinstance(value.__self__, (ModuleType, type(None)))
+    return not isinstance(value, (*PLAIN, ModuleType, type, FUTURE))
 
 
 class _Packer:
@@ -149,7 +156,7 @@ class _Packer:
             return [type(value).__name__, packed]
         if type(value) is dict and all(type(key) in PLAIN and not self._is_identity(key) for key in value):
             return ["dict", [[key, self.pack(item, f"{name}.{key}")] for key, item in value.items()]]
-        if type(value) is Tensor and value.is_leaf and value.grad is None:
+        if type(value) is Tensor and value.is_leaf and value.grad is None and not vars(value):
             return ["tensor", value.detach(), value.requires_grad, value.is_cpu]
         if type(value) is torch.Generator and value.device.type == "cpu":
             return ["generator", value.get_state()]

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from unlearning.dependencies import digest_of
+from unlearning.errors import UserError
 from unlearning.files import write_tensors
 
 
@@ -32,14 +34,15 @@ class Savepoint:
         """Return that of a job: beside its first output, and identified by its parameters and its small inputs.
 
         Snakemake's parameters hold the digests of the code and of the data set. Another device or version of torch
-        rounds differently.
+        rounds differently. Raises UserError if code or data are no longer those that Snakemake started the job with.
         """
+        _check_sources(snakemake)
         inputs = [snakemake.input.get(name) for name in ("split", "checkpoint")]
         digests = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in inputs if file]
         made_with = [device.type, str(torch.__version__), snakemake.threads]
         identity = [snakemake.rule, dict(snakemake.wildcards), dict(snakemake.params), digests, made_with]
-        path = Path(snakemake.output[0]).with_name(f".{snakemake.rule}.savepoint")
-        return cls(path, hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest())
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        return cls(Path(snakemake.output[0]).with_name(f".{snakemake.rule}.{digest[:12]}.savepoint"), digest)
 
     def read(self) -> dict[str, Any] | None:
         """Return the state that was kept, its tensors on the CPU; None if there is none, or none of use."""
@@ -63,7 +66,27 @@ class Savepoint:
         if self.path is not None:
             write_tensors(self.path, {"identity": self.identity, "seconds": self.seconds, "state": state})
 
+    def keep_end(self, state: dict[str, Any]) -> None:
+        """Keep the ``state`` of a job that is done, and remove what the rule's jobs with other identities had done.
+
+        Not before: what an edit or a setting has replaced comes back at once if it is undone half-way.
+        """
+        self.keep(state)
+        if self.path is not None:
+            rule = self.path.name.removesuffix(f".{self.identity[:12]}.savepoint")
+            for other in self.path.parent.glob(f"{rule}.*.savepoint"):
+                if other != self.path:
+                    other.unlink()
+
     @property
     def seconds(self) -> float:
         """Return the wall-clock seconds since this object was made, and those of the epochs done before."""
         return self._seconds_before + time.perf_counter() - self._start
+
+
+def _check_sources(snakemake: Any) -> None:
+    """Raise UserError if the files that the job runs or reads have changed since its parameters were worked out."""
+    code = [Path(file) for file in (*snakemake.input.code, *(snakemake.input.get("method_code") or ()))]
+    for name, files in {"code": code, "data": [Path(snakemake.input.dataset)]}.items():
+        if digest_of(files) != snakemake.params.get(name):
+            raise UserError(f"the {name} of this job changed while it was starting; run again")

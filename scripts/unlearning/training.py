@@ -140,14 +140,16 @@ def train_classifier(
         )
         progress.report({"train_loss": f"{train_loss:.4f}", "test_accuracy": test_accuracy})
         state = {"epochs": epoch + 1, "model": model.state_dict(), "history": history}
-        if epoch + 1 < protocol["epochs"]:  # what only further epochs need
-            state |= {
+        if epoch + 1 == protocol["epochs"]:
+            savepoint.keep_end(state)
+        else:
+            for_further_epochs = {
                 "optimizer": optimizer.state_dict(),
                 "schedule": schedule.state_dict(),
                 "batches": batches.random_stream.get_state(),
                 "streams": read_global_streams(),
             }
-        savepoint.keep(state)
+            savepoint.keep(state | for_further_epochs)
     return history
 
 

@@ -121,7 +121,7 @@ def unlearn(
                     raise RuleError(f"the loss is {numbers[step]['loss']}", "diverged")
                 guard.check_weights()
                 means = _means(numbers)
-                result.history.append({"epoch": epoch, **means})
+                result.history.append({"epoch": epoch} | means | {"epoch": epoch})  # also if the rule returns one
                 progress.report({name: f"{value:.4f}" for name, value in means.items()})
                 run.keep(is_over=epoch + 1 == protocol["epochs"])
     except RuleError as failure:
@@ -179,23 +179,24 @@ class Interruptible:
             "history": self.result.history,
             "steps": self.result.steps,
         }
-        if not is_over:
-            if not self.can_be_kept:
-                return
+        if is_over:
+            self.savepoint.keep_end(state)
+        elif self.can_be_kept:
             try:
-                state["rule"] = self.rule_state.keep()
+                self.savepoint.keep(state | self._for_further_epochs())
             except CannotKeepError as reason:
                 self.can_be_kept = False
                 print(f"the rule's state cannot be kept ({reason}): if interrupted, it starts again", flush=True)
-                return
-            state |= {
-                "optimizer": self.optimizer.state_dict(),
-                "parameters": [[parameter.requires_grad, parameter.grad] for parameter in self.model.parameters()],
-                "retain_batches": self.retain.random_stream.get_state(),
-                "forget_batches": self.forget_batches.place(),
-                "streams": read_global_streams(),
-            }
-        self.savepoint.keep(state)
+
+    def _for_further_epochs(self) -> dict[str, Any]:
+        return {
+            "rule": self.rule_state.keep(),
+            "optimizer": self.optimizer.state_dict(),
+            "parameters": [[parameter.requires_grad, parameter.grad] for parameter in self.model.parameters()],
+            "retain_batches": self.retain.random_stream.get_state(),
+            "forget_batches": self.forget_batches.place(),
+            "streams": read_global_streams(),
+        }
 
 
 class ProtocolGuard:

@@ -31,17 +31,28 @@ rule aggregate:
         runtime=10,
     params:
         code=code_digest("aggregate.py"),
-        missing=missing([*cell_files("metrics.json", ROWS), *cell_files("scores.npz", ROWS)]),
+        missing=missing(
+            *cell_files("metrics.json", ROWS),
+            *cell_files("scores.npz", ROWS),
+            *cell_files("evaluation_cost.json", ROWS),
+            *cell_files("cost.json", ["retrain", *SUITE["methods"]]),
+        ),
         kinds=kinds_of_rows(),
         order=[SUITE["benchmarks"], SUITE["seeds"]],  # Snakemake itself compares inputs without their order
     script:
         "../../scripts/aggregate.py"
 
 
+TABLES = [
+    f"results/{name}" for name in ("metrics.csv", "costs.csv", "summary.csv", "comparisons.csv", "provenance.json")
+]
+
+
 rule table:
     input:
         metrics="results/metrics.csv",
         costs="results/costs.csv",
+        beside=TABLES,  # not shown in it, but to be there with it
         published=relative([Path(workflow.basedir) / "resources" / "published.csv"])[0],
         code=code("table.py"),
     output:
@@ -57,7 +68,7 @@ rule table:
         runtime=10,
     params:
         code=code_digest("table.py"),
-        missing=missing(["results/metrics.csv", "results/costs.csv"]),
+        missing=missing(*TABLES),
         suite=config["suite"],
         as_published=as_published(),
     script:

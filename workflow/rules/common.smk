@@ -2,6 +2,7 @@
 
 import os
 import sys
+import textwrap
 from pathlib import Path
 
 from snakemake.common.configfile import load_configfile
@@ -38,7 +39,9 @@ def or_exit(function, *arguments):
     try:
         return function(*arguments)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {textwrap.shorten(str(error), 500)}")
+    except (OSError, RuntimeError, MemoryError) as error:  # a folder in place of a file, ~nobody, endless nesting
+        sys.exit(f"error: {type(error).__name__}: {textwrap.shorten(str(error), 500)}")
 
 
 or_exit(check_yaml, CONFIG)
@@ -95,7 +98,7 @@ def code(script):
 def code_digest(script, of_method=False):
     """Return a parameter function: a digest of the code that a script runs, and with it the method's."""
     own = or_exit(code_of, SCRIPTS / script)
-    return lambda wildcards: digest_of([*own, *(code_of(Path(method(wildcards))) if of_method else [])])
+    return lambda wildcards: digest_of([*own, *(method_files(wildcards) if of_method else [])])
 
 
 def data_digest(wildcards):
@@ -103,9 +106,14 @@ def data_digest(wildcards):
     return digest_of([dataset(wildcards)])
 
 
-def missing(files):
+def missing(*files):
     """Return a parameter function: which inputs are missing. While its output is there, Snakemake makes none again."""
-    return lambda wildcards: [file for file in files if not Path(file).exists()]
+
+    def those_missing(wildcards):
+        paths = [file(wildcards) if callable(file) else file for file in files]
+        return [path for path in (str(path).format(**wildcards) for path in paths) if not Path(path).exists()]
+
+    return those_missing
 
 
 def relative(files):
@@ -168,9 +176,18 @@ def method(wildcards):
     return relative([method_file(wildcards.method, config["methods"][wildcards.method])])[0]
 
 
+def method_files(wildcards):
+    """Return the method's file and what it imports; while it is being edited into no valid Python, the file alone."""
+    file = Path(method(wildcards))
+    try:
+        return code_of(file)
+    except UserError:
+        return [file]
+
+
 def method_code(wildcards):
     """Return the modules of the project that the method's file imports."""
-    return relative(code_of(Path(method(wildcards))))
+    return relative(method_files(wildcards))
 
 
 def checkpoint_of(wildcards):

@@ -24,6 +24,7 @@ rule evaluate:
     params:
         code=code_digest("evaluate.py"),
         data=data_digest,
+        missing=missing(checkpoint_of),
         classes=dataset_settings("classes"),
         fit=dataset_settings("fit"),
         image_size=image_size,
