@@ -94,16 +94,31 @@ CONFIGURATIONS = {
 }  # fmt: skip
 
 
+def run_with(project, path, text):
+    """Run with ``text`` in the file at ``path``, and put back what was there."""
+    before = path.read_text()
+    path.write_text(text)
+    try:
+        return project.run()
+    finally:
+        path.write_text(before)
+
+
+def run_without(project, path):
+    """Run while the file at ``path`` has another name."""
+    path.rename(path.with_name("kept"))
+    try:
+        return project.run()
+    finally:
+        path.with_name("kept").rename(path)
+
+
 @pytest.mark.parametrize("case", CONFIGURATIONS)
 def test_a_mistake_in_the_configuration(finished_project, case):
     edit, culprit = CONFIGURATIONS[case]
     path = finished_project.folder / "config.yaml"
-    before, results = path.read_text(), everything_in(finished_project.folder)
-    path.write_text(edit(before))
-    try:
-        done = finished_project.run()
-    finally:
-        path.write_text(before)
+    results = everything_in(finished_project.folder)
+    done = run_with(finished_project, path, edit(path.read_text()))
     assert done.returncode == 1
     (line,) = lines_of(done)
     assert culprit in line
@@ -126,11 +141,7 @@ def test_a_folder_in_place_of_a_data_set(finished_project):
 def test_a_module_that_is_not_there_ends_the_run_before_any_result_is_touched(finished_project):
     path = finished_project.folder / "scripts/unlearning/metrics.py"
     results = everything_in(finished_project.folder)
-    path.rename(path.with_name("kept"))
-    try:
-        done = finished_project.run()
-    finally:
-        path.with_name("kept").rename(path)
+    done = run_without(finished_project, path)
     (line,) = lines_of(done)
     assert "it imports unlearning.metrics, which is not there" in line
     assert everything_in(finished_project.folder) == results
@@ -138,12 +149,7 @@ def test_a_module_that_is_not_there_ends_the_run_before_any_result_is_touched(fi
 
 def test_a_missing_configuration(finished_project):
     path = finished_project.folder / "config.yaml"
-    before = path.read_text()
-    path.unlink()
-    try:
-        done = finished_project.run()
-    finally:
-        path.write_text(before)
+    done = run_without(finished_project, path)
     assert done.returncode == 1
     assert lines_of(done) == [f"error: {path}: No such file or directory"]
 
@@ -151,12 +157,8 @@ def test_a_missing_configuration(finished_project):
 @pytest.mark.parametrize("name", ["scripts/methods/scrub.py", "scripts/unlearning/metrics.py", "scripts/evaluate.py"])
 def test_code_that_is_no_python_ends_the_run_before_any_result_is_touched(finished_project, name):
     path = finished_project.folder / name
-    before, results = path.read_text(), everything_in(finished_project.folder)
-    path.write_text(before + "\ndef f(:\n")
-    try:
-        done = finished_project.run()
-    finally:
-        path.write_text(before)
+    results = everything_in(finished_project.folder)
+    done = run_with(finished_project, path, path.read_text() + "\ndef f(:\n")
     assert done.returncode == 1
     (line,) = lines_of(done)
     assert path.name in line

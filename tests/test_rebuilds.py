@@ -193,6 +193,7 @@ DELETED = {
     f"{CELLS}/scrub/cost.json": ["unlearn scrub", "evaluate scrub", *END],
     f"{CELLS}/scrub/unlearned.pt": ["unlearn scrub", "evaluate scrub", *END],
     "results/resnet20-digits/seed1/pretrained.pt": ["pretrain", *UNLEARN, "evaluate original", *EVALUATE_METHODS, *END],
+    "results/resnet20-digits/seed1/cost.json": ["pretrain", *UNLEARN, "evaluate original", *EVALUATE_METHODS, *END],
 }
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from unlearning.errors import UserError
+from unlearning.errors import UserError, first_line
 from unlearning.files import write_json
 
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -47,8 +47,7 @@ def job(snakemake: Any, what: str) -> Iterator[dict[str, Any]]:
             message = f"{error.strerror}{where}; mend that and run again: what is done is kept"
         else:
             traceback.print_exc()
-            first_line = (str(error).strip() or "no message").splitlines()[0]
-            message = f"{type(error).__name__}: {first_line} (traceback: {snakemake.log})"
+            message = f"{type(error).__name__}: {first_line(error) or 'no message'} (traceback: {snakemake.log})"
         print(f"error in {snakemake.rule}: {message}", file=sys.stderr, flush=True)
         print(f"error in {snakemake.rule} ({what}): {message}", file=terminal, flush=True)
         sys.exit(1)

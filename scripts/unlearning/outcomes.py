@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import textwrap
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from unlearning.errors import UserError
+from unlearning.errors import UserError, first_line
 
 
 @dataclass(frozen=True)
@@ -53,19 +52,10 @@ def blamed_on_rule(file: Path) -> Iterator[None]:
         if isinstance(error, RuleError):
             raise RuleError(str(error), error.status, line) from None
         traceback.print_exc()  # whole, into the job's log
-        message = _first_line(error)
+        message = first_line(error)
         if not isinstance(error, UserError):
             message = f"{type(error).__name__}: {message}".rstrip(": ")
         raise RuleError(message, line=line) from None
-
-
-def _first_line(error: BaseException) -> str:
-    """Return what the error says as one line that any file can hold."""
-    try:
-        text = str(error).strip().split("\n", 1)[0]
-    except Exception:  # its own code, too, may raise
-        return ""
-    return textwrap.shorten(text.encode("utf-8", "backslashreplace").decode(), 300)
 
 
 def _is_the_machines(error: BaseException) -> bool:

@@ -1,19 +1,23 @@
 """All cells together, and the table."""
 
+METRICS = cell_files("metrics.json", ROWS)
+SCORES = cell_files("scores.npz", ROWS)
+COSTS = [
+    *suite_files("results/{model}-{dataset}/seed{seed}/cost.json", ["original"]),
+    *cell_files("cost.json", ["retrain", *SUITE["methods"]]),
+    *cell_files("evaluation_cost.json", ROWS),
+]
+
 
 rule aggregate:
     input:
-        metrics=cell_files("metrics.json", ROWS),
-        scores=cell_files("scores.npz", ROWS),
+        metrics=METRICS,
+        scores=SCORES,
         on_request=[
             *(cell_files("relearning.json", ROWS) if RELEARNING else []),
             *(cell_files("ulira.json", ROWS) if SHADOW_MODELS else []),
         ],
-        costs=[
-            *suite_files("results/{model}-{dataset}/seed{seed}/cost.json", ["original"]),
-            *cell_files("cost.json", ["retrain", *SUITE["methods"]]),
-            *cell_files("evaluation_cost.json", ROWS),
-        ],
+        costs=COSTS,
         code=code("aggregate.py"),
     output:
         metrics="results/metrics.csv",
@@ -31,12 +35,7 @@ rule aggregate:
         runtime=10,
     params:
         code=code_digest("aggregate.py"),
-        missing=missing(
-            *cell_files("metrics.json", ROWS),
-            *cell_files("scores.npz", ROWS),
-            *cell_files("evaluation_cost.json", ROWS),
-            *cell_files("cost.json", ["retrain", *SUITE["methods"]]),
-        ),
+        missing=missing(*METRICS, *SCORES, *COSTS),
         kinds=kinds_of_rows(),
         order=[SUITE["benchmarks"], SUITE["seeds"]],  # Snakemake itself compares inputs without their order
     script:
