@@ -24,6 +24,8 @@ EDITED_FILES = {
     "scripts/unlearning/models.py": [*TRAIN, *UNLEARN, *EVALUATE, *END],
     "scripts/unlearning/training.py": [*TRAIN, *UNLEARN, *EVALUATE, *END],
     "scripts/unlearning/datasets.py": EVERYTHING,
+    "scripts/unlearning/clocks.py": EVERYTHING,
+    "scripts/unlearning/process.py": EVERYTHING,
     "scripts/unlearning/unlearn.py": [*UNLEARN, *EVALUATE_METHODS, *END],
     "scripts/unlearning/rule_state.py": [*UNLEARN, *EVALUATE_METHODS, *END],
     "scripts/unlearning/metrics.py": [*EVALUATE, *END],

@@ -15,8 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unlearning.clocks import spent_on
 from unlearning.datasets import DataSet, read_dataset
 from unlearning.errors import UserError
+
+COUNTED_AT_A_TIME = 10_000
+"""Images; NumPy counts in a copy that is eight times as large as they are."""
 
 
 def fit_images(images: np.ndarray, size: int, fit: str) -> Tensor:
@@ -50,8 +54,10 @@ class Normalisation:
     def of(cls, images: np.ndarray) -> Normalisation:
         """Measure ``images`` uint8 (N, H, W, C); a constant channel gets standard deviation 1."""
         # One pass over a histogram: exact, and without a float copy of the data set.
-        levels = np.arange(256)
-        counts = [np.bincount(images[..., c].ravel(), minlength=256) for c in range(images.shape[-1])]
+        levels, counts = np.arange(256), np.zeros((images.shape[-1], 256), dtype=np.int64)
+        for start in range(0, len(images), COUNTED_AT_A_TIME):
+            part = images[start : start + COUNTED_AT_A_TIME]
+            counts += [np.bincount(part[..., channel].ravel(), minlength=256) for channel in range(len(counts))]
         means = [np.average(levels, weights=count) for count in counts]
         stds = [np.average((levels - m) ** 2, weights=count) ** 0.5 for m, count in zip(means, counts, strict=True)]
         return cls(torch.tensor(means).float(), torch.tensor([std or 1.0 for std in stds]).float())
@@ -95,7 +101,7 @@ def augment(images: Tensor, protocol: dict[str, Any], random_stream: torch.Gener
 
 
 class Batches:
-    """Shuffled mini-batches of one set of images; the last, short batch of an epoch is kept.
+    """Shuffled mini-batches of a subset of images; the last, short batch of an epoch is kept.
 
     Random numbers are drawn on the CPU, an epoch at a time, so that every device sees the same batches and a
     GPU waits for one small copy an epoch.
@@ -110,10 +116,15 @@ class Batches:
         crop_padding: int,
         flip: bool,
         random_stream: torch.Generator,
+        subset: Tensor | None = None,
     ):
-        """images uint8 (N, H, W, C) and labels int64 (N,), on the device where training happens."""
+        """images uint8 (N, H, W, C), labels int64 (N,), the indices of the subset int64 (M,), all on one device.
+
+        The subset is all of them if none is given. Nothing is copied: large data sets lie in memory once.
+        """
         self.images = images
         self.labels = labels
+        self.subset = torch.arange(len(images), device=images.device) if subset is None else subset
         self.normalisation = normalisation
         self.batch_size = batch_size
         self.crop_padding = crop_padding
@@ -122,12 +133,12 @@ class Batches:
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
-        return -(-len(self.images) // self.batch_size)
+        return -(-len(self.subset) // self.batch_size)
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (images float32 (B, C, H, W), labels int64 (B,)) until every image was seen once."""
-        size, random_stream, device = len(self.images), self.random_stream, self.images.device
-        order = torch.randperm(size, generator=random_stream).to(device)
+        size, random_stream, device = len(self.subset), self.random_stream, self.images.device
+        order = self.subset[torch.randperm(size, generator=random_stream).to(device)]
         draws = draw_crops_and_flips(size, self.crop_padding, self.flip, random_stream)
         rows, columns, flips = (draw.to(device) for draw in draws)
         for start in range(0, size, self.batch_size):
@@ -188,6 +199,7 @@ class TensorData:
     channels: int
 
     @classmethod
+    @spent_on("files")
     def read(
         cls, path: str | os.PathLike, classes: int, image_size: int, fit: str, device: torch.device | str
     ) -> TensorData:
@@ -223,13 +235,13 @@ class TensorData:
 
     def train_batches(self, chosen: np.ndarray, protocol: dict[str, Any], random_stream: torch.Generator) -> Batches:
         """Return batches of the training images at the indices ``chosen``, as ``protocol`` augments them."""
-        index = torch.from_numpy(chosen).to(self.train_images.device)
         return Batches(
-            self.train_images[index],
-            self.train_labels[index],
+            self.train_images,
+            self.train_labels,
             self.normalisation,
             protocol["batch_size"],
             protocol["crop_padding"],
             protocol["flip"],
             random_stream,
+            torch.from_numpy(chosen).to(self.train_images.device),
         )

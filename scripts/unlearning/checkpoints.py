@@ -12,12 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from unlearning.clocks import spent_on
 from unlearning.errors import UserError
 from unlearning.files import write_tensors
 from unlearning.formats import CHECKPOINT
 from unlearning.models import Classifier, build_model
 
 
+@spent_on("files")
 def save_checkpoint(path: str | os.PathLike, model: nn.Module | None, made_by: dict[str, Any]) -> None:
     """Write ``model`` and ``made_by`` (model, width, channels, classes, data set, seed, protocol ...), and versions.
 
@@ -37,6 +39,7 @@ def rebuild(state: dict[str, torch.Tensor], made_by: dict[str, Any]) -> Classifi
     return model
 
 
+@spent_on("files")
 def load_checkpoint(
     path: str | os.PathLike, device: torch.device | str = "cpu", expected: Mapping[str, Any] | None = None
 ) -> tuple[Classifier | None, dict[str, Any]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unlearning.clocks import spent_on
 from unlearning.errors import UserError
 
 LARGEST_GB = 8
@@ -51,6 +52,7 @@ def read_dataset(path: str | os.PathLike, classes: int) -> DataSet:
     return DataSet(**arrays, classes=classes)
 
 
+@spent_on("files")
 def read_labels(path: str | os.PathLike, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Read the training and test labels alone, int64 (N,). Raises UserError as `read_dataset` does."""
     arrays = _read_arrays(Path(path), ("train_labels", "test_labels"))

@@ -11,23 +11,25 @@ import torch
 from torch import Tensor
 
 from unlearning.batches import TensorData, augment
+from unlearning.clocks import spent_on
 from unlearning.metrics import accuracy, attacks, evaluate
 from unlearning.models import Classifier
 from unlearning.outcomes import Outcome
 from unlearning.probe import probe_accuracy
 from unlearning.streams import generator
-from unlearning.training import predict
+from unlearning.training import predict, predict_logits
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """A model's features (N, width) and logits (N, classes) of some images, with their labels (N,)."""
+    """A model's logits (N, classes) of some images and their labels (N,); of test images the features as well."""
 
-    features: np.ndarray
     logits: np.ndarray
     labels: np.ndarray
+    features: Tensor | None = None
 
 
+@spent_on("evaluation")
 def evaluate_model(
     model: Classifier, data: TensorData, split: Mapping[str, np.ndarray], protocol: dict[str, Any], seed: int
 ) -> tuple[Outcome, dict[str, float | None], dict[str, np.ndarray]]:
@@ -38,43 +40,47 @@ def evaluate_model(
     and non_member_logits (its test images), each in the order of the split. The outcome is "diverged", and the rest
     empty, if the model gives any image a logit that is not finite.
     """
-
-    def predictions(images: Tensor, labels: Tensor) -> Predictions:
-        features, logits = predict(model, images, data.normalisation)
-        return Predictions(features.numpy(), logits.numpy(), labels.cpu().numpy())
-
-    sets = {part: predictions(*_chosen(data, split, part)) for part in split}
-    members, labels = _chosen(data, split, "forget_train")
-    augmented = predictions(augment(members, protocol, generator(seed, "augmented members")), labels)
-    if not all(np.isfinite(each.logits).all() for each in (*sets.values(), augmented)):
+    sets = {part: _predictions(model, data, part, indices) for part, indices in split.items()}
+    members = data.train_images[_on_device(split["forget_train"], data)]
+    augmented = augment(members, protocol, generator(seed, "augmented members"))
+    augmented_logits = predict_logits(model, augmented, data.normalisation).numpy()
+    if not all(np.isfinite(logits).all() for logits in (*(each.logits for each in sets.values()), augmented_logits)):
         return Outcome("diverged", "the model's logits are not finite"), {}, {}
     scores = {
         "member_logits": sets["forget_train"].logits,
-        "augmented_member_logits": augmented.logits,
+        "augmented_member_logits": augmented_logits,
         "non_member_logits": sets["forget_test"].logits,
     }
     return Outcome(), _metrics(sets, scores), scores
 
 
-def _chosen(data: TensorData, split: Mapping[str, np.ndarray], part: str) -> tuple[Tensor, Tensor]:
-    """Return images uint8 (N, H, W, C) and labels (N,) of e.g. "retain_train"."""
-    train = part.endswith("train")
-    images, labels = (data.train_images, data.train_labels) if train else (data.test_images, data.test_labels)
-    index = torch.from_numpy(split[part]).to(images.device)
-    return images[index], labels[index]
+def _predictions(model: Classifier, data: TensorData, part: str, indices: np.ndarray) -> Predictions:
+    """Look once at the images of e.g. "retain_train", whose indices are given, for all metrics."""
+    subset = _on_device(indices, data)
+    if part.endswith("train"):
+        logits = predict_logits(model, data.train_images, data.normalisation, subset)
+        return Predictions(logits.numpy(), data.train_labels[subset].cpu().numpy())
+    both = predict(model, data.test_images, data.normalisation, subset)
+    features, logits = (torch.cat(batches) for batches in zip(*both, strict=True))
+    return Predictions(logits.cpu().numpy(), data.test_labels[subset].cpu().numpy(), features)
+
+
+def _on_device(indices: np.ndarray, data: TensorData) -> Tensor:
+    return torch.from_numpy(indices).to(data.train_images.device)
 
 
 def _metrics(sets: Mapping[str, Predictions], scores: Mapping[str, np.ndarray]) -> dict[str, float | None]:
     retain, forget = sets["retain_test"], sets["forget_test"]
-    features, logits, labels = (
-        np.concatenate([getattr(part, name) for part in (retain, forget)]) for name in ("features", "logits", "labels")
+    logits, labels = (
+        np.concatenate([getattr(part, name) for part in (retain, forget)]) for name in ("logits", "labels")
     )
-    forget_class = forget.labels[0]
+    features = torch.cat([retain.features, forget.features])
+    is_forget = torch.arange(len(features), device=features.device) >= len(retain.labels)
     return {
         **evaluate(retain.logits, retain.labels, forget.logits, forget.labels, scores["member_logits"]),
-        **attacks(**scores, forget_class=forget_class),
+        **attacks(**scores, forget_class=forget.labels[0]),
         "retain_train_acc": accuracy(sets["retain_train"].logits, sets["retain_train"].labels),
         "forget_train_acc": accuracy(sets["forget_train"].logits, sets["forget_train"].labels),
         "test_acc": accuracy(logits, labels),
-        "probe_acc": probe_accuracy(features, labels == forget_class),
+        "probe_acc": probe_accuracy(features, is_forget),
     }

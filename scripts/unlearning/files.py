@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from unlearning.clocks import spent_on
 from unlearning.errors import UserError
 
 
@@ -32,17 +33,20 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+@spent_on("files")
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write ``text`` as UTF-8 with Unix line ends."""
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
+@spent_on("files")
 def write_json(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
     """Write ``content`` as indented JSON in its own key order; NaN and infinity are refused (ValueError)."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
+@spent_on("files")
 def read_json(path: str | os.PathLike) -> dict[str, Any]:
     """Read one JSON object of ours. Raises UserError if the file is damaged."""
     try:
@@ -54,6 +58,7 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
     return content
 
 
+@spent_on("files")
 def read_table(path: str | os.PathLike) -> Any:
     """Read a CSV file as a pandas.DataFrame; only an empty field is missing, so that a method may be named "nan"."""
     import pandas
@@ -61,6 +66,7 @@ def read_table(path: str | os.PathLike) -> Any:
     return pandas.read_csv(path, keep_default_na=False, na_values=[""])
 
 
+@spent_on("files")
 def write_arrays(path: str | os.PathLike, arrays: Mapping[str, Any]) -> None:
     """Write NumPy arrays by name as .npz; the same arrays give the same bytes."""
     import numpy as np
@@ -69,6 +75,7 @@ def write_arrays(path: str | os.PathLike, arrays: Mapping[str, Any]) -> None:
         np.savez(file, **arrays)
 
 
+@spent_on("files")
 def read_arrays(path: str | os.PathLike) -> dict[str, Any]:
     """Read all NumPy arrays of a .npz file of ours. Raises UserError if the file is damaged or holds Python objects."""
     import numpy as np
@@ -83,6 +90,7 @@ def read_arrays(path: str | os.PathLike) -> dict[str, Any]:
         raise UserError(f"{path}: damaged ({reason}); delete it to have it made again") from None
 
 
+@spent_on("files")
 def write_tensors(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
     """Write tensors and plain values as torch.save does; the same content gives the same bytes."""
     import torch
@@ -93,6 +101,7 @@ def write_tensors(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
         partial.write_bytes(buffer.getbuffer())
 
 
+@spent_on("files")
 def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows under the union of their keys, in order of first appearance; a missing value is left empty."""
     columns = list(dict.fromkeys(key for row in rows for key in row))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import entr, log_softmax, rel_entr, softmax
-from scipy.stats import mannwhitneyu, rankdata
+
+# NumPy alone for an evaluation: to import SciPy's functions would take it longer than all of its metrics.
 
 METRICS = ("retain_acc", "forget_acc", "forget_mia_auc", "unlearn_score")
 """The metrics of the protocol, in its order; the last is the primary one."""
@@ -15,22 +15,29 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(logits.argmax(axis=1) == labels))
 
 
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the logarithms of the softmax, float64 (N, classes), of logits (N, classes)."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
 # --- membership scores: an attack holds an image the more likely for a member the higher its score
 
 
 def confidence(logits: np.ndarray) -> np.ndarray:
     """Return each image's largest softmax probability (N,), the membership score of the protocol."""
-    return softmax(logits.astype(np.float64), axis=1).max(axis=1)
+    return np.exp(log_softmax(logits).max(axis=1))
 
 
 def log_likelihood(logits: np.ndarray, label: int) -> np.ndarray:
     """Return minus the cross-entropy (N,) of images that all have the class ``label`` (Yeom et al., CSF 2018)."""
-    return log_softmax(logits.astype(np.float64), axis=1)[:, label]
+    return log_softmax(logits)[:, label]
 
 
 def negative_entropy(logits: np.ndarray) -> np.ndarray:
     """Return minus the entropy (N,), in nats, of the predicted distributions (Salem et al., NDSS 2019)."""
-    return -entr(softmax(logits.astype(np.float64), axis=1)).sum(axis=1)
+    logarithms = log_softmax(logits)
+    return (np.exp(logarithms) * logarithms).sum(axis=1)
 
 
 # --- how well a score tells members from non-members
@@ -41,9 +48,14 @@ def membership_auc(member_scores: np.ndarray, non_member_scores: np.ndarray) -> 
 
     The Mann-Whitney statistic over M * N: the probability that a member scores above a non-member, ties one half.
     """
-    # The asymptotic p-value is the cheap one; only the statistic is used.
-    statistic = mannwhitneyu(member_scores, non_member_scores, method="asymptotic").statistic
+    statistic = numbers_below(member_scores, non_member_scores).sum()
     return float(statistic / (len(member_scores) * len(non_member_scores)))
+
+
+def numbers_below(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return for each of ``scores`` how many of ``others`` lie below it, ties one half."""
+    ordered = np.sort(others)
+    return (np.searchsorted(ordered, scores, "left") + np.searchsorted(ordered, scores, "right")) / 2
 
 
 def membership_auc_standard_error(member_scores: np.ndarray, non_member_scores: np.ndarray) -> float | None:
@@ -54,10 +66,9 @@ def membership_auc_standard_error(member_scores: np.ndarray, non_member_scores: 
     members, non_members = len(member_scores), len(non_member_scores)
     if min(members, non_members) < 2:
         return None
-    ranks = rankdata(np.r_[member_scores, non_member_scores])
-    # For each score the share of the other side that lies below it, ties one half (Sun & Xu, IEEE SPL 2014).
-    of_members = (ranks[:members] - rankdata(member_scores)) / non_members
-    of_non_members = (ranks[members:] - rankdata(non_member_scores)) / members
+    # For each score the share of the other side that lies below it (Sun & Xu, IEEE SPL 2014).
+    of_members = numbers_below(member_scores, non_member_scores) / non_members
+    of_non_members = numbers_below(non_member_scores, member_scores) / members
     return float(np.sqrt(of_members.var(ddof=1) / members + of_non_members.var(ddof=1) / non_members))
 
 
@@ -140,6 +151,8 @@ def jensen_shannon(logits: np.ndarray, of_oracle: np.ndarray) -> float:
 
     Logits (N, classes) of the same images in the same order.
     """
+    from scipy.special import rel_entr, softmax  # the aggregation, which alone asks for this, has SciPy anyway
+
     p, q = (softmax(values.astype(np.float64), axis=1) for values in (logits, of_oracle))
     middle = (p + q) / 2
     divergences = (rel_entr(p, middle) + rel_entr(q, middle)).sum(axis=1) / (2 * np.log(2))

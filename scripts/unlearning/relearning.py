@@ -10,11 +10,13 @@ import torch
 from torch.nn import functional as F
 
 from unlearning.batches import TensorData
+from unlearning.clocks import spent_on
 from unlearning.models import Classifier
 from unlearning.streams import generator
 from unlearning.training import accuracy
 
 
+@spent_on("training")
 def relearning_epochs(
     model: Classifier,
     data: TensorData,

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from unlearning.clocks import spent_on
 from unlearning.dependencies import digest_of
 from unlearning.errors import UserError
 from unlearning.files import write_tensors
@@ -30,6 +31,7 @@ class Savepoint:
         self._start = time.perf_counter()
 
     @classmethod
+    @spent_on("files")
     def of_job(cls, snakemake: Any, device: torch.device) -> Savepoint:
         """Return that of a job: beside its first output, and identified by its parameters and its small inputs.
 
@@ -44,6 +46,7 @@ class Savepoint:
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         return cls(Path(snakemake.output[0]).with_name(f".{snakemake.rule}.{digest[:12]}.savepoint"), digest)
 
+    @spent_on("files")
     def read(self) -> dict[str, Any] | None:
         """Return the state that was kept, its tensors on the CPU; None if there is none, or none of use."""
         if self.path is None or not self.path.exists():

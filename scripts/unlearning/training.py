@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from unlearning.batches import Batches, Normalisation, TensorData
+from unlearning.clocks import spent_on
 from unlearning.models import Classifier, build_model
 from unlearning.savepoint import Savepoint
 from unlearning.streams import generator, read_global_streams, seed_global_streams, set_global_streams
@@ -24,27 +25,39 @@ PREDICTION_BATCH = 256
 
 
 @torch.no_grad()
-def predict(model: Classifier, images: Tensor, normalisation: Normalisation) -> tuple[Tensor, Tensor]:
-    """Return penultimate features float32 (N, width) and logits float32 (N, classes), both on the CPU.
+def predict(
+    model: Classifier, images: Tensor, normalisation: Normalisation, subset: Tensor | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield penultimate features (B, width) and logits float32 (B, classes), batch by batch, on the images' device.
 
-    ``images`` are uint8 (N, H, W, C). In eval mode and unaugmented; the model is left in the mode it was found in.
+    Of ``images`` uint8 (N, H, W, C) those at the indices ``subset`` (M,), or all. In eval mode and unaugmented; the
+    model is left in the mode it was found in.
     """
+    subset = torch.arange(len(images), device=images.device) if subset is None else subset
     was_training = model.training
     model.eval()
-    features = [model.embed(normalisation.apply(batch)) for batch in images.split(PREDICTION_BATCH)]
-    logits = [model.head(batch).float() for batch in features]  # no dropout in eval mode
-    model.train(was_training)
-    return torch.cat(features).float().cpu(), torch.cat(logits).cpu()
+    try:
+        for batch in subset.split(PREDICTION_BATCH):
+            features = model.embed(normalisation.apply(images[batch]))
+            yield features, model.head(features).float()  # no dropout in eval mode
+    finally:
+        model.train(was_training)
 
 
-def predict_logits(model: Classifier, images: Tensor, normalisation: Normalisation) -> Tensor:
-    """Return the logits of `predict` alone."""
-    return predict(model, images, normalisation)[1]
+def predict_logits(
+    model: Classifier, images: Tensor, normalisation: Normalisation, subset: Tensor | None = None
+) -> Tensor:
+    """Return the logits of `predict` alone, float32 (M, classes), on the CPU."""
+    return torch.cat([logits for _, logits in predict(model, images, normalisation, subset)]).cpu()
 
 
-def accuracy(model: Classifier, images: Tensor, labels: Tensor, normalisation: Normalisation) -> float:
-    """Return the share of images uint8 (N, H, W, C) whose largest logit is their label's."""
-    predictions = predict_logits(model, images, normalisation).argmax(dim=1)
+@spent_on("evaluation")
+def accuracy(
+    model: Classifier, images: Tensor, labels: Tensor, normalisation: Normalisation, subset: Tensor | None = None
+) -> float:
+    """Return the share of images uint8 (N, H, W, C) at the indices ``subset`` whose largest logit is their label's."""
+    predictions = predict_logits(model, images, normalisation, subset).argmax(dim=1)
+    labels = labels if subset is None else labels[subset]
     return (predictions == labels.cpu()).float().mean().item()
 
 
@@ -88,17 +101,19 @@ def train_from_scratch(
     model = build_model(name, data.classes, data.channels, settings["width"]).to(device)
     seed_global_streams(seed, "dropout")
     batches = data.train_batches(train, protocol, generator(seed, "training batches"))
-    index = torch.from_numpy(test).to(device)
-    test_set = (data.test_images[index], data.test_labels[index])
+    test_subset = torch.from_numpy(test).to(device)
+    test_set = (data.test_images, data.test_labels, test_subset)
     history = train_classifier(model, batches, *test_set, protocol["pretrain"], savepoint)
     return model, history
 
 
+@spent_on("training")
 def train_classifier(
     model: nn.Module,
     batches: Batches,
     test_images: Tensor,
     test_labels: Tensor,
+    test_subset: Tensor,
     protocol: dict[str, Any],
     savepoint: Savepoint | None = None,
 ) -> list[dict[str, Any]]:
@@ -133,7 +148,8 @@ def train_classifier(
         train_loss = train_epoch(model, batches, optimizer)
         schedule.step()
         is_due = (epoch + 1) % protocol["evaluate_every"] == 0 or epoch + 1 == protocol["epochs"]
-        test_accuracy = accuracy(model, test_images, test_labels, batches.normalisation) if is_due else None
+        test_set = (test_images, test_labels, batches.normalisation, test_subset)
+        test_accuracy = accuracy(model, *test_set) if is_due else None
         seconds = round(time.perf_counter() - start, 3)
         history.append(
             {"epoch": epoch, "lr": lr, "train_loss": train_loss, "test_accuracy": test_accuracy, "seconds": seconds}
@@ -163,4 +179,4 @@ def train_epoch(model: nn.Module, batches: Batches, optimizer: torch.optim.Optim
         loss.backward()
         optimizer.step()
         total += loss.detach() * len(labels)  # on the device: no waiting for the GPU in every step
-    return total.item() / len(batches.images)
+    return total.item() / len(batches.subset)

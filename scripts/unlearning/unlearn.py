@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unlearning.batches import Batches, EndlessBatches
+from unlearning.clocks import spent_on
 from unlearning.containment import contained
 from unlearning.errors import UserError
 from unlearning.outcomes import Outcome, RuleError, blamed_on_rule
@@ -69,6 +70,7 @@ def load_method(path: str | Path, hyperparameters: dict[str, Any]) -> UpdateRule
     return module.UnlearningMethod(**hyperparameters)
 
 
+@spent_on("training")
 def unlearn(
     model: nn.Module,
     make_rule: Callable[[], UpdateRule],

@@ -77,6 +77,9 @@ def prepare_run():
     remove_partial_files(Path("results"))
     if workflow.local_exec:
         end_jobs_with_me()
+        # Its limit of 100 jobs a second is for clusters. Here it only makes the scheduler look again after every second,
+        # once for each job that it has started so far, and the run end a second late.
+        workflow.scheduler.job_rate_limiter = None
 
 
 wildcard_constraints:

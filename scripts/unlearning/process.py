@@ -1,0 +1,56 @@
+"""Settings of a job's process that make it faster and change no result. docs/performance.md has what each gains."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+LARGEST_KEPT = 2**30
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep the memory of freed tensors for the next ones instead of returning it to the kernel.
+
+    By default every tensor above 32 MB, such as the activations of a batch of 128, comes from the kernel page by page,
+    zeroed, in every step again. Does nothing where the C library has no such setting.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+        mallopt(M_TRIM_THRESHOLD, LARGEST_KEPT)
+
+
+class _DeferredDynamo(ModuleType):
+    """Stands in for ``torch._dynamo`` until something is asked of it that concerns compilation."""
+
+    __spec__ = None
+
+    @staticmethod
+    def disable(function: Callable, *_arguments: Any, **_settings: Any) -> Callable:
+        return function
+
+    @staticmethod
+    def graph_break(*_arguments: Any, **_settings: Any) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def defer_dynamo() -> None:
+    """Spare the import of torch's compiler, a second of processor time, until someone compiles something.
+
+    An eager optimizer asks it for two things that mean nothing outside of compiled code: not to compile a method, and
+    to break the graph. Whatever else is asked for loads the real module.
+    """
+    import torch
+
+    if "torch._dynamo" not in sys.modules:
+        torch._dynamo = sys.modules["torch._dynamo"] = _DeferredDynamo("torch._dynamo")
