@@ -4,6 +4,7 @@ from unlearning.batches import TensorData
 from unlearning.checkpoints import save_checkpoint
 from unlearning.files import read_arrays, write_csv
 from unlearning.jobs import job, use_device
+from unlearning.precision import precision_on
 from unlearning.savepoint import Savepoint
 from unlearning.training import train_from_scratch
 
@@ -19,7 +20,8 @@ with job(snakemake, what) as cost:
     retain = (split["retain_train"], split["retain_test"])
     savepoint = Savepoint.of_job(snakemake, device)
     model, history = train_from_scratch(wildcards.model, data, params.training, seed, *retain, savepoint)
-    cost["training_seconds"] = round(savepoint.seconds, 3)
+    precision = precision_on(device, params.training["protocol"]["precision"])
+    cost |= {"training_seconds": round(savepoint.seconds, 3), "precision": precision}
     record = dict(wildcards) | params.training | {"classes": data.classes, "channels": data.channels}
     save_checkpoint(snakemake.output.checkpoint, model, record)
     write_csv(snakemake.output.history, history)

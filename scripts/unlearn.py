@@ -7,6 +7,7 @@ from unlearning.batches import TensorData
 from unlearning.checkpoints import load_checkpoint, save_checkpoint
 from unlearning.files import read_arrays, write_csv
 from unlearning.jobs import job, use_device
+from unlearning.precision import computing_in, precision_on
 from unlearning.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams
 from unlearning.unlearn import load_method, unlearn
@@ -29,8 +30,10 @@ with job(
     make_rule = partial(load_method, snakemake.input.method, params.hyperparameters)
     seed_global_streams(seed, "method", wildcards.method)
     savepoint = Savepoint.of_job(snakemake, device)
-    done = unlearn(model, make_rule, snakemake.input.method, retain, forget, params.protocol["unlearn"], savepoint)
-    cost |= {"training_seconds": round(savepoint.seconds, 3), "steps": done.steps}
+    precision = precision_on(device, params.protocol["precision"])
+    with computing_in(precision, device):
+        done = unlearn(model, make_rule, snakemake.input.method, retain, forget, params.protocol["unlearn"], savepoint)
+    cost |= {"training_seconds": round(savepoint.seconds, 3), "steps": done.steps, "precision": precision}
     unlearning = {
         "hyperparameters": params.hyperparameters,
         "unlearning_protocol": params.protocol,

@@ -8,6 +8,7 @@ from unlearning.batches import TensorData
 from unlearning.checkpoints import load_checkpoint, rebuild
 from unlearning.files import read_arrays, write_arrays
 from unlearning.jobs import job, use_device
+from unlearning.precision import computing_in
 from unlearning.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams, stream_seed
 from unlearning.training import predict_logits
@@ -30,7 +31,8 @@ with job(snakemake, f"{wildcards.method}, {wildcards.model} on {wildcards.datase
     make_rule = partial(load_method, snakemake.input.method, params.hyperparameters)
     seed_global_streams(seed, "method", wildcards.method)
     savepoint = Savepoint.of_job(snakemake, device)
-    done = unlearn(model, make_rule, snakemake.input.method, retain, forget, params.protocol["unlearn"], savepoint)
+    with computing_in(params.protocol["precision"], device):
+        done = unlearn(model, make_rule, snakemake.input.method, retain, forget, params.protocol["unlearn"], savepoint)
     answer = {"failure": np.array(done.outcome.reason)}
     if done.outcome.status == "ok":
         unlearned = rebuild(model.state_dict(), record).to(device)  # as the attacked model comes from its checkpoint

@@ -1,16 +1,20 @@
 """Augmentation and batching, against a loop over single images."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unlearning import batches as batches_module
 from unlearning.batches import Batches, Normalisation, TensorData, crop_and_flip, fit_images
 from unlearning.datasets import DataSet
 from unlearning.errors import UserError
 from unlearning.streams import generator, seed_global_streams, stream_seed
 
+PROTOCOL = {"batch_size": 500, "crop_padding": 0, "flip": False}
 IDENTITY = Normalisation(torch.zeros(1), torch.ones(1))
 
 
@@ -95,6 +99,24 @@ def test_normalisation_is_per_channel_mean_and_deviation(channels, seed):
     assert applied.is_contiguous(memory_format=torch.channels_last)
     expected = (images - images.mean((0, 1, 2))) / images.std((0, 1, 2))
     np.testing.assert_allclose(applied.permute(0, 2, 3, 1), expected, atol=1e-5)
+
+
+def test_the_images_of_a_data_set_lie_in_memory_once(tmp_path):
+    """From the file to the batches of a subset: beside them there is room for a batch, not for a copy."""
+    images = np.random.default_rng(0).integers(0, 256, (20_000, 32, 32, 3), dtype=np.uint8)
+    few = {"train_labels": np.arange(20_000) % 10, "test_images": images[:10], "test_labels": np.arange(10)}
+    np.savez(tmp_path / "large.npz", train_images=images, **few)
+    size = images.nbytes
+    del images, few
+    tracemalloc.start()  # knows NumPy's memory
+    data = TensorData.read(tmp_path / "large.npz", 10, 32, "pad", "cpu")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # While it is measured, a part of the images is counted in integers of eight bytes.
+    assert peak < size + 8 * batches_module.COUNTED_AT_A_TIME * 32 * 32 * 1.5 + 5e6
+    retained = data.train_batches(np.arange(5_000, 20_000), PROTOCOL, generator(0, "test"))
+    assert retained.images is data.train_images
+    assert torch.equal(torch.cat([labels for _, labels in retained.epoch()]).bincount(), torch.full((10,), 1500))
 
 
 def test_a_constant_channel_does_not_become_nan():

@@ -21,6 +21,7 @@ PROTOCOL = {
     "batch_size": 16,
     "crop_padding": 1,
     "flip": False,
+    "precision": "float32",
     "pretrain": {"epochs": 40, "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 5e-4, "evaluate_every": 40},
     "relearn": {"images": 20, "batch_size": 16, "epochs": 15, "learning_rate": 0.001},
 }

@@ -24,6 +24,7 @@ PROTOCOL = {
     "batch_size": 8,
     "crop_padding": 1,
     "flip": True,
+    "precision": "float32",
     "pretrain": {"epochs": 4, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "evaluate_every": 2},
     "unlearn": {"epochs": 4, "learning_rate": 0.003},
 }

@@ -25,7 +25,7 @@ def costs(*rows, benchmark="b-d-class0"):
     names = ["rule", "method", "training_seconds", "seconds_to_oracle", "steps", "peak_memory_mb", "peak_gpu_memory_mb"]
     rows = rows or [("unlearn", "alpha", 2.0, 0.5, 100, 300.0, None)]
     frame = pandas.DataFrame(rows, columns=names).assign(benchmark=benchmark)
-    return frame.assign(device="cpu", threads=1, torch="2.13.0", python="3.11.7")
+    return frame.assign(device="cpu", precision="float32", threads=1, torch="2.13.0", python="3.11.7")
 
 
 def render(frame, *arguments):
@@ -61,7 +61,7 @@ def test_one_seed_gives_plain_values_the_areas_standard_error_and_the_best_metho
     assert "DeLong's standard error" in table
     assert "±" not in table
     assert "suite `digits`" in table
-    assert "Seeds 1 · cpu, 1 thread a job · torch 2.13.0, Python 3.11.7" in table
+    assert "Seeds 1 · cpu, float32, 1 thread a job · torch 2.13.0, Python 3.11.7" in table
 
 
 def test_references_and_controls_are_labelled_and_do_not_compete():

@@ -21,6 +21,7 @@ SETTINGS = {
         "batch_size": 8,
         "crop_padding": 1,
         "flip": False,
+        "precision": "float32",
         "pretrain": {
             "epochs": 4,
             "learning_rate": 0.05,

@@ -82,6 +82,7 @@ COSTS_CSV = (
     Column("steps", "steps", "", "↓", "calls of unlearn_step"),
     Column("peak_memory_mb", "MB", "", "↓", "largest resident memory of the job's process"),
     Column("peak_gpu_memory_mb", "MB", "", "↓", "largest memory allocated on the GPU, where there is one"),
+    Column("precision", "", "float32, tf32, bfloat16", "", "what the training or unlearning was computed in; everything else is computed in float32"),
     Column("device, threads, torch, python", "", "", "", "what it ran on"),
 )  # fmt: skip
 

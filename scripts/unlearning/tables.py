@@ -56,12 +56,12 @@ def render_table(
 
 
 def _made_on(costs: pandas.DataFrame) -> str:
-    """Return e.g. "cpu, 1 thread a job · torch 2.13.0, Python 3.11.7"; several where the jobs differ."""
-    values = {
-        name: ", ".join(sorted(map(str, costs[name].unique()))) for name in ("device", "threads", "torch", "python")
-    }
+    """Return e.g. "cpu, float32, 1 thread a job · torch 2.13.0, Python 3.11.7"; several where the jobs differ."""
+    names = ("device", "precision", "threads", "torch", "python")
+    values = {name: ", ".join(sorted(map(str, costs[name].dropna().unique()))) for name in names}
     threads = "1 thread" if values["threads"] == "1" else f"{values['threads']} threads"
-    return f"{values['device']}, {threads} a job · torch {values['torch']}, Python {values['python']}"
+    made_with = f"torch {values['torch']}, Python {values['python']}"
+    return f"{values['device']}, {values['precision']}, {threads} a job · {made_with}"
 
 
 def _legend(seeds: int) -> str:

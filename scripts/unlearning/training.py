@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from tqdm import tqdm
 
 from unlearning.batches import Batches, Normalisation, TensorData
 from unlearning.clocks import spent_on
+from unlearning.cuda_graphs import Gradients, gradients_of
 from unlearning.models import Classifier, build_model
+from unlearning.precision import computing_in
 from unlearning.savepoint import Savepoint
 from unlearning.streams import generator, read_global_streams, seed_global_streams, set_global_streams
 
@@ -28,18 +29,20 @@ PREDICTION_BATCH = 256
 def predict(
     model: Classifier, images: Tensor, normalisation: Normalisation, subset: Tensor | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield penultimate features (B, width) and logits float32 (B, classes), batch by batch, on the images' device.
+    """Yield penultimate features (B, width) and logits (B, classes), batch by batch, on the images' device.
 
-    Of ``images`` uint8 (N, H, W, C) those at the indices ``subset`` (M,), or all. In eval mode and unaugmented; the
-    model is left in the mode it was found in.
+    Of ``images`` uint8 (N, H, W, C) those at the indices ``subset`` (M,), or all. In eval mode, unaugmented and in
+    float32, also in the middle of a training in another precision; the model is left in the mode it was found in.
     """
     subset = torch.arange(len(images), device=images.device) if subset is None else subset
     was_training = model.training
     model.eval()
     try:
         for batch in subset.split(PREDICTION_BATCH):
-            features = model.embed(normalisation.apply(images[batch]))
-            yield features, model.head(features).float()  # no dropout in eval mode
+            with computing_in("float32", images.device):
+                features = model.embed(normalisation.apply(images[batch]))
+                logits = model.head(features)  # no dropout in eval mode
+            yield features, logits
     finally:
         model.train(was_training)
 
@@ -103,7 +106,8 @@ def train_from_scratch(
     batches = data.train_batches(train, protocol, generator(seed, "training batches"))
     test_subset = torch.from_numpy(test).to(device)
     test_set = (data.test_images, data.test_labels, test_subset)
-    history = train_classifier(model, batches, *test_set, protocol["pretrain"], savepoint)
+    with computing_in(protocol["precision"], device):
+        history = train_classifier(model, batches, *test_set, protocol["pretrain"], savepoint)
     return model, history
 
 
@@ -141,11 +145,12 @@ def train_classifier(
             schedule.load_state_dict(saved["schedule"])
             batches.random_stream.set_state(saved["batches"])
             set_global_streams(saved["streams"])
+    gradients = gradients_of(model, batches.images.device, batches.batch_size)
     progress = Progress(protocol["epochs"], done=len(history))
     for epoch in progress:
         start = time.perf_counter()
         lr = schedule.get_last_lr()[0]
-        train_loss = train_epoch(model, batches, optimizer)
+        train_loss = train_epoch(model, batches, optimizer, gradients)
         schedule.step()
         is_due = (epoch + 1) % protocol["evaluate_every"] == 0 or epoch + 1 == protocol["epochs"]
         test_set = (test_images, test_labels, batches.normalisation, test_subset)
@@ -169,14 +174,12 @@ def train_classifier(
     return history
 
 
-def train_epoch(model: nn.Module, batches: Batches, optimizer: torch.optim.Optimizer) -> float:
+def train_epoch(model: nn.Module, batches: Batches, optimizer: torch.optim.Optimizer, gradients: Gradients) -> float:
     """Pass once over ``batches`` and return the mean cross-entropy over the images."""
     model.train()
     total = torch.zeros((), device=batches.images.device)
     for images, labels in batches.epoch():
-        optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(model(images), labels)
-        loss.backward()
+        loss = gradients(images, labels)
         optimizer.step()
-        total += loss.detach() * len(labels)  # on the device: no waiting for the GPU in every step
+        total += loss * len(labels)  # on the device: no waiting for the GPU in every step
     return total.item() / len(batches.subset)

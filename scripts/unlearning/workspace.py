@@ -17,6 +17,11 @@ from unlearning.errors import UserError
 LEAST_FREE_MB = 50
 
 
+def sees_gpu() -> bool:
+    """Return whether this machine has an NVIDIA GPU, by its device files: to ask torch takes seconds."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
+
+
 def check_room(results: Path) -> None:
     """Raise UserError if nothing can be written to ``results``, or if its disk is all but full."""
     folder = results if results.exists() else results.absolute().parent

@@ -22,6 +22,7 @@ rule relearn:
     resources:
         mem_mb=4000,
         runtime=60,
+        gpu_slots=GPU_SLOTS,
     params:
         code=code_digest("relearn.py"),
         data=data_digest,
@@ -52,6 +53,7 @@ rule train_shadow:
     resources:
         mem_mb=6000,
         runtime=1440,
+        gpu_slots=GPU_SLOTS,
     params:
         code=code_digest("train_shadow.py"),
         data=data_digest,
@@ -85,6 +87,7 @@ rule unlearn_shadow:
     resources:
         mem_mb=6000,
         runtime=720,
+        gpu_slots=GPU_SLOTS,
     params:
         code=code_digest("unlearn_shadow.py", of_method=True),
         data=data_digest,

@@ -29,7 +29,7 @@ from unlearning.config import (
 )
 from unlearning.dependencies import code_of, digest_of
 from unlearning.errors import UserError
-from unlearning.workspace import check_room, claim, end_jobs_with_me, remove_partial_files
+from unlearning.workspace import check_room, claim, end_jobs_with_me, remove_partial_files, sees_gpu
 
 CONFIG = Path(workflow.basedir).parent / "config.yaml"
 
@@ -68,6 +68,9 @@ SUITE = config["suites"][config["suite"]]
 RELEARNING = asked_for(config, "relearning")
 SHADOW_MODELS = asked_for(config, "shadow_models")
 ROWS = [*REFERENCES, *SUITE["methods"]]
+
+# What a job that runs a model takes of a GPU. The profile says how many slots there are; a cluster counts whole GPUs.
+GPU_SLOTS = 1 if config["device"].startswith("cuda") or (config["device"] == "auto" and sees_gpu()) else 0
 
 
 def prepare_run():
@@ -147,8 +150,8 @@ def protocol_of(*keys):
     return lambda wildcards: by_key({key: protocol(wildcards)[key] for key in keys})
 
 
-training_protocol = protocol_of("batch_size", *AUGMENTATION, "pretrain")
-unlearning_protocol = protocol_of("batch_size", *AUGMENTATION, "unlearn")
+training_protocol = protocol_of("batch_size", "precision", *AUGMENTATION, "pretrain")
+unlearning_protocol = protocol_of("batch_size", "precision", *AUGMENTATION, "unlearn")
 relearning_protocol = protocol_of(*AUGMENTATION, "relearn")
 evaluation_protocol = protocol_of(*AUGMENTATION)
 

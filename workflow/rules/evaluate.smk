@@ -21,6 +21,7 @@ rule evaluate:
     resources:
         mem_mb=4000,
         runtime=60,
+        gpu_slots=GPU_SLOTS,
     params:
         code=code_digest("evaluate.py"),
         data=data_digest,

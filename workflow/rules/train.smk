@@ -17,6 +17,7 @@ rule pretrain:
     resources:
         mem_mb=6000,
         runtime=1440,
+        gpu_slots=GPU_SLOTS,
     params:
         code=code_digest("pretrain.py"),
         data=data_digest,
@@ -45,6 +46,7 @@ rule retrain:
     resources:
         mem_mb=6000,
         runtime=1440,
+        gpu_slots=GPU_SLOTS,
     params:
         code=code_digest("retrain.py"),
         data=data_digest,

@@ -23,6 +23,7 @@ rule unlearn:
     resources:
         mem_mb=6000,
         runtime=720,
+        gpu_slots=GPU_SLOTS,
     params:
         code=code_digest("unlearn.py", of_method=True),
         data=data_digest,
