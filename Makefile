@@ -2,6 +2,7 @@
 # make check                           fail if a cell of the last table failed or diverged, and say which
 # make test                            run the tests
 # make lint                            check code style, workflow and security
+# make bench [ARGS="..."]              measure speed and write results/bench.md; ARGS=--help lists what ARGS takes
 # make clean                           remove the results and logs; data/ and .venv stay
 
 CORES ?= 4
@@ -9,7 +10,7 @@ SUITE ?=
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: table check test lint clean
+.PHONY: table check test lint bench clean
 
 table: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/table.md $(if $(SUITE),--config suite=$(SUITE))
@@ -27,6 +28,9 @@ lint: .venv/installed-lint
 	$(BIN)/snakemake --lint
 	$(BIN)/bandit --quiet --recursive scripts
 	$(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off -r requirements.lock -r requirements-lint.lock
+
+bench: .venv/installed
+	$(BIN)/python scripts/bench.py $(ARGS)
 
 clean:
 	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference -exec rm -rf {} +

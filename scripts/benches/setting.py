@@ -1,0 +1,168 @@
+"""What all measurements share: the paper suite's models on made-up images, and fair ways to take the time."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from unlearning.batches import Batches, Normalisation
+from unlearning.config import method_file
+from unlearning.dependencies import SCRIPTS
+from unlearning.models import Classifier, build_model
+from unlearning.precision import computing_in, precision_on
+from unlearning.process import defer_dynamo, keep_freed_memory
+from unlearning.streams import generator, seed_global_streams
+
+CONFIG = SCRIPTS.parent / "config.yaml"
+SIZE, CHANNELS = 32, {"cifar10": 3, "cifar100": 3, "fmnist": 1}
+MODELS = {"resnet20": "cifar10", "vgg16bn": "cifar100", "mobilenetv2": "fmnist"}
+"""The paper suite's models, each with its data set."""
+MOST_STEPS, IMAGES = 1000, 8192
+
+Run = Callable[[int], None]
+"""Does so many steps."""
+
+
+@cache
+def config() -> dict[str, Any]:
+    return yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """On what, and how thoroughly, to measure."""
+
+    device: torch.device
+    models: list[str]
+    methods: list[str]
+    rounds: int
+    seconds: float
+    steps: int
+    default_allocator: bool
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace, device: torch.device) -> Setting:
+        """Return that of the command line, and prepare this process for it as `unlearning.jobs` prepares a job's."""
+        setting = cls(
+            device,
+            arguments.model or list(MODELS),
+            arguments.method or cls.method_names(),
+            arguments.rounds,
+            arguments.seconds,
+            arguments.steps,
+            arguments.default_allocator,
+        )
+        setting.prepare_process()
+        return setting
+
+    def prepare_process(self) -> None:
+        if not self.default_allocator:
+            keep_freed_memory()
+        defer_dynamo()
+        torch.set_num_threads(1)
+
+    @staticmethod
+    def method_names() -> list[str]:
+        return list(config()["methods"])
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        return config()["protocols"]["paper"]
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """Return the columns that say on what a row was measured."""
+        memory = " (default allocator)" if self.default_allocator else ""
+        return {
+            "device": device_name(self.device) + memory,
+            "precision": precision_on(self.device, self.protocol["precision"]),
+            "torch": str(torch.__version__),
+        }
+
+    def classes(self, model: str) -> int:
+        return config()["datasets"][MODELS[model]]["classes"]
+
+    def model(self, name: str, memory_format: torch.memory_format = torch.channels_last) -> Classifier:
+        seed_global_streams(0, "bench")
+        model = build_model(name, self.classes(name), CHANNELS[MODELS[name]])
+        return model.to(self.device, memory_format=memory_format).train()
+
+    def batches(self, model: str, steps: int) -> Batches:
+        """Return batches of which an epoch has so many steps."""
+        images, labels = (tensor.to(self.device) for tensor in made_up_images(model, self.classes(model)))
+        subset = torch.arange(steps * self.protocol["batch_size"], device=self.device) % len(images)
+        scale = Normalisation(torch.full((1,), 128.0), torch.full((1,), 64.0)).to(self.device)
+        settings = [self.protocol[name] for name in ("batch_size", "crop_padding", "flip")]
+        return Batches(images, labels, scale, *settings, generator(0, "batches of the bench"), subset)
+
+    def batch(self, model: str) -> tuple[Tensor, Tensor]:
+        """Return one mini-batch as our loop makes it."""
+        return next(self.batches(model, 1).epoch())
+
+    def optimizer(self, model: Classifier) -> torch.optim.Optimizer:
+        """Return that of the pretraining."""
+        settings = self.protocol["pretrain"]
+        return torch.optim.SGD(
+            model.parameters(),
+            lr=1e-4,  # so that random labels lead nowhere: what is measured does not depend on it
+            momentum=settings["momentum"],
+            weight_decay=settings["weight_decay"],
+        )
+
+    def method(self, name: str) -> tuple[Path, dict[str, Any]]:
+        """Return a method's file and hyperparameters."""
+        settings = config()["methods"][name]
+        return method_file(name, settings), settings.get("hyperparameters", {})
+
+    def in_turns(self, runs: dict[str, Run]) -> Iterator[tuple[int, str, float]]:
+        """Yield (round, name, steps a second): A B C A B C ..., so that what slows the machine down slows all alike."""
+        with computing_in(self.protocol["precision"], self.device):
+            steps = {name: self.steps_of(run) for name, run in runs.items()}
+            for number in range(self.rounds):
+                for name, run in runs.items():
+                    yield number, name, self.rate_of(run, steps[name])
+
+    def steps_of(self, run: Run) -> int:
+        """Return how many steps fill the time of a measurement; the first ones warm up."""
+        self.rate_of(run, 2)
+        return min(MOST_STEPS, max(self.steps, math.ceil(self.seconds * self.rate_of(run, 1))))
+
+    def rate_of(self, run: Run, steps: int) -> float:
+        """Return steps a second."""
+        self._wait()
+        start = time.perf_counter()
+        run(steps)
+        self._wait()
+        return steps / (time.perf_counter() - start)
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+
+@cache
+def made_up_images(model: str, classes: int) -> tuple[Tensor, Tensor]:
+    """Return images uint8 (N, 32, 32, C) and labels (N,): what they show does not change the time."""
+    random_stream = generator(0, "images of the bench")
+    shape = (IMAGES, SIZE, SIZE, CHANNELS[MODELS[model]])
+    images = torch.randint(256, shape, dtype=torch.uint8, generator=random_stream)
+    return images, torch.randint(classes, (IMAGES,), generator=random_stream)
+
+
+def device_name(device: torch.device) -> str:
+    """Return e.g. "AMD EPYC, 1 thread" or the GPU's name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else 'cpu'}, 1 thread"

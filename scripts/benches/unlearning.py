@@ -1,0 +1,60 @@
+"""Steps a second of the unlearning loop with each method, and of the method alone."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import torch
+
+from benches.setting import Run, Setting
+from unlearning.streams import seed_global_streams
+from unlearning.unlearn import load_method, unlearn
+
+LOOP, BARE = "our loop", "bare step"
+
+
+def measure_unlearning(setting: Setting) -> Iterator[dict[str, Any]]:
+    """Yield steps a second, one row a model, method, loop and round."""
+    for model in setting.models:
+        for method in setting.methods:
+            runs = {BARE: bare(setting, model, method), LOOP: loop(setting, model, method)}
+            for number, name, rate in setting.in_turns(runs):
+                row = {"model": model, "method": method, "what": name, "round": number}
+                yield setting.where | row | {"value": rate, "unit": "steps/s"}
+
+
+def bare(setting: Setting, name: str, method: str) -> Run:
+    """The method's own step on one fixed pair of batches."""
+    fresh, batch = setting.model(name), setting.batch(name)
+    file, hyperparameters = setting.method(method)
+
+    def run(steps: int) -> None:
+        model, rule = copy.deepcopy(fresh), load_method(file, hyperparameters)
+        optimizer = torch.optim.Adam(model.parameters(), lr=setting.protocol["unlearn"]["learning_rate"])
+        for step in range(steps):
+            rule.unlearn_step(model, batch, batch, optimizer, step, 0)
+
+    return run
+
+
+def loop(setting: Setting, name: str, method: str) -> Run:
+    """The loop of the workflow: batches, the checks of what the rule does, its output contained."""
+    fresh = setting.model(name)
+    file, hyperparameters = setting.method(method)
+    protocol = setting.protocol["unlearn"] | {"epochs": 1}
+
+    def run(steps: int) -> None:
+        model, make_rule = copy.deepcopy(fresh), partial(load_method, file, hyperparameters)
+        retain, forget = setting.batches(name, steps), setting.batches(name, steps)
+        seed_global_streams(0, "bench")
+        with contextlib.redirect_stderr(io.StringIO()):  # its progress
+            done = unlearn(model, make_rule, file, retain, forget, protocol)
+        if done.outcome.status != "ok":
+            raise RuntimeError(f"{method} on {name}: {done.outcome.reason}")
+
+    return run
