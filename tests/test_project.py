@@ -51,7 +51,7 @@ def test_the_code_that_a_script_imports_is_watched(script):
     finder.run_script(str(script))
     imported = {Path(module.__file__) for module in finder.modules.values() if module.__file__}
     assert set(code_of(script)) == imported
-    assert (SCRIPTS / "unlearning" / "jobs.py" in imported) == (script.stem != "check")  # which is no rule's
+    assert (SCRIPTS / "unlearning" / "jobs.py" in imported) == (script.stem not in ("check", "bench"))  # no rule's
 
 
 def test_imports_are_followed_through_modules_and_into_functions(tmp_path, monkeypatch):
@@ -73,9 +73,19 @@ def test_imports_are_followed_through_modules_and_into_functions(tmp_path, monke
 
 def test_a_change_of_the_models_reaches_training_but_not_the_split():
     models = SCRIPTS / "unlearning" / "models.py"
-    watching = {script.stem for script in SCRIPTS.glob("*.py") if models in code_of(script)}
+    watching = {script.stem for script in SCRIPTS.glob("*.py") if models in code_of(script)} - {"bench"}
     assert watching == {"pretrain", "retrain", "unlearn", "evaluate", "relearn", "train_shadow", "unlearn_shadow"}
     assert models in code_of(SCRIPTS / "methods" / "bad_teacher.py")
+
+
+def test_jobs_that_run_a_model_share_the_gpu_and_no_others():
+    """The profile of this machine says how many at a time; a cluster counts whole GPUs."""
+    profiles = {path.parent.name: yaml.safe_load(path.read_text()) for path in PROFILES}
+    assert profiles["default"]["resources"] == {"gpu_slots": 4}
+    assert "resources" not in profiles["slurm"]
+    bodies = re.findall(r"^rule (\w+):\n((?:    .*\n|\n)*)", "".join(f.read_text() for f in RULE_FILES), re.MULTILINE)
+    in_slots = {name for name, body in bodies if "gpu_slots=GPU_SLOTS" in body}
+    assert in_slots == {rule for rule, its in profiles["slurm"]["set-resources"].items() if its.get("gpu")}
 
 
 def test_every_rule_has_log_environment_threads_and_limits():

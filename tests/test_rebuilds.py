@@ -41,6 +41,8 @@ WITHOUT_EFFECT = [
     "scripts/unlearning/relearning.py",
     "scripts/unlearning/workspace.py",  # of the run, not of a job
     "scripts/check.py",
+    "scripts/bench.py",
+    "scripts/benches/setting.py",
     "README.md",
     "results/README.md",
     "results/metrics.md",  # an output
@@ -58,6 +60,7 @@ EDITED_SETTINGS = {
     "the unlearning": ([*PROTOCOL, "unlearn", "learning_rate"], 0.002, [*UNLEARN, *EVALUATE_METHODS, *END]),
     "the training": ([*PROTOCOL, "pretrain", "momentum"], 0.8, [*TRAIN, *UNLEARN, *EVALUATE, *END]),
     "the augmentation": ([*PROTOCOL, "crop_padding"], 2, [*TRAIN, *UNLEARN, *EVALUATE, *END]),
+    "the precision": ([*PROTOCOL, "precision"], "bfloat16", [*TRAIN, *UNLEARN, *EVALUATE_METHODS, *END]),
     "the width": (["benchmarks", "resnet20-digits", "width"], 0.5, [*TRAIN, *UNLEARN, *EVALUATE, *END]),
     "a seed more": ([*SUITE, "seeds"], [1, 2], [*TRAIN, *UNLEARN, *EVALUATE, *END]),
     "a method less": ([*SUITE, "methods"], METHODS[:-1], END),
@@ -136,6 +139,7 @@ def test_nothing_is_made_when_nothing_changed(undone):
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()), sort_keys=True))
     assert plan(undone, "--cores", "1") == []
+    assert plan(undone, "--resources", "gpu_slots=1") == []
 
 
 def test_a_git_checkout_and_back_remakes_nothing(undone):

@@ -33,6 +33,21 @@ def test_the_table_has_every_method_and_both_references(finished_project):
     assert "ublished" not in table  # the digits have no published results
 
 
+def test_the_table_says_in_what_it_was_computed(finished_project):
+    """tf32, the default, is CUDA's: on a CPU it is float32."""
+    assert "tf32" in finished_project.read("config.yaml") or "precision" not in finished_project.read("config.yaml")
+    assert re.search(r"· cpu, float32, 1 thread a job · torch ", finished_project.read("results/table.md"))
+    of_rule = {row["rule"]: row["precision"] for row in rows_of(finished_project, "results/costs.csv")}
+    assert of_rule == {"pretrain": "float32", "retrain": "float32", "unlearn": "float32", "evaluate": ""}
+
+
+@pytest.mark.parametrize(("device", "slots"), [("cpu", 0), ("cuda", 1), ("cuda:0", 1)])
+def test_jobs_take_a_slot_of_the_gpu_where_they_use_it(finished_project, device, slots):
+    printed = finished_project.make("-n", "--forceall", "--quiet", "host", "--config", f"device={device}")
+    assert printed.count(f"gpu_slots={slots}") == 14  # 2 trainings, 5 unlearnings, 7 evaluations
+    assert f"gpu_slots={1 - slots}" not in printed
+
+
 def test_metrics_csv_has_one_row_a_cell(finished_project):
     rows = rows_of(finished_project, "results/metrics.csv")
     assert [row["method"] for row in rows] == ROWS

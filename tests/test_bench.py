@@ -1,0 +1,86 @@
+"""make bench: its report from known numbers, its mistakes, and one small run."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+from benches.report import render_report
+from conftest import ROOT
+
+WHERE = {"device": "cpu, 1 thread", "precision": "float32", "torch": "2.13.0"}
+
+
+def rows(part, unit, values, **columns):
+    """Return rows of bench.csv: ``values`` has what was measured, and its rounds."""
+    return [
+        {"part": part} | WHERE | columns | {"what": what, "round": number, "value": value, "unit": unit}
+        for what, rounds in values.items()
+        for number, value in enumerate(rounds)
+    ]
+
+
+def bench(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts/bench.py", *arguments], cwd=folder, text=True, capture_output=True
+    )
+
+
+def test_ratios_are_of_what_was_measured_side_by_side():
+    """A machine that slows down in one round changes no ratio, but would change that of the medians."""
+    rates = {
+        "bare step, default layout": [100, 50, 100],
+        "bare step, our layout": [200, 100, 200],
+        "our loop": [190, 95, 198],
+        "conventional loop": [95, 50, 99],
+        "evaluation": [500, 250, 500],
+    }
+    report = render_report(rows("training", "images/s", rates, model="resnet20"))
+    assert "Median (smallest – largest) of\n3 rounds" in report
+    (line,) = [line for line in report.splitlines() if line.startswith("| resnet20")]
+    cells = [cell.strip() for cell in line.split("|")[2:-1]]
+    assert cells[:4] == ["100 (50 – 100)", "200 (100 – 200)", "190 (95 – 198)", "95.0 (50.0 – 99.0)"]
+    assert cells[4:] == ["1.900", "0.950", "2.000"]
+    # 10,000 test images at 500 a second, after four times 50,000 training images at 190: 20 s of 1,072.6.
+    assert "test accuracy of every 4th epoch takes: resnet20 1.9%." in report
+
+
+def test_the_workflows_seconds_are_added_up():
+    whole = rows("workflow", "s", {"wall clock": [20], "processor": [30]}, model="")
+    jobs = rows("workflow", "s", {"imports": [4], "training": [15]}, model="pretrain")
+    jobs += rows("workflow", "s", {"imports": [3], "evaluation": [5]}, model="evaluate")
+    report = render_report([*whole, *rows("workflow", "s", {"other": [3]}, model="Snakemake"), *jobs])
+    assert "Wall clock 20 s; processor 30 s, 1.50 times training and evaluation." in report
+    (line,) = [line for line in report.splitlines() if line.startswith("| all ")]
+    assert [cell.strip() for cell in line.split("|")[2:-1]] == ["0.0", "7.0", "0.0", "15.0", "5.0", "3.0", "30.0"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "scrubb"], "--method scrubb: not in config.yaml, which has head_mask, "),
+        (["--model", "alexnet"], "invalid choice: 'alexnet'"),
+        (["--device", "gpu"], "invalid choice: 'gpu'"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(tmp_path, arguments, message):
+    done = bench(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_narrowed_run_writes_what_it_measured(tmp_path):
+    arguments = ["--device", "cpu", "--unlearning", "--model", "resnet20", "--method", "head_mask"]
+    done = bench(tmp_path, *arguments, "--rounds", "2", "--seconds", "0.01")
+    assert done.returncode == 0, done.stderr
+    written = list(csv.DictReader((tmp_path / "results/bench.csv").read_text().splitlines()))
+    assert [(row["what"], row["round"]) for row in written] == [
+        ("bare step", "0"),
+        ("our loop", "0"),
+        ("bare step", "1"),
+        ("our loop", "1"),
+    ]
+    assert all(float(row["value"]) > 0 for row in written)
+    assert (tmp_path / "results/bench.md").read_text() == render_report(written)
+    assert "| resnet20 | head_mask |" in render_report(written)
