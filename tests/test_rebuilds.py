@@ -60,7 +60,7 @@ EDITED_SETTINGS = {
     "the unlearning": ([*PROTOCOL, "unlearn", "learning_rate"], 0.002, [*UNLEARN, *EVALUATE_METHODS, *END]),
     "the training": ([*PROTOCOL, "pretrain", "momentum"], 0.8, [*TRAIN, *UNLEARN, *EVALUATE, *END]),
     "the augmentation": ([*PROTOCOL, "crop_padding"], 2, [*TRAIN, *UNLEARN, *EVALUATE, *END]),
-    "the precision": ([*PROTOCOL, "precision"], "bfloat16", [*TRAIN, *UNLEARN, *EVALUATE_METHODS, *END]),
+    "the precision": ([*PROTOCOL, "precision"], "bfloat16", [*TRAIN, *UNLEARN, *EVALUATE, *END]),
     "the width": (["benchmarks", "resnet20-digits", "width"], 0.5, [*TRAIN, *UNLEARN, *EVALUATE, *END]),
     "a seed more": ([*SUITE, "seeds"], [1, 2], [*TRAIN, *UNLEARN, *EVALUATE, *END]),
     "a method less": ([*SUITE, "methods"], METHODS[:-1], END),
