@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
+
 from benches.report import render_report
 from benches.setting import MODELS, Setting
 from benches.slots import measure_slots
 from benches.training import measure_training
 from benches.unlearning import measure_unlearning
 from benches.workflow import measure_growth, measure_workflow
-
+from unlearning.errors import UserError
 from unlearning.files import write_csv, write_text
 
 MEASURES = {
@@ -35,7 +38,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description="Measure speed side by side, in one run.")
     parser.add_argument("--device", choices=["cpu", "cuda"], action="append", help="default: each that there is")
     parser.add_argument("--model", choices=MODELS, action="append", help="default: all")
-    parser.add_argument("--method", action="append", help="a name under methods of config.yaml; default: all")
+    parser.add_argument(
+        "--method", action="append", help="a name under methods of config.yaml; default: those of the paper suite"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="how often each measurement is repeated, in turns")
     parser.add_argument("--seconds", type=float, default=3.0, help="the least time of one measurement")
     parser.add_argument("--steps", type=int, default=1, help="the least steps of one measurement")
@@ -59,19 +64,29 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def main() -> int:
     arguments = parse(sys.argv[1:])
-    rows = []
+    rows, results = [], Path("results")
+    try:
+        for row in measure(arguments):
+            print(*row.values(), file=sys.stderr, flush=True)
+            rows.append(row)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    finally:
+        write_csv(results / "bench.csv", rows)  # also what was measured before an error
+    write_text(results / "bench.md", render_report(rows))
+    print(f"{results / 'bench.md'} and bench.csv are written")
+    return 0
+
+
+def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield the rows of bench.csv."""
     for device in arguments.device:
         setting = Setting.of(arguments, torch.device(device))
         for name in arguments.parts:
             if name in ON_A_DEVICE or device == arguments.device[0]:
                 for row in MEASURES[name][0](setting):
-                    print(*row.values(), file=sys.stderr, flush=True)
-                    rows.append({"part": name} | row)
-    results = Path("results")
-    write_csv(results / "bench.csv", rows)
-    write_text(results / "bench.md", render_report(rows))
-    print(f"{results / 'bench.md'} and bench.csv are written")
-    return 0
+                    yield {"part": name} | row
 
 
 if __name__ == "__main__":

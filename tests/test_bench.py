@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from benches.report import render_report
 from conftest import ROOT
+
+from benches.report import render_report
+from benches.workflow import large_plan, training_of
 
 WHERE = {"device": "cpu, 1 thread", "precision": "float32", "torch": "2.13.0"}
 
@@ -53,6 +55,12 @@ def test_the_workflows_seconds_are_added_up():
     assert "Wall clock 20 s; processor 30 s, 1.50 times training and evaluation." in report
     (line,) = [line for line in report.splitlines() if line.startswith("| all ")]
     assert [cell.strip() for cell in line.split("|")[2:-1]] == ["0.0", "7.0", "0.0", "15.0", "5.0", "3.0", "30.0"]
+
+
+def test_a_plan_of_600_cells_and_a_long_training_stay_small(tmp_path):
+    assert large_plan(tmp_path).peak_mb < 500
+    short, long = (training_of(epochs, tmp_path).peak_mb for epochs in (2, 20))
+    assert long < 1.05 * short
 
 
 @pytest.mark.parametrize(

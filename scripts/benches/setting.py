@@ -56,7 +56,7 @@ class Setting:
         setting = cls(
             device,
             arguments.model or list(MODELS),
-            arguments.method or cls.method_names(),
+            arguments.method or config()["suites"]["paper"]["methods"],
             arguments.rounds,
             arguments.seconds,
             arguments.steps,

@@ -9,6 +9,7 @@ import torch.multiprocessing as multiprocessing
 
 from benches.setting import Setting
 from benches.unlearning import bare
+from unlearning.errors import UserError
 from unlearning.precision import computing_in
 
 SLOTS = (1, 2, 4, 8)
@@ -37,7 +38,7 @@ def together(setting: Setting, model: str, slots: int) -> float:
     for job in jobs:
         job.join()
         if job.exitcode:
-            raise RuntimeError(f"one of {slots} jobs on {model} ended with status {job.exitcode}")
+            raise UserError(f"one of {slots} jobs on {model} ended with status {job.exitcode}")
     return sum(rates.get() for _ in jobs)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from benches.setting import Run, Setting
+from unlearning.errors import UserError
 from unlearning.streams import seed_global_streams
 from unlearning.unlearn import load_method, unlearn
 
@@ -55,6 +56,6 @@ def loop(setting: Setting, name: str, method: str) -> Run:
         with contextlib.redirect_stderr(io.StringIO()):  # its progress
             done = unlearn(model, make_rule, file, retain, forget, protocol)
         if done.outcome.status != "ok":
-            raise RuntimeError(f"{method} on {name}: {done.outcome.reason}")
+            raise UserError(f"{method} on {name}: {done.outcome.reason}")
 
     return run

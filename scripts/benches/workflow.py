@@ -62,27 +62,36 @@ def _clock(log: Path) -> Iterator[dict[str, Any]]:
 
 def measure_growth(setting: Setting) -> Iterator[dict[str, Any]]:
     """Yield seconds and peak memory of a large plan, and peak memory of jobs with much data and many epochs."""
+
+    def row(what: str, value: float, unit: str) -> dict[str, Any]:
+        return setting.where | {"model": "", "what": what, "value": value, "unit": unit}
+
     with tempfile.TemporaryDirectory() as folder:
         plan = f"plan of {BENCHMARKS} benchmarks, {METHODS} methods, {SEEDS} seeds"
-        large = Path(folder) / "large.yaml"
-        large.write_text(yaml.safe_dump(_large_suite()), encoding="utf-8")
-        arguments = ["-n", "--quiet", "all", "--cores", "1", "--directory", folder, "--configfile", str(large)]
         start = time.perf_counter()
-        peak = _snakemake(*arguments).peak_mb
-        seconds = time.perf_counter() - start
-        yield setting.where | {"model": "", "what": plan, "value": seconds, "unit": "s"}
-        yield setting.where | {"model": "", "what": plan, "value": peak, "unit": "MB"}
+        peak = large_plan(Path(folder)).peak_mb
+        yield row(plan, time.perf_counter() - start, "s")
+        yield row(plan, peak, "MB")
         images = Path(folder) / "large.npz"
         _write_images(images, IMAGES)
-        peak = _python("-c", READ, str(images)).peak_mb
         what = f"reading {IMAGES:,} images of {SIZE} × {SIZE} in colour, and some steps of training"
-        yield setting.where | {"model": "resnet20", "what": what, "value": peak, "unit": "MB"}
-        images.unlink()
-        _write_images(images, 1_000)
+        yield row(what, _python("-c", READ, str(images)).peak_mb, "MB")
         for epochs in EPOCHS:
-            peak = _python("-c", TRAIN, str(images), str(epochs)).peak_mb
-            what = f"training for {epochs} epochs"
-            yield setting.where | {"model": "resnet20", "what": what, "value": peak, "unit": "MB"}
+            yield row(f"training for {epochs} epochs", training_of(epochs, Path(folder)).peak_mb, "MB")
+
+
+def large_plan(folder: Path) -> Usage:
+    """Plan, in ``folder``, the table of a suite of 3 benchmarks, 20 methods and 10 seeds."""
+    file = folder / "large.yaml"
+    file.write_text(yaml.safe_dump(_large_suite()), encoding="utf-8")
+    return _snakemake("-n", "--quiet", "all", "--cores", "1", "--directory", str(folder), "--configfile", str(file))
+
+
+def training_of(epochs: int, folder: Path) -> Usage:
+    """Train a small ResNet-20 for so many epochs on a thousand images, which are written to ``folder``."""
+    images = folder / "small.npz"
+    _write_images(images, 1_000)
+    return _python("-c", TRAIN, str(images), str(epochs))
 
 
 READ = """
