@@ -1,4 +1,6 @@
 # make table [CORES=4] [SUITE=paper]   set everything up and write results/table.md
+# make table RULE=path/to/my_rule.py   the same with a row for a rule of your own
+# make new-method NAME=x               write scripts/methods/x.py to begin with, and say how to try it
 # make check                           fail if a cell of the last table failed or diverged, and say which
 # make test                            run the tests
 # make lint                            check code style, workflow and security
@@ -7,13 +9,19 @@
 
 CORES ?= 4
 SUITE ?=
+RULE ?=
+NAME ?=
 PYTHON ?= python3
 BIN = .venv/bin
+SETTINGS = $(if $(SUITE),suite=$(SUITE)) $(if $(RULE),rule=$(RULE))
 
-.PHONY: table check test lint bench clean
+.PHONY: table new-method check test lint bench clean
 
 table: .venv/installed
-	$(BIN)/snakemake --cores $(CORES) results/table.md $(if $(SUITE),--config suite=$(SUITE))
+	$(BIN)/snakemake --cores $(CORES) results/table.md $(if $(strip $(SETTINGS)),--config $(SETTINGS))
+
+new-method: .venv/installed
+	@$(BIN)/python scripts/new_method.py "$(NAME)"
 
 check: .venv/installed
 	$(BIN)/python scripts/check.py

@@ -51,7 +51,8 @@ def test_the_code_that_a_script_imports_is_watched(script):
     finder.run_script(str(script))
     imported = {Path(module.__file__) for module in finder.modules.values() if module.__file__}
     assert set(code_of(script)) == imported
-    assert (SCRIPTS / "unlearning" / "jobs.py" in imported) == (script.stem not in ("check", "bench"))  # no rule's
+    of_no_rule = ("check", "bench", "new_method")
+    assert (SCRIPTS / "unlearning" / "jobs.py" in imported) == (script.stem not in of_no_rule)
 
 
 def test_imports_are_followed_through_modules_and_into_functions(tmp_path, monkeypatch):
@@ -125,6 +126,7 @@ def test_make_table_is_the_snakemake_line_of_the_readme():
 
     assert planned() == ".venv/bin/snakemake --cores 4 results/table.md"
     assert planned("SUITE=paper", "CORES=2") == ".venv/bin/snakemake --cores 2 results/table.md --config suite=paper"
+    assert planned("RULE=my/own.py") == ".venv/bin/snakemake --cores 4 results/table.md --config rule=my/own.py"
 
 
 REFERENCE = ROOT / "results/reference"

@@ -30,6 +30,7 @@ PUBLISHED_PROTOCOL = {
 }
 """What the publication says of its protocol; what was run otherwise is not set beside it."""
 
+METHOD_NAME = re.compile("[a-z][a-z0-9_]*")
 BENCHMARK_NAME = re.compile(r"(?P<model>[a-z0-9_]+)-(?P<dataset>[a-z0-9_]+)-class(?P<forget_class>0|[1-9][0-9]*)")
 
 
@@ -125,6 +126,27 @@ def check_schema(config: dict[str, Any], schema: dict[str, Any]) -> None:
     error = best_match(_Validator(schema).iter_errors(config))
     if error is not None:
         raise UserError(f"configuration: {_location(error)}: {_explanation(error)}")
+
+
+def add_rule(config: dict[str, Any]) -> None:
+    """Make the file that ``rule`` names a method, called as the file is, of the suite that runs; in place.
+
+    ``config`` has passed `check_schema`. Raises UserError if no method can be called so, or another one is.
+    """
+    if "rule" not in config:
+        return
+    path, suite = config["rule"], known(config["suite"], config["suites"], "configuration: suite")
+    name = Path(path).stem
+    if not METHOD_NAME.fullmatch(name):
+        raise UserError(
+            f"rule={path}: the method is called as its file is, and {name!r} is no name: lower-case letters, digits "
+            "and underscores, a letter first; rename the file"
+        )
+    method = config["methods"].setdefault(name, {"file": path})
+    if method_file(name, method).resolve() != Path(path).expanduser().resolve():
+        raise UserError(f"rule={path}: another method is called {name} already; rename the file")
+    if name not in config["suites"][suite]["methods"]:
+        config["suites"][suite]["methods"].append(name)
 
 
 def asked_for(config: dict[str, Any], key: str) -> Any:

@@ -17,6 +17,7 @@ if str(SCRIPTS) not in sys.path:
 from unlearning.config import (
     REFERENCES,
     Benchmark,
+    add_rule,
     asked_for,
     check_names,
     check_request,
@@ -54,6 +55,7 @@ def check_config():
     """Check everything that can be checked before any job starts."""
     read_switches(config)
     check_schema(config, load_configfile(SCHEMA))
+    add_rule(config)
     validate(config, SCHEMA)  # fills in the schema's defaults
     check_names(config)
     # Snakemake itself knows its targets only after it has read all rules.

@@ -1,0 +1,125 @@
+"""A rule of one's own: by its file alone, written elsewhere, twice with other settings, or from the skeleton."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, TINY, Project, merged
+
+CELLS = "results/resnet20-digits-class0/seed1"
+ONE_METHOD = merged(TINY, {"suites": {"digits": {"methods": ["retain_finetune"]}}})
+
+WRITTEN_ELSEWHERE = """
+import copy
+import torch.nn as nn
+
+class UnlearningMethod:
+    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+        if not hasattr(self, "teacher"):  # no __init__; torch and F are not imported
+            self.teacher = copy.deepcopy(model).eval()
+            self.own_optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+            self.norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+        for norm in self.norms:
+            norm.eval()
+        (x, y), (forget, _) = retain_batch, forget_batch
+        with torch.no_grad():
+            wanted = F.softmax(self.teacher(x), dim=1)
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y) + F.kl_div(F.log_softmax(model(x), 1), wanted, reduction="batchmean")
+        loss = loss - 0.1 * F.log_softmax(model(forget), 1).mean()
+        loss.backward()
+        optimizer.step()
+        self.own_optimizer.step()
+        return {"loss": loss.item()}
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Return a finished project with one method, and a rule beside it that no configuration names."""
+    project = Project(tmp_path_factory.mktemp("own"), ONE_METHOD)
+    project.make("results/table.md")
+    (project.folder / "mine").mkdir()
+    (project.folder / "mine" / "my_rule.py").write_text(WRITTEN_ELSEWHERE)
+    return project
+
+
+def test_a_file_adds_a_row_without_an_edit_and_makes_nothing_else_again(project):
+    rule = ("--config", "rule=mine/my_rule.py")
+    assert project.planned(*rule) == ["aggregate", "all", "evaluate my_rule", "table", "unlearn my_rule"]
+    project.make("results/table.md", *rule)
+    assert "\n| my_rule " in project.read("results/table.md")
+    assert json.loads(project.read(f"{CELLS}/my_rule/metrics.json"))["status"] == "ok"
+    project.make("results/table.md")
+    assert "my_rule" not in project.read("results/table.md")
+    project.make(f"{CELLS}/my_rule/metrics.json", *rule)  # still there
+
+
+def test_one_file_under_two_names_with_other_hyperparameters(project):
+    file = "scripts/methods/negative_gradient.py"
+    methods = {f"weight_{w}": {"file": file, "hyperparameters": {"forget_weight": w / 10}} for w in (1, 3)}
+    (project.folder / "two.yaml").write_text(json.dumps({"methods": methods}))
+    cells = [f"{CELLS}/{name}/history.csv" for name in methods]
+    project.make("--configfile", "two.yaml", "--", *cells)
+    first, second = map(project.read, cells)
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("mine/nowhere.py", "there is no file mine/nowhere.py"),
+        ("mine/my_rule", "rule: 'mine/my_rule' does not match"),
+        ("mine/My-Rule.py", "'My-Rule' is no name"),
+        ("mine/scrub.py", "another method is called scrub already; rename the file"),
+        ("mine/retrain.py", "the name of a reference row"),
+    ],
+)
+def test_a_mistake_is_explained_in_one_line(project, rule, message):
+    done = project.run("-n", "--config", f"rule={rule}")
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert message in line
+
+
+def test_a_file_that_is_a_method_already_joins_the_suite(project):
+    planned = project.planned("--config", "rule=scripts/methods/scrub.py")
+    assert planned == ["aggregate", "all", "evaluate scrub", "table", "unlearn scrub"]
+
+
+def new_method(project, name):
+    command = [sys.executable, "scripts/new_method.py", name]
+    return subprocess.run(command, cwd=project.folder, text=True, capture_output=True)
+
+
+def test_the_skeleton_runs_as_it_is_by_the_command_that_is_printed(project):
+    done = new_method(project, "fresh")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("scripts/methods/fresh.py is written.")
+    assert (project.folder / "scripts/methods/fresh.py").read_text().startswith('"""Fresh: ')
+    (command,) = re.findall(r"snakemake (--cores 2 .*?) && cat ", done.stdout)
+    target = f"{CELLS.replace('seed1', 'seed42')}/fresh/metrics.json"
+    assert command == f"--cores 2 {target} --config rule=scripts/methods/fresh.py"
+    project.make(*command.split()[2:])
+    assert json.loads(project.read(target))["status"] == "ok"
+    again = new_method(project, "fresh")
+    assert again.returncode == 1
+    assert again.stderr == "error: {} is there already; choose another name\n".format(
+        (project.folder / "scripts/methods/fresh.py").resolve()
+    )
+
+
+@pytest.mark.parametrize("name", ["", "My_Rule", "a-b", "../x", "retrain", "1a"])
+def test_the_skeleton_needs_a_name(project, name):
+    done = new_method(project, name)
+    assert done.returncode == 1
+    assert f"error: {name!r} is no name for a method" in done.stderr
+    assert "make new-method NAME=my_rule" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_make_hands_the_name_on():
+    done = subprocess.run(["make", "-n", "new-method", "NAME=x"], cwd=ROOT, text=True, capture_output=True, check=True)
+    assert done.stdout.splitlines()[-1] == '.venv/bin/python scripts/new_method.py "x"'
