@@ -4,6 +4,7 @@
 # make check                           fail if a cell of the last table failed or diverged, and say which
 # make test                            run the tests
 # make lint                            check code style, workflow and security
+# make docs                            write docs/methods.md from the docstrings of the methods
 # make bench [ARGS="..."]              measure speed and write results/bench.md; ARGS=--help lists what ARGS takes
 # make clean                           remove the results and logs; data/ and .venv stay
 
@@ -15,7 +16,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 SETTINGS = $(if $(SUITE),suite=$(SUITE)) $(if $(RULE),rule=$(RULE))
 
-.PHONY: table new-method check test lint bench clean
+.PHONY: table new-method check test lint docs bench clean
 
 table: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/table.md $(if $(strip $(SETTINGS)),--config $(SETTINGS))
@@ -36,6 +37,9 @@ lint: .venv/installed-lint
 	$(BIN)/snakemake --lint
 	$(BIN)/bandit --quiet --recursive scripts
 	$(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off -r requirements.lock -r requirements-lint.lock
+
+docs: .venv/installed
+	$(BIN)/python scripts/document_methods.py
 
 bench: .venv/installed
 	$(BIN)/python scripts/bench.py $(ARGS)

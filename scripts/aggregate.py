@@ -14,7 +14,13 @@ inputs, outputs = snakemake.input, snakemake.output
 with job(snakemake, f"{len(inputs.metrics)} cells, {len(inputs.costs)} jobs"):
     logits = [read_arrays(path).get("non_member_logits") for path in inputs.scores]
     on_request = [read_json(path) for path in inputs.on_request]
-    rows = join_cells([read_cell(path) for path in inputs.metrics], on_request, logits, snakemake.params.kinds)
+    rows = join_cells(
+        [read_cell(path) for path in inputs.metrics],
+        on_request,
+        logits,
+        snakemake.params.kinds,
+        snakemake.params.settings,
+    )
     write_csv(outputs.metrics, rows)
     costs = [read_json(path) for path in inputs.costs]
     write_csv(outputs.costs, join_costs(costs))

@@ -18,6 +18,7 @@ def metrics(rows, benchmark="b-d-class0", **columns):
             frame[column.name] = [0.25 if status == "ok" else None for status in frame["status"]]
     for column in ("reason", "epoch", "step", "line"):
         frame[column] = None
+    frame["settings"] = frame["method"].map({"alpha": "authors", "beta": "tuned"}).fillna("own")
     return frame.assign(**columns)
 
 
@@ -107,11 +108,14 @@ def test_the_second_block_has_the_honest_columns_and_the_cost():
     honest = blocks_of(render(frame))[1]
     assert honest["method"] == [
         "AUC two-sided ↓", "gap to oracle ↓", "ToW ↑", "JS to oracle ↓", "probe →",
-        "seconds", "steps", "MB", "× oracle's s",
+        "seconds", "steps", "MB", "× oracle's s", "settings",
     ]  # fmt: skip
-    assert honest["alpha"] == ["**0.500**", "**0.250**", "**0.800**", "**0.250**", "0.900", "2.0", "100", "300", "0.50"]
+    assert honest["alpha"] == [
+        "**0.500**", "**0.250**", "**0.800**", "**0.250**", "0.900", "2.0", "100", "300", "0.50", "authors'",
+    ]  # fmt: skip
     assert honest["beta"][0] == "0.550"
-    assert honest["beta"][5:] == ["–"] * 4  # no cost is known
+    assert honest["beta"][5:] == [*["–"] * 4, "tuned"]  # no cost is known
+    assert honest["*retrain* (the oracle)"][-1] == "–"
 
 
 def test_columns_on_request_stand_in_the_second_block_where_they_were_asked_for():
@@ -131,8 +135,8 @@ def test_memory_is_that_of_the_gpu_where_there_is_one_and_the_oracle_has_its_sec
         "digits",
     )
     honest = blocks_of(table)[1]
-    assert honest["alpha"][5:] == ["3.0", "100", "78", "0.75"]
-    assert honest["*retrain* (the oracle)"][5:] == ["4.0", "–", "500", "1.00"]
+    assert honest["alpha"][5:] == ["3.0", "100", "78", "0.75", "authors'"]
+    assert honest["*retrain* (the oracle)"][5:] == ["4.0", "–", "500", "1.00", "–"]
 
 
 def test_differences_to_each_baseline_say_whether_they_exclude_zero():

@@ -39,6 +39,7 @@ def join_cells(
     on_request: Sequence[Row],
     non_member_logits: Sequence[np.ndarray | None],
     kinds: Mapping[str, str],
+    settings: Mapping[str, str] | None = None,
 ) -> list[Row]:
     """Return the rows of metrics.csv, in the order of ``cells``, the contents of the metrics.json files.
 
@@ -55,7 +56,7 @@ def join_cells(
     rows = []
     for key, cell in whole.items():
         oracle = (*key[:2], "retrain")
-        cell["kind"] = kinds[cell["method"]]
+        cell |= {"kind": kinds[cell["method"]], "settings": (settings or {}).get(cell["method"])}
         row = {column.name: cell.get(column.name) for column in CELL} | {name: cell.get(name) for name in measured}
         row |= to_oracle(cell, whole.get(oracle, {}), logits[key], logits.get(oracle), measured)
         rows.append(row | {column.name: cell.get(column.name) for column in FAILURE})

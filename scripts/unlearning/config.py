@@ -182,7 +182,7 @@ def check_request(config: dict[str, Any], targets: Iterable[str]) -> None:
     ``targets`` are the files and rules named on the command line. Those under results/{benchmark}/ ask for cells by
     path; without any, the configured suite is asked for. Checks class, method file, hyperparameters and data set.
     """
-    suite = config["suites"][config["suite"]]
+    suite, targets = config["suites"][config["suite"]], list(targets)
     cells = [Path(target).parts[1:] for target in targets if Path(target).parts[:1] == ("results",)]
     cells = [parts for parts in cells if len(parts) > 1 and parts[0] != "datasets"]
     benchmarks = [parts[0] for parts in cells] or suite["benchmarks"]
@@ -195,6 +195,8 @@ def check_request(config: dict[str, Any], targets: Iterable[str]) -> None:
         check_data(config, name.split("-")[1])
     for parts in cells:
         check_shadows(config, parts)
+    if any(Path(target).parts[1:2] == ("sweep.md",) for target in targets) and config.get("sweep") is not True:
+        raise UserError("results/sweep.md is made with: --config sweep=true")
     for name in methods:
         if name not in REFERENCES:
             check_method(known(name, config["methods"], "results"), config["methods"][name])
@@ -228,7 +230,12 @@ def check_data(config: dict[str, Any], dataset: str) -> None:
 
 
 def dataset_file(config: dict[str, Any], dataset: str) -> Path:
-    """Return the data set's file, relative to the working directory unless data_dir is absolute."""
+    """Return the data set's file, relative to the working directory unless data_dir is absolute.
+
+    What is carved out of another data set (see `unlearning.sweeping`) is a result.
+    """
+    if "carved_from" in config["datasets"].get(dataset, {}):
+        return Path("results/datasets") / f"{dataset}.npz"
     return Path(config["data_dir"]).expanduser() / f"{dataset}.npz"
 
 
@@ -257,7 +264,7 @@ def check_method(name: str, settings: dict[str, Any]) -> None:
         raise UserError(f"{file}: not valid Python: {error}") from None
     code_of(file)  # what it imports of the project as well
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "UnlearningMethod"]
-    given = settings.get("hyperparameters", {})
+    given = settings.get("hyperparameters", {}) | settings.get("grid", {})
     accepted = _constructor_arguments(classes[-1]) if classes else None
     if accepted is None:
         return

@@ -27,6 +27,7 @@ CELL = (
     Column("seed", "", "0 and up", "", "all methods of a benchmark and seed start from the same pretrained model"),
     Column("status", "", "ok, failed, diverged", "", "failed: the rule raised or broke its contract or the protocol; diverged: loss, weights or logits not finite"),
     Column("kind", "", "reference, control, baseline, rule", "", "references and controls do not compete"),
+    Column("settings", "", "authors, tuned, own", "", "whose hyperparameters a method has: its authors', chosen by a sweep on a validation part of the training data, or one's own"),
 )  # fmt: skip
 
 MEASURED = (

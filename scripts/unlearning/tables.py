@@ -76,7 +76,8 @@ def _legend(seeds: int) -> str:
         "not compete.\n\n"
         "↑ higher, ↓ lower is better; →: read it against *retrain*, which never saw the class. gap to oracle: the mean "
         "distance of retain_acc, forget_acc and two-sided AUC. The cost columns: seconds, steps and peak memory of the "
-        "unlearning, and its seconds over those of training the oracle. Every column is explained in metrics.md."
+        "unlearning, and its seconds over those of training the oracle; settings: whose hyperparameters. Every column "
+        "is explained in metrics.md."
     )
 
 
@@ -154,12 +155,14 @@ def _honest_block(cells: _Cells, costs: pandas.DataFrame) -> str:
     best = cells.best(metrics)
 
     def row_of(name: str) -> list[str]:
+        settings = cells.by_method[name]["settings"].iloc[0]
+        settings = NOTHING if name in cells.references else {"authors": "authors'"}.get(settings, settings)
         if len(cells.failed(name)):
-            return [NOTHING] * (len(metrics) + len(COST_TITLES))
-        return [cells.shown(name, metric, best) for metric in metrics] + _cost(costs, name)
+            return [NOTHING] * (len(metrics) + len(COST_TITLES)) + [settings]
+        return [*(cells.shown(name, metric, best) for metric in metrics), *_cost(costs, name), settings]
 
     arrows = {metric: COMPARED[metric].replace("oracle", "→") for metric in metrics}
-    titles = ["method", *(f"{HONEST[metric]} {arrows[metric]}" for metric in metrics), *COST_TITLES]
+    titles = ["method", *(f"{HONEST[metric]} {arrows[metric]}" for metric in metrics), *COST_TITLES, "settings"]
     return _markdown(cells.rows(row_of, len(titles) - 1), titles)
 
 

@@ -37,6 +37,7 @@ rule aggregate:
         code=code_digest("aggregate.py"),
         missing=missing(*METRICS, *SCORES, *COSTS),
         kinds=kinds_of_rows(),
+        settings=settings_of_rows(),
         order=[SUITE["benchmarks"], SUITE["seeds"]],  # Snakemake itself compares inputs without their order
     script:
         "../../scripts/aggregate.py"

@@ -30,6 +30,7 @@ from unlearning.config import (
 )
 from unlearning.dependencies import code_of, digest_of
 from unlearning.errors import UserError
+from unlearning.sweeping import VALIDATION, add_sweep
 from unlearning.workspace import check_room, claim, end_jobs_with_me, remove_partial_files, sees_gpu
 
 CONFIG = Path(workflow.basedir).parent / "config.yaml"
@@ -66,6 +67,7 @@ or_exit(check_config)
 if workflow.is_main_process:
     or_exit(check_room, Path("results"))
 
+VARIANTS = or_exit(add_sweep, config) if config["sweep"] else {}
 SUITE = config["suites"][config["suite"]]
 RELEARNING = asked_for(config, "relearning")
 SHADOW_MODELS = asked_for(config, "shadow_models")
@@ -206,26 +208,32 @@ def checkpoint_of(wildcards):
     return f"results/{{model}}-{{dataset}}-class{{forget_class}}/seed{{seed}}/{{method}}/{name}"
 
 
-def suite_files(pattern, methods):
+def suite_files(pattern, methods, benchmarks=SUITE["benchmarks"], seeds=SUITE["seeds"]):
     """Return `pattern` for every benchmark, method and seed of the suite, in the table's order, each file once."""
     files = [
         pattern.format(**vars(Benchmark.parse(benchmark)), method=method, seed=seed)
-        for benchmark in SUITE["benchmarks"]
+        for benchmark in benchmarks
         for method in methods
-        for seed in SUITE["seeds"]
+        for seed in seeds
     ]
     return list(dict.fromkeys(files))
 
 
-def cell_files(name, methods):
+def cell_files(name, methods, *which):
     """Return the file `name` of every cell of the suite for `methods`."""
-    return suite_files(f"results/{{model}}-{{dataset}}-class{{forget_class}}/seed{{seed}}/{{method}}/{name}", methods)
+    cell = "results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}"
+    return suite_files(f"{cell}/{name}", methods, *which)
 
 
 def kinds_of_rows():
     """Return what each row of the suite is, in its order: a reference, or the kind of its method."""
     methods = {name: config["methods"][name]["kind"] for name in SUITE["methods"]}
     return dict.fromkeys(REFERENCES, "reference") | methods
+
+
+def settings_of_rows():
+    """Return whose hyperparameters each row of the suite has; a reference has none."""
+    return {name: config["methods"][name]["settings"] for name in SUITE["methods"]}
 
 
 def as_published():

@@ -1,0 +1,32 @@
+"""make docs: write docs/methods.md from the docstrings in scripts/methods/."""
+
+import sys
+
+import yaml
+
+from unlearning.catalogue import render_catalogue
+from unlearning.dependencies import SCRIPTS
+from unlearning.errors import UserError
+from unlearning.files import write_text
+
+ROOT = SCRIPTS.parent
+
+
+def catalogue() -> str:
+    """Return what docs/methods.md has to be."""
+    files = {file.stem: file for file in (SCRIPTS / "methods").glob("*.py")}
+    methods = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["methods"]
+    return render_catalogue(files, methods)
+
+
+def main() -> int:
+    try:
+        write_text(ROOT / "docs" / "methods.md", catalogue())
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

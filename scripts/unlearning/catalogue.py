@@ -1,0 +1,56 @@
+"""docs/methods.md: what the docstrings in scripts/methods/ say of each rule, in one place."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from unlearning.errors import UserError
+from unlearning.sweeping import shown
+
+LABELS = ("Formula", "Cost", "Defaults", "Deviations", "When to use")
+
+INTRODUCTION = """\
+# Methods
+
+Each rule is one file in scripts/methods/, under one interface and one budget: Adam at a fixed learning rate, so many
+passes over the retain set. This page is made from the docstrings there by `make docs`; a test compares. CE is the
+cross-entropy, KL the Kullback-Leibler divergence, a step one pair of mini-batches, a forward or backward that of one
+mini-batch.
+"""
+
+
+def describe(file: Path) -> dict[str, str]:
+    """Return what a rule's file says of itself: title, idea and the labelled lines of its class.
+
+    Raises UserError if one of them is missing.
+    """
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "UnlearningMethod"]
+    title, text = ast.get_docstring(tree), ast.get_docstring(classes[-1]) if classes else None
+    if not title or not text:
+        raise UserError(f"{file}: the module and the class UnlearningMethod need docstrings")
+    starts = "|".join(LABELS)
+    idea, *labelled = re.split(rf"^({starts}): ", inspect.cleandoc(text), flags=re.MULTILINE)
+    entries = dict(zip(labelled[::2], labelled[1::2], strict=True))
+    missing = [label for label in LABELS if label not in entries]
+    if missing:
+        raise UserError(f"{file}: the docstring of UnlearningMethod has no line that begins with {missing[0]}:")
+    parts = {"title": title.split("\n\n")[0], "idea": idea} | entries
+    return {name: " ".join(part.split()) for name, part in parts.items()}
+
+
+def render_catalogue(files: Mapping[str, Path], methods: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return docs/methods.md for the ``files`` of methods and their entries in the configuration."""
+    parts = [INTRODUCTION]
+    for name, file in sorted(files.items()):
+        entry = describe(file)
+        lines = [f"## {name}", "", entry["title"], "", entry["idea"], ""]
+        lines += [f"- {label}: {entry[label]}" for label in LABELS]
+        lines.append(f"- Hyperparameters in config.yaml: {shown(methods.get(name, {}).get('hyperparameters', {}))}")
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)

@@ -1,0 +1,101 @@
+"""results/sweep.md and its plot: every method's settings on the validation part, and those that are chosen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+from unlearning.files import whole_file
+from unlearning.sweeping import choose, pareto_front, shown
+
+Row = dict[str, Any]
+
+MEASURED = ("status", "reason", "retain_acc", "forget_acc", "forget_mia_auc_two_sided", "unlearn_score", "mean_abs_gap")
+
+
+def rows_of_sweep(cells: Sequence[Row], variants: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[Row]:
+    """Return the rows of sweep.csv: one a cell, with the method and the setting that its variant stands for.
+
+    ``cells`` are rows of metrics.csv; ``variants`` has variant, method and hyperparameters. A reference has no setting.
+    """
+    of_variant = {variant: (method, shown(settings)) for variant, method, settings in variants}
+    rows = []
+    for cell in cells:
+        method, setting = of_variant.get(cell["method"], (cell["method"], ""))
+        row = {"benchmark": cell["benchmark"], "method": method, "setting": setting}
+        rows.append(row | {name: cell[name] for name in MEASURED})
+    return rows
+
+
+def render_sweep(rows: Sequence[Row], seed: int, share: float) -> str:
+    """Return results/sweep.md."""
+    tried = [row for row in rows if row["setting"]]
+    table = []
+    for chosen in choose(tried):
+        line = [chosen["method"], str(chosen["settings"])]
+        for how in ("by_score", "by_gap"):
+            line += _described(tried, chosen["method"], chosen[how])
+        table.append(line)
+    titles = ["method", "settings"]
+    for how in ("by unlearn_score", "by gap to oracle"):
+        titles += [how, "retain_acc", "AUC two-sided", "unlearn_score", "gap"]
+    benchmarks = ", ".join(dict.fromkeys(row["benchmark"] for row in rows))
+    return (
+        "# Sweep\n\n"
+        f"Every setting of every method's grid, one seed ({seed}), judged by {share:.0%} of the training data, which "
+        "the models of the sweep have not seen; the test data were not looked at. Means over "
+        f"{benchmarks}. A setting that failed on one of them is not chosen.\n\n"
+        f"{tabulate(table, titles, 'pipe', disable_numparse=True)}\n\n"
+        "![retain_acc against two-sided AUC of all settings](sweep.png)\n\n"
+        "All numbers are in sweep.csv. To use a setting, write it under the method's hyperparameters, with "
+        "`settings: tuned`.\n"
+    )
+
+
+def _described(tried: Sequence[Row], method: str, setting: str | None) -> list[str]:
+    if setting is None:
+        return ["none is ok", "–", "–", "–", "–"]
+    rows = [row for row in tried if (row["method"], row["setting"]) == (method, setting)]
+    names = ("retain_acc", "forget_mia_auc_two_sided", "unlearn_score", "mean_abs_gap")
+    return [setting, *(f"{np.mean([row[name] for row in rows]):.3f}" for name in names)]
+
+
+def draw_sweep(rows: Sequence[Row], path: str | os.PathLike) -> None:
+    """Draw retain_acc against two-sided AUC, a panel a benchmark, with the front that no setting surpasses."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    benchmarks = list(dict.fromkeys(row["benchmark"] for row in rows))
+    methods = list(dict.fromkeys(row["method"] for row in rows if row["setting"]))
+    colours = [pyplot.colormaps["tab20"](index % 20) for index in range(len(methods))]
+    figure, panels = pyplot.subplots(1, len(benchmarks), figsize=(5 * len(benchmarks) + 2, 5), squeeze=False)
+    for panel, benchmark in zip(panels[0], benchmarks, strict=True):
+        ok = [row for row in rows if row["benchmark"] == benchmark and row["status"] == "ok"]
+        for index, (method, colour) in enumerate(zip(methods, colours, strict=True)):
+            points = [_point(row) for row in ok if row["method"] == method]
+            panel.scatter(*_axes(points), color=colour, marker="os^Dv"[index // 4 % 5], label=method)
+        panel.plot(*_axes(pareto_front([_point(row) for row in ok if row["setting"]])), color="0.7", zorder=0)
+        for reference, marker in (("original", "x"), ("retrain", "+")):
+            points = [_point(row) for row in ok if row["method"] == reference]
+            panel.scatter(*_axes(points), color="black", marker=marker, s=90, label=reference)
+        panel.set(title=benchmark, xlabel="retain_acc (higher is better)", ylabel="two-sided AUC (lower is better)")
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="center right", frameon=False, fontsize="small")
+    figure.tight_layout(rect=(0, 0, 1 - 2 / figure.get_figwidth(), 1))
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=120)
+    pyplot.close(figure)
+
+
+def _point(row: Row) -> tuple[float, float]:
+    return row["retain_acc"], row["forget_mia_auc_two_sided"]
+
+
+def _axes(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
