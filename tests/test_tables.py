@@ -111,7 +111,7 @@ def test_the_second_block_has_the_honest_columns_and_the_cost():
         "seconds", "steps", "MB", "× oracle's s", "settings",
     ]  # fmt: skip
     assert honest["alpha"] == [
-        "**0.500**", "**0.250**", "**0.800**", "**0.250**", "0.900", "2.0", "100", "300", "0.50", "authors'",
+        "**0.500**", "**0.250**", "**0.800**", "**0.250**", "0.900", "2.0", "100", "300", "0.50", "authors",
     ]  # fmt: skip
     assert honest["beta"][0] == "0.550"
     assert honest["beta"][5:] == [*["–"] * 4, "tuned"]  # no cost is known
@@ -135,7 +135,7 @@ def test_memory_is_that_of_the_gpu_where_there_is_one_and_the_oracle_has_its_sec
         "digits",
     )
     honest = blocks_of(table)[1]
-    assert honest["alpha"][5:] == ["3.0", "100", "78", "0.75", "authors'"]
+    assert honest["alpha"][5:] == ["3.0", "100", "78", "0.75", "authors"]
     assert honest["*retrain* (the oracle)"][5:] == ["4.0", "–", "500", "1.00", "–"]
 
 

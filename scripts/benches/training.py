@@ -42,7 +42,8 @@ def bare(setting: Setting, name: str, memory_format: torch.memory_format) -> Run
     """Forward, backward and optimizer on one fixed batch, step by step: what the model itself costs."""
     model = setting.model(name, memory_format)
     images, labels = setting.batch(name)
-    images = images.contiguous(memory_format=memory_format)
+    # Not contiguous(): of images with one channel it thinks that they lie in every layout, but convolutions do not.
+    images = torch.empty(images.shape, device=images.device, memory_format=memory_format).copy_(images)
     optimizer, gradients = setting.optimizer(model), EagerGradients(model)
 
     def run(steps: int) -> None:

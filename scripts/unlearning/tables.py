@@ -155,11 +155,10 @@ def _honest_block(cells: _Cells, costs: pandas.DataFrame) -> str:
     best = cells.best(metrics)
 
     def row_of(name: str) -> list[str]:
-        settings = cells.by_method[name]["settings"].iloc[0]
-        settings = NOTHING if name in cells.references else {"authors": "authors'"}.get(settings, settings)
         if len(cells.failed(name)):
-            return [NOTHING] * (len(metrics) + len(COST_TITLES)) + [settings]
-        return [*(cells.shown(name, metric, best) for metric in metrics), *_cost(costs, name), settings]
+            return [NOTHING] * (len(metrics) + len(COST_TITLES) + 1)
+        whose = NOTHING if name in cells.references else cells.by_method[name]["settings"].iloc[0]
+        return [*(cells.shown(name, metric, best) for metric in metrics), *_cost(costs, name), whose]
 
     arrows = {metric: COMPARED[metric].replace("oracle", "→") for metric in metrics}
     titles = ["method", *(f"{HONEST[metric]} {arrows[metric]}" for metric in metrics), *COST_TITLES, "settings"]
