@@ -14,6 +14,15 @@ class UnlearningMethod:
     The competent teacher is the original model, the incompetent one a randomly initialised model; both in
     eval mode. Retain and forget images share one forward pass; the loss is KL(teacher || model) at
     ``temperature``, averaged over the images. No hard labels are used.
+
+    Formula: KL(softmax of the teacher's logits / temperature || that of the model's), the teacher being the original
+        model on retain images and a randomly initialised one on forget images
+    Cost: 4 forwards and 2 backwards a step (the teachers take 2 forwards of them)
+    Defaults: temperature 1, as published with the task
+    Deviations: both mini-batches whole, so forget images are half of each step; the paper takes a part of the retain
+        set and one epoch
+    When to use: when the forget set has no label to point away from; on forget images it teaches one fixed random
+        answer, which no retrained model gives
     """
 
     def __init__(self, *, temperature):

@@ -7,6 +7,12 @@ class UnlearningMethod:
     """Lower the forget class's logit by ``shift``, once, through the bias of the last linear layer.
 
     What the score gives for it is what the score gives for no erasure at all: the features stay as they were.
+
+    Formula: bias of the last linear layer at the forget class -= shift
+    Cost: none
+    Defaults: shift 1000, which no logit comes near
+    Deviations: none; it is this project's
+    When to use: never to unlearn; read every other row against it
     """
 
     def __init__(self, *, shift):

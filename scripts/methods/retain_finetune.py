@@ -4,7 +4,15 @@ from torch.nn import functional as F
 
 
 class UnlearningMethod:
-    """Cross-entropy on the retain batch; the forget batch is ignored."""
+    """Cross-entropy on the retain batch; the forget batch is ignored.
+
+    Formula: CE(retain)
+    Cost: 1 forward and 1 backward a step
+    Defaults: none to choose
+    Deviations: none
+    When to use: first, and as the measure of every other rule: for a whole class it is hard to beat, because nothing
+        names that class any more. It forgets by the way, so what nothing overwrites stays.
+    """
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         images, labels = retain_batch

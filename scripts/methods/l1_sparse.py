@@ -1,0 +1,32 @@
+"""L1-sparse: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", NeurIPS 2023."""
+
+from torch.nn import functional as F
+
+
+class UnlearningMethod:
+    """Fine-tune on the retain set under a pull of all weights to zero: a sparser model has less room to remember in.
+
+    Formula: CE(retain) + alpha * max(0, 1 - epoch / decay_epochs) * sum of |w| over all weights
+    Cost: 1 forward and 1 backward a step
+    Defaults: decay_epochs 10 is the authors' number of epochs. alpha 1e-5, where they search up to 1e-1 and use about
+        1e-4: Adam moves each weight by the learning rate whatever its gradient is, so that at 1e-4 the pull wins over
+        the loss on most weights of a large model.
+    Deviations: the pull ends after decay_epochs, where the authors end it with the unlearning, whose length a rule does
+        not know
+    When to use: in place of retain_finetune, at the same cost, where plain fine-tuning leaves too much behind
+    """
+
+    def __init__(self, *, alpha, decay_epochs):
+        self.alpha = alpha
+        self.decay_epochs = decay_epochs
+
+    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+        images, labels = retain_batch
+        alpha = self.alpha * max(0.0, 1 - epoch / self.decay_epochs)
+        optimizer.zero_grad()
+        retain_loss = F.cross_entropy(model(images), labels)
+        norm = sum(parameter.abs().sum() for parameter in model.parameters())
+        loss = retain_loss + alpha * norm
+        loss.backward()
+        optimizer.step()
+        return {"loss": loss, "retain_loss": retain_loss, "l1_norm": norm}
