@@ -27,19 +27,18 @@ class UnlearningMethod:
         self.floor = floor
         self.fisher = None
         self.batches = 0
-        self.is_done = False
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
-        if self.fisher is None:
-            self.fisher = [torch.zeros_like(parameter) for parameter in model.parameters()]
         if epoch == 0:
             return {"loss": self._add_to_fisher(model.eval(), retain_batch[0])}
-        if not self.is_done:
+        if self.fisher is not None:
             self._add_noise(model)
-            self.is_done = True
+            self.fisher = None
         return {"loss": 0.0}
 
     def _add_to_fisher(self, model, images):
+        if self.fisher is None:
+            self.fisher = [torch.zeros_like(parameter) for parameter in model.parameters()]
         logits = model(images)
         labels = torch.multinomial(F.softmax(logits.detach().float(), dim=1), 1).squeeze(1)
         loss = F.cross_entropy(logits, labels)

@@ -28,12 +28,10 @@ class UnlearningMethod:
         self.masks = None
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
-        if self.gradients is None:
-            self.gradients = [torch.zeros_like(parameter) for parameter in model.parameters()]
         if epoch == 0:
             return {"loss": self._add_gradients(model.eval(), *forget_batch)}
         if self.masks is None:
-            self.masks = self._most_salient()
+            self.masks, self.gradients = self._most_salient(), None
         (retain_images, retain_labels), (forget_images, forget_labels) = retain_batch, forget_batch
         optimizer.zero_grad()
         logits = model(torch.cat([retain_images, forget_images]))
@@ -46,6 +44,8 @@ class UnlearningMethod:
         return {"loss": loss}
 
     def _add_gradients(self, model, images, labels):
+        if self.gradients is None:
+            self.gradients = [torch.zeros_like(parameter) for parameter in model.parameters()]
         loss = F.cross_entropy(model(images), labels)
         for total, gradient in zip(self.gradients, torch.autograd.grad(loss, list(model.parameters())), strict=True):
             total += gradient

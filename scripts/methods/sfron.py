@@ -48,17 +48,12 @@ class UnlearningMethod:
         self.masks = None
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
-        if self.retain_squares is None:
-            self.retain_squares = [torch.zeros_like(parameter) for parameter in model.parameters()]
-            self.forget_squares = [torch.zeros_like(parameter) for parameter in model.parameters()]
         if epoch == 0:
-            model.eval()
-            retain_loss = add_squared_gradients(self.retain_squares, model, *retain_batch)
-            forget_loss = add_squared_gradients(self.forget_squares, model, *forget_batch)
-            return {"loss": retain_loss, "forget_loss": forget_loss}
+            return self._add_squares(model.eval(), retain_batch, forget_batch)
         if self.masks is None:
             pairs = zip(self.retain_squares, self.forget_squares, strict=True)
             self.masks = [of_forget >= self.saliency * of_retain for of_retain, of_forget in pairs]
+            self.retain_squares = self.forget_squares = None
         losses = {}
         if epoch <= self.forget_epochs and step % self.forget_every == 0:
             losses["forget_loss"] = self._forget_step(model, *forget_batch, optimizer, epoch)
@@ -67,6 +62,14 @@ class UnlearningMethod:
         losses["loss"].backward()
         optimizer.step()
         return losses
+
+    def _add_squares(self, model, retain_batch, forget_batch):
+        if self.forget_squares is None:
+            self.retain_squares = [torch.zeros_like(parameter) for parameter in model.parameters()]
+            self.forget_squares = [torch.zeros_like(parameter) for parameter in model.parameters()]
+        retain_loss = add_squared_gradients(self.retain_squares, model, *retain_batch)
+        forget_loss = add_squared_gradients(self.forget_squares, model, *forget_batch)
+        return {"loss": retain_loss, "forget_loss": forget_loss}
 
     def _forget_step(self, model, images, labels, optimizer, epoch):
         decay = (1 + math.cos(math.pi * (epoch - 1) / self.forget_epochs)) / 2

@@ -34,21 +34,22 @@ class UnlearningMethod:
         self.dampening = dampening
         self.retain_importances = None
         self.forget_importances = None
-        self.is_done = False
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
-        if self.retain_importances is None:
+        if epoch == 0:
+            return self._add_importances(model.eval(), retain_batch, forget_batch)
+        if self.forget_importances is not None:
+            self._dampen(model)
+            self.retain_importances = self.forget_importances = None
+        return {"loss": 0.0}
+
+    def _add_importances(self, model, retain_batch, forget_batch):
+        if self.forget_importances is None:
             self.retain_importances = [torch.zeros_like(parameter) for parameter in model.parameters()]
             self.forget_importances = [torch.zeros_like(parameter) for parameter in model.parameters()]
-        if epoch == 0:
-            model.eval()
-            retain_loss = add_squared_gradients(self.retain_importances, model, *retain_batch)
-            forget_loss = add_squared_gradients(self.forget_importances, model, *forget_batch)
-            return {"loss": retain_loss, "forget_loss": forget_loss}
-        if not self.is_done:
-            self._dampen(model)
-            self.is_done = True
-        return {"loss": 0.0}
+        retain_loss = add_squared_gradients(self.retain_importances, model, *retain_batch)
+        forget_loss = add_squared_gradients(self.forget_importances, model, *forget_batch)
+        return {"loss": retain_loss, "forget_loss": forget_loss}
 
     @torch.no_grad()
     def _dampen(self, model):
