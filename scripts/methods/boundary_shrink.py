@@ -16,7 +16,7 @@ class UnlearningMethod:
     Cost: 4 forwards and 3 backwards a step (the original model takes 2 forwards and 1 backward of them)
     Defaults: bound is the authors' 0.1 of the pixel range, about 0.4 standard deviations of CIFAR's pixels, which is
         the unit that images come in here; retain_weight 1.0 is ours, 0.0 is the paper
-    Deviations: the paper uses no retain images, a learning rate of 1e-5 and 10 epochs; at the learning rate fixed here
+    Deviations: the paper uses no retain images and a learning rate of about 1e-5; at a hundred times that, fixed here,
         forget images alone would overwrite the model. The image's own class is left out, where the authors take the
         largest logit whatever it is. Adversarial images are neither clipped nor rounded to pixels, because a rule does
         not know the normalisation.

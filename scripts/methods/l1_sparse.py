@@ -8,8 +8,8 @@ class UnlearningMethod:
 
     Formula: CE(retain) + alpha * max(0, 1 - epoch / decay_epochs) * sum of |w| over all weights
     Cost: 1 forward and 1 backward a step
-    Defaults: decay_epochs 10 is the authors' number of epochs. alpha 1e-5, where they search up to 1e-1 and use about
-        1e-4: Adam moves each weight by the learning rate whatever its gradient is, so that at 1e-4 the pull wins over
+    Defaults: decay_epochs 10 is the authors' number of epochs. alpha 1e-5, where runs of their code use 1e-4 with SGD:
+        Adam moves each weight by the learning rate however small its gradient is, so that at 1e-4 the pull wins over
         the loss on most weights of a large model.
     Deviations: the pull ends after decay_epochs, where the authors end it with the unlearning, whose length a rule does
         not know

@@ -15,7 +15,7 @@ class UnlearningMethod:
     Formula: -2 / beta * mean of log sigmoid(-beta * (log p(y|x) - log p_original(y|x))) over forget images
         + retain_weight * CE(retain)
     Cost: 3 forwards and 2 backwards a step (the original model takes 1 forward of them)
-    Defaults: beta 0.1 and retain_weight 1.0 as in the authors' code (there named NPO + RT)
+    Defaults: beta 0.1 and retain_weight 1.0 as in the authors' code of NPO+RT
     Deviations: made for language models; here a "sequence" is one label
     When to use: in place of negative_gradient, whose ascent it turns into as beta goes to 0, and whose collapse it puts
         off. With one label in place of a sum over tokens the ratio is small, so that at beta 0.1 the push fades late.
