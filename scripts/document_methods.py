@@ -5,6 +5,7 @@ import sys
 import yaml
 
 from unlearning.catalogue import render_catalogue
+from unlearning.config import method_file
 from unlearning.dependencies import SCRIPTS
 from unlearning.errors import UserError
 from unlearning.files import write_text
@@ -14,9 +15,8 @@ ROOT = SCRIPTS.parent
 
 def catalogue() -> str:
     """Return what docs/methods.md has to be."""
-    files = {file.stem: file for file in (SCRIPTS / "methods").glob("*.py")}
     methods = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["methods"]
-    return render_catalogue(files, methods)
+    return render_catalogue({name: method_file(name, settings or {}) for name, settings in methods.items()}, methods)
 
 
 def main() -> int:
