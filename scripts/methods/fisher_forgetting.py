@@ -30,7 +30,9 @@ class UnlearningMethod:
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         if epoch == 0:
-            return {"loss": self._add_to_fisher(model.eval(), retain_batch[0])}
+            loss = self._add_to_fisher(model.eval(), retain_batch[0])
+            model.train()
+            return {"loss": loss}
         if self.fisher is not None:
             self._add_noise(model)
             self.fisher = None

@@ -29,7 +29,9 @@ class UnlearningMethod:
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         if epoch == 0:
-            return {"loss": self._add_gradients(model.eval(), *forget_batch)}
+            loss = self._add_gradients(model.eval(), *forget_batch)
+            model.train()
+            return {"loss": loss}
         if self.masks is None:
             self.masks, self.gradients = self._most_salient(), None
         (retain_images, retain_labels), (forget_images, forget_labels) = retain_batch, forget_batch

@@ -49,7 +49,9 @@ class UnlearningMethod:
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         if epoch == 0:
-            return self._add_squares(model.eval(), retain_batch, forget_batch)
+            losses = self._add_squares(model.eval(), retain_batch, forget_batch)
+            model.train()
+            return losses
         if self.masks is None:
             pairs = zip(self.retain_squares, self.forget_squares, strict=True)
             self.masks = [of_forget >= self.saliency * of_retain for of_retain, of_forget in pairs]

@@ -37,7 +37,9 @@ class UnlearningMethod:
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         if epoch == 0:
-            return self._add_importances(model.eval(), retain_batch, forget_batch)
+            losses = self._add_importances(model.eval(), retain_batch, forget_batch)
+            model.train()
+            return losses
         if self.forget_importances is not None:
             self._dampen(model)
             self.retain_importances = self.forget_importances = None
