@@ -1,11 +1,14 @@
 """make bench: its report from known numbers, its mistakes, and one small run."""
 
 import csv
+import re
 import subprocess
 import sys
+from statistics import median
 
 import pytest
 from conftest import ROOT
+from tabulate import tabulate
 
 from benches.report import render_report
 from benches.workflow import large_plan, training_of
@@ -92,3 +95,55 @@ def test_a_narrowed_run_writes_what_it_measured(tmp_path):
     assert all(float(row["value"]) > 0 for row in written)
     assert (tmp_path / "results/bench.md").read_text() == render_report(written)
     assert "| resnet20 | head_mask |" in render_report(written)
+
+
+# --- the documentation
+
+REFERENCE = ROOT / "results/reference"
+DOCUMENT = (ROOT / "docs/performance.md").read_text()
+
+
+def read(name):
+    return list(csv.DictReader((REFERENCE / name).read_text().splitlines()))
+
+
+def tables_of(text):
+    return [block.strip() for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("name", ["bench", "bench-default-allocator"])
+def test_the_documentation_shows_the_reference_run(name):
+    report = render_report(read(f"{name}.csv"))
+    assert report == (REFERENCE / f"{name}.md").read_text()
+    for table in tables_of(report):
+        assert table in DOCUMENT
+    for line in re.findall(r"^(?:Share of|Wall clock) .*$", report, re.MULTILINE):
+        assert line in DOCUMENT or name != "bench"
+
+
+def test_the_documented_steps_are_those_that_were_measured():
+    rows = [[value or "–" for value in row.values()] for row in read("steps.csv")]
+    titles = ["step", "processor s", "of it Snakemake's own", "wall clock s"]
+    table = tabulate(rows, titles, "pipe", colalign=["left", *["right"] * 3], disable_numparse=True)
+    assert table in DOCUMENT
+
+
+def test_the_targets_are_met():
+    """On a CPU with one thread; by how much is in the document."""
+    rates = {}
+    for row in read("bench.csv"):
+        if row["part"] == "training":
+            rates.setdefault((row["model"], row["what"]), []).append(float(row["value"]))
+
+    def ratio(model, other):
+        return median(a / b for a, b in zip(rates[model, "our loop"], rates[model, other], strict=True))
+
+    for model in ("resnet20", "vgg16bn", "mobilenetv2"):
+        assert ratio(model, "bare step, our layout") >= 0.97
+        assert ratio(model, "conventional loop") >= 1
+    assert ratio("resnet20", "bare step, default layout") >= 1.05
+    assert ratio("mobilenetv2", "bare step, default layout") >= 1.4
+    shares = re.findall(r"\w+ (\d\.\d)%", re.search(r"^Share of the time .*", DOCUMENT, re.MULTILINE)[0])
+    assert len(shares) == 3
+    assert max(map(float, shares)) <= 2
+    assert float(re.search(r"processor \d+ s, (\d\.\d\d) times", DOCUMENT)[1]) <= 1.5
