@@ -132,10 +132,27 @@ def test_make_table_is_the_snakemake_line_of_the_readme():
 REFERENCE = ROOT / "results/reference"
 
 
-def test_the_reference_table_is_made_from_its_numbers():
-    metrics, costs = (read_table(REFERENCE / f"digits-{name}.csv") for name in ("metrics", "costs"))
-    assert render_table(metrics, costs, "digits") == (REFERENCE / "digits-table.md").read_text()
+@pytest.mark.parametrize("suite", ["digits", "rules"])
+def test_the_reference_table_is_made_from_its_numbers(suite):
+    metrics, costs = (read_table(REFERENCE / f"{suite}-{name}.csv") for name in ("metrics", "costs"))
+    assert render_table(metrics, costs, suite) == (REFERENCE / f"{suite}-table.md").read_text()
     assert render_dictionary() == (REFERENCE / "metrics.md").read_text()
+
+
+def test_the_table_of_all_rules_bears_out_what_the_readme_says_of_its_ends():
+    """And every rule is in it."""
+    metrics = read_table(REFERENCE / "rules-metrics.csv")
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    assert list(metrics["method"].unique()[2:]) == config["suites"]["rules"]["methods"] == list(config["methods"])
+    assert (metrics["status"] == "ok").all()
+    means = metrics.groupby(["method", "benchmark"])["forget_acc"].mean().drop("original")
+    still_there = {(method, benchmark.split("-")[0]) for method, benchmark in means[means > 0.1].index}
+    everywhere = {("fisher_forgetting", model) for model in ("resnet20", "vgg16bn", "mobilenetv2")}
+    partly = {("fanchuan", "resnet20"), ("fanchuan", "mobilenetv2"), ("ssd", "mobilenetv2")}
+    assert still_there == everywhere | partly
+    retained = metrics.groupby("method")["retain_acc"].mean()
+    assert retained.idxmin() == "negative_gradient"
+    assert retained.min() < 0.75
 
 
 def section(text, title):
