@@ -44,7 +44,8 @@ def join_cells(
     """Return the rows of metrics.csv, in the order of ``cells``, the contents of the metrics.json files.
 
     ``on_request`` are the contents of relearning.json and ulira.json, of all cells or of none. ``non_member_logits``
-    (N, classes) belong to ``cells`` one by one, None where the cell is not ok. What is not known is None.
+    (N, classes) belong to ``cells`` one by one, None where the cell is not ok. ``kinds`` has what each method is,
+    ``settings`` whose hyperparameters it has. What is not known is None.
     """
     asked = [column.name for column in ON_REQUEST if any(column.name in row for row in on_request)]
     measured = [column.name for column in MEASURED] + asked

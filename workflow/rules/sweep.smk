@@ -1,4 +1,4 @@
-"""On request: every method's grid on a validation part of the training data, the same number of settings for all."""
+"""On request: every method's grid, at most eight settings, on a validation part of the training data."""
 
 SWEEP = ["results/sweep.md"] if config["sweep"] else []
 SWEPT = [name.replace("-class", f"{VALIDATION}-class") for name in SUITE["benchmarks"]]
