@@ -175,7 +175,15 @@ def test_every_number_of_the_walk_through_stands_in_the_table():
     for step in steps:
         names = [
             name
-            for name in ("original", "retrain", "head_mask", "retain_finetune", "negative_gradient", "scrub")
+            for name in (
+                "original",
+                "retrain",
+                "head_mask",
+                "retain_finetune",
+                "negative_gradient",
+                "bad_teacher",
+                "scrub",
+            )
             if name in step
         ]
         known = " ".join(row for row in rows if any(row.startswith((f"| {name} ", f"| *{name}*")) for name in names))
