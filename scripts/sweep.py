@@ -1,6 +1,7 @@
 """Rule sweep: what every setting of every method's grid gave, which are chosen, and a plot."""
 
 from unlearning.aggregation import join_cells, read_cell
+from unlearning.config import REFERENCES
 from unlearning.files import read_arrays, write_csv, write_text
 from unlearning.jobs import job
 from unlearning.sweep_report import draw_sweep, render_sweep, rows_of_sweep
@@ -10,7 +11,7 @@ inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
 with job(snakemake, f"{len(params.variants)} settings"):
     logits = [read_arrays(path).get("non_member_logits") for path in inputs.scores]
     cells = [read_cell(path) for path in inputs.metrics]
-    kinds = {cell["method"]: "rule" for cell in cells}
+    kinds = dict.fromkeys(REFERENCES, "reference") | params.kinds
     rows = rows_of_sweep(join_cells(cells, [], logits, kinds), params.variants)
     write_csv(outputs.rows, rows)
     write_text(outputs.report, render_sweep(rows, params.seed, params.share))

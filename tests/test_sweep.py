@@ -136,6 +136,7 @@ def test_the_report_has_each_methods_settings_and_the_chosen_ones(swept):
         ("negative_gradient", "forget_weight 0.5"),
     ]
     assert {row["benchmark"] for row in found} == {"resnet20-digits_validation-class0"}
+    assert [row["kind"] for row in found] == ["reference"] * 2 + ["baseline"] * 3
     best = max(found[3:], key=lambda row: float(row["unlearn_score"]))
     (line,) = [line for line in report.splitlines() if line.startswith("| negative_gradient")]
     cells = [cell.strip() for cell in line.split("|")[1:-1]]

@@ -26,7 +26,7 @@ def rows_of_sweep(cells: Sequence[Row], variants: Sequence[tuple[str, str, Mappi
     rows = []
     for cell in cells:
         method, setting = of_variant.get(cell["method"], (cell["method"], ""))
-        row = {"benchmark": cell["benchmark"], "method": method, "setting": setting}
+        row = {"benchmark": cell["benchmark"], "method": method, "setting": setting, "kind": cell["kind"]}
         rows.append(row | {name: cell[name] for name in MEASURED})
     return rows
 
@@ -80,7 +80,8 @@ def draw_sweep(rows: Sequence[Row], path: str | os.PathLike) -> None:
         for index, (method, colour) in enumerate(zip(methods, colours, strict=True)):
             points = [_point(row) for row in ok if row["method"] == method]
             panel.scatter(*_axes(points), color=colour, marker="os^Dv"[index // 4 % 5], label=method)
-        panel.plot(*_axes(pareto_front([_point(row) for row in ok if row["setting"]])), color="0.7", zorder=0)
+        competing = [_point(row) for row in ok if row["kind"] not in ("reference", "control")]
+        panel.plot(*_axes(pareto_front(competing)), color="0.7", zorder=0)
         for reference, marker in (("original", "x"), ("retrain", "+")):
             points = [_point(row) for row in ok if row["method"] == reference]
             panel.scatter(*_axes(points), color="black", marker=marker, s=90, label=reference)

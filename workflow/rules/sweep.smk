@@ -55,6 +55,7 @@ rule sweep:
             for name, variants in VARIANTS.items()
             for variant in variants
         ],
+        kinds={variant: config["methods"][variant]["kind"] for variant in SWEPT_ROWS[2:]},
         seed=SUITE["seeds"][0],
         share=config["validation_share"],
     script:
