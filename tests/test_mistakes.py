@@ -70,7 +70,7 @@ CONFIGURATIONS = {
         setting("methods", "scrub", "hyperparameters", "temprature", 1),
         "methods.scrub.hyperparameters: scrub.py takes no 'temprature'; it takes: max_epochs",
     ),
-    "a missing hyperparameter": (replaced("    temperature: 4.0\n", ""), "scrub.py needs a value for 'temperature'"),
+    "a missing hyperparameter": (replaced("      temperature: 4.0\n", ""), "scrub.py needs a value for 'temperature'"),
     "an unknown key": (setting(*TINY_PROTOCOL, "batchsize", 3), "unknown key 'batchsize'; did you mean batch_size?"),
     "an unknown protocol": (setting("benchmarks", "resnet20-digits", "protocol", "tinny"), "did you mean tiny?"),
     "a class too many": (setting("suites", "digits", "benchmarks", ["resnet20-digits-class10"]), "has the classes 0 to 9"),

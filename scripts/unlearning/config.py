@@ -264,11 +264,11 @@ def check_method(name: str, settings: dict[str, Any]) -> None:
         raise UserError(f"{file}: not valid Python: {error}") from None
     code_of(file)  # what it imports of the project as well
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "UnlearningMethod"]
-    given = settings.get("hyperparameters", {}) | settings.get("grid", {})
+    given, grid = settings.get("hyperparameters", {}), settings.get("grid", {})
     accepted = _constructor_arguments(classes[-1]) if classes else None
     if accepted is None:
         return
-    for key in given:
+    for key in [*given, *grid]:
         if key not in accepted:
             raise UserError(
                 f"{where}.hyperparameters: {file.name} takes no {key!r}; it takes: {', '.join(accepted) or 'none'}"
