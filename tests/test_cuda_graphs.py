@@ -39,9 +39,11 @@ def stand_in(captured):
         loss, gradients = captured.loss, [parameter.grad for parameter in captured.model.parameters()]
 
         def replay():
+            found = [parameter.grad for parameter in captured.model.parameters()]
             work()
-            for kept, parameter in zip(gradients, captured.model.parameters(), strict=True):
+            for kept, parameter, before in zip(gradients, captured.model.parameters(), found, strict=True):
                 kept.copy_(parameter.grad)
+                parameter.grad = before  # a graph knows memory, not attributes
             loss.copy_(captured.loss)
             captured.loss = loss
 
