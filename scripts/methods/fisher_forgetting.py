@@ -14,7 +14,7 @@ class UnlearningMethod:
 
     Formula: w += sqrt(alpha / max(F, floor)) * N(0, 1), F the diagonal of the Fisher information on the retain set
     Cost: first epoch 1 forward and 1 backward a step, then none
-    Defaults: alpha 1e-6 as in the authors' code; floor 1e-3 is its limit of 1000 on 1 / F
+    Defaults: alpha 1e-6 as in adaptations of the authors' code; floor 1e-3 is their limit of 1000 on 1 / F
     Deviations: one draw of the label for each image, where the authors' code sums over all classes; its special cases
         are left out: it averages the variance over a layer's inputs, multiplies it by 10 in batch norm and the head,
         and sets the forget class's weights in the head to zero. Images are augmented.

@@ -14,7 +14,7 @@ class UnlearningMethod:
     Formula: noise = argmin of noise_penalty * |noise|^2 - CE(original(noise), forget class); impair: CE over retain
         images and noise; repair: CE(retain)
     Cost: noise_steps forwards and backwards once; 2 forwards and 2 backwards a step of impairing; then 1 and 1
-    Defaults: authors' code: 40 steps of Adam at 0.1, noise_penalty 0.1, one epoch of impairing
+    Defaults: as in adaptations of the authors' code: 40 steps of Adam at 0.1, noise_penalty 0.1, one epoch of impairing
     Deviations: one fixed learning rate, where the authors impair at 0.02 and repair at 0.01; all retain images, where
         they take a part of each class; repair goes on for all further epochs, where they need one; noise is learned in
         eval mode
