@@ -5,15 +5,9 @@ import math
 import torch
 from torch.nn import functional as F
 
+from unlearning.importance import add_squared_gradients
+
 EPSILON = 1e-15
-
-
-def add_squared_gradients(totals, model, images, labels):
-    """Add the squared gradients of the mini-batch's CE to ``totals``, one tensor a parameter, and return the CE."""
-    loss = F.cross_entropy(model(images), labels)
-    for total, gradient in zip(totals, torch.autograd.grad(loss, list(model.parameters())), strict=True):
-        total += gradient.square()
-    return loss
 
 
 class UnlearningMethod:

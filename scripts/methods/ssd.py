@@ -1,15 +1,8 @@
 """SSD: Foster et al., "Fast Machine Unlearning without Retraining through Selective Synaptic Dampening", AAAI 2024."""
 
 import torch
-from torch.nn import functional as F
 
-
-def add_squared_gradients(totals, model, images, labels):
-    """Add the squared gradients of the mini-batch's CE to ``totals``, one tensor a parameter, and return the CE."""
-    loss = F.cross_entropy(model(images), labels)
-    for total, gradient in zip(totals, torch.autograd.grad(loss, list(model.parameters())), strict=True):
-        total += gradient.square()
-    return loss
+from unlearning.importance import add_squared_gradients
 
 
 class UnlearningMethod:
