@@ -115,8 +115,14 @@ TINY = {
 def finished_project(tmp_path_factory):
     """Return a project whose table is made: ResNet-20 on the digits, one seed, every baseline, a tiny protocol.
 
-    Tests may edit its files if they put them back.
+    Many tests read it: one that edits it puts it back, one that makes anything takes a ``copied_project``.
     """
     project = Project(tmp_path_factory.mktemp("finished"), TINY)
     project.make("results/table.md")
     return project
+
+
+@pytest.fixture
+def copied_project(finished_project, tmp_path):
+    """Return a copy of the finished project, for one test to do with as it likes."""
+    return Project.at(shutil.copytree(finished_project.folder, tmp_path / "copy"))

@@ -417,10 +417,9 @@ OWN_FILES = {
 
 
 @pytest.mark.parametrize("case", OWN_FILES)
-def test_a_damaged_result_is_named_and_can_be_made_again(tmp_path, finished_project, case):
+def test_a_damaged_result_is_named_and_can_be_made_again(copied_project, case):
     name, damage, culprit = OWN_FILES[case]
-    folder = shutil.copytree(finished_project.folder, tmp_path / "copy", copy_function=shutil.copy2)
-    project = finished_project.at(folder)
+    project, folder = copied_project, copied_project.folder
     table, metrics = project.read("results/table.md"), project.read("results/metrics.csv")
     (folder / name).write_bytes(damage((folder / name).read_bytes()))
     done = project.run(*(["results/resnet20-digits-class0/seed1/original/metrics.json"] if "split" in name else []))

@@ -110,16 +110,16 @@ def test_a_job_says_what_its_processor_time_was_spent_on(finished_project):
     assert parts_of(finished_project, "results/resnet20-digits-class0/split.log")["imports"] < 0.5  # no torch
 
 
-def test_the_scheduler_rests_while_jobs_run(finished_project):
+def test_the_scheduler_rests_while_jobs_run(copied_project):
     """It looks for work when a job has ended, not every second: Snakemake's own limit of jobs a second is off."""
-    printed = finished_project.make("--verbose", "--forceall", "results/table.md")
+    printed = copied_project.make("--verbose", "--forceall", "results/table.md")
     jobs = printed.count("Finished jobid: ")
     assert jobs > 15
     assert printed.count("Ready jobs: ") <= jobs + 1
 
 
-def test_a_job_does_without_the_compiler(finished_project):
-    rule = finished_project.folder / "looking.py"
+def test_a_job_does_without_the_compiler(copied_project):
+    rule = copied_project.folder / "looking.py"
     rule.write_text(
         "import sys\n"
         "class UnlearningMethod:\n"
@@ -128,5 +128,5 @@ def test_a_job_does_without_the_compiler(finished_project):
         "        return {'loss': 0.0, 'compiler': float('sympy' in sys.modules)}\n"
     )
     target = f"{CELLS}/looking/history.csv"
-    finished_project.make(target, "--config", "rule=looking.py")
-    assert finished_project.read(target).splitlines() == ["epoch,loss,compiler", "0,0.0,0.0"]
+    copied_project.make(target, "--config", "rule=looking.py")
+    assert copied_project.read(target).splitlines() == ["epoch,loss,compiler", "0,0.0,0.0"]
