@@ -104,8 +104,13 @@ TINY_PROTOCOL = {
     "unlearn": {"epochs": 1, "learning_rate": 0.003},
     "relearn": {"images": 20, "batch_size": 10, "epochs": 20, "learning_rate": 0.003},
 }
+TINY_SUITE = {
+    "benchmarks": ["resnet20-digits-class0"],
+    "methods": ["head_mask", "retain_finetune", "negative_gradient", "bad_teacher", "scrub"],
+    "seeds": [1],
+}
 TINY = {
-    "suites": {"digits": {"benchmarks": ["resnet20-digits-class0"], "seeds": [1]}},
+    "suites": {"digits": TINY_SUITE},
     "benchmarks": {"resnet20-digits": {"protocol": "tiny", "width": 0.25, "image_size": 8}},
     "protocols": {"tiny": TINY_PROTOCOL},
 }

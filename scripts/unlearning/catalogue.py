@@ -46,11 +46,17 @@ def describe(file: Path) -> dict[str, str]:
 
 def render_catalogue(files: Mapping[str, Path], methods: Mapping[str, Mapping[str, Any]]) -> str:
     """Return docs/methods.md for the ``files`` of methods and their entries in the configuration."""
-    parts = [INTRODUCTION]
+    names_of: dict[Path, list[str]] = {}
     for name, file in sorted(files.items()):
+        names_of.setdefault(file.resolve(), []).append(name)
+    parts = [INTRODUCTION]
+    for file, names in sorted(names_of.items(), key=lambda item: item[1]):
         entry = describe(file)
-        lines = [f"## {name}", "", entry["title"], "", entry["idea"], ""]
+        lines = [f"## {', '.join(names)}", "", entry["title"], "", entry["idea"], ""]
         lines += [f"- {label}: {entry[label]}" for label in LABELS]
-        lines.append(f"- Hyperparameters in config.yaml: {shown(methods.get(name, {}).get('hyperparameters', {}))}")
+        for name in names:
+            of_name = f" of {name}" if len(names) > 1 else ""
+            values = shown(methods.get(name, {}).get("hyperparameters", {}))
+            lines.append(f"- Hyperparameters{of_name} in config.yaml: {values}")
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)

@@ -1,0 +1,60 @@
+"""Variants of `mask_and_average` that docs/rule.md compares with it: each switch makes one thing otherwise."""
+
+import torch
+from methods.mask_and_average import UnlearningMethod as MaskAndAverage
+from torch import nn
+from torch.nn import functional as F
+
+
+class UnlearningMethod(MaskAndAverage):
+    """The rule, with one or the other of its parts replaced.
+
+    batch_norm: "mixed" as in the rule, "frozen" (the original model's statistics), or "apart" (a pass for each batch).
+    retain: "labels" as in the rule, "teacher" (the original model's softmax without the forget class), or "both".
+    mixing: the largest share of another forget image that is laid over each forget image.
+    of_class: the share of the forget batch's mean target in each image's.
+    sharpness: what the original model's logits of forget images are multiplied with.
+    """
+
+    def __init__(self, *, batch_norm="mixed", retain="labels", mixing=0.0, of_class=0.0, sharpness=1.0, **settings):
+        super().__init__(**settings)
+        self.batch_norm = batch_norm
+        self.retain = retain
+        self.mixing = mixing
+        self.of_class = of_class
+        self.sharpness = sharpness
+
+    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+        self.forget_class = forget_batch[1][0]
+        if self.mixing > 0:
+            images, labels = forget_batch
+            share = self.mixing * torch.rand(len(images), 1, 1, 1, device=images.device)
+            others = images[torch.randperm(len(images), device=images.device)]
+            forget_batch = images.lerp(others, share), labels
+        return super().unlearn_step(model, retain_batch, forget_batch, optimizer, step, epoch)
+
+    def predict(self, model, *batches):
+        if self.batch_norm == "frozen":
+            for module in model.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        if self.batch_norm == "apart":
+            passes = [super(UnlearningMethod, self).predict(model, batch) for batch in batches]
+            return tuple(torch.cat(parts) for parts in zip(*passes, strict=True))
+        return super().predict(model, *batches)
+
+    def retain_loss(self, logits, images, labels):
+        losses = []
+        if self.retain in ("labels", "both"):
+            losses.append(super().retain_loss(logits, images, labels))
+        if self.retain in ("teacher", "both"):
+            with torch.no_grad():
+                masked = self.original(images).index_fill(1, self.forget_class, -torch.inf)
+            losses.append(F.kl_div(F.log_softmax(logits, dim=1), F.softmax(masked, dim=1), reduction="batchmean"))
+        return sum(losses)
+
+    def targets(self, images, labels):
+        targets = super().targets(images, labels)
+        if self.sharpness != 1:
+            targets = F.normalize(targets.pow(self.sharpness), p=1, dim=1)
+        return targets.lerp(targets.mean(dim=0, keepdim=True), self.of_class)

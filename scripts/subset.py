@@ -1,0 +1,46 @@
+"""Write a data set with fewer training images, of each class alike, and the same test images: for trials on a CPU.
+
+python scripts/subset.py data/cifar10.npz 4000 data/cifar10_small.npz
+"""
+
+import argparse
+import sys
+
+import numpy as np
+
+from unlearning.datasets import read_dataset
+from unlearning.errors import UserError
+from unlearning.files import write_arrays
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", help="the data set, e.g. data/cifar10.npz")
+    parser.add_argument("images", type=int, help="how many training images to keep; a multiple of the classes")
+    parser.add_argument("target", help="the file to write, e.g. data/cifar10_small.npz")
+    given = parser.parse_args(arguments)
+    try:
+        with np.load(given.source) as file:
+            classes = int(file["train_labels"].max()) + 1
+        data = read_dataset(given.source, classes)
+        kept = first_of_each_class(data.train_labels, given.images // classes)
+        parts = vars(data) | {"train_images": data.train_images[kept], "train_labels": data.train_labels[kept]}
+        del parts["classes"]
+        write_arrays(given.target, parts)
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:
+    """Return the indices of the first ``count`` images of every class, in their order."""
+    rank_in_class = np.zeros(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        rank_in_class[members] = np.arange(len(members))
+    return np.flatnonzero(rank_in_class < count)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
