@@ -16,13 +16,17 @@ from unlearning.files import write_arrays
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", help="the data set, e.g. data/cifar10.npz")
-    parser.add_argument("images", type=int, help="how many training images to keep; a multiple of the classes")
+    parser.add_argument("images", type=int, help="how many training images to keep, as many of each class")
     parser.add_argument("target", help="the file to write, e.g. data/cifar10_small.npz")
+    parser.add_argument("--classes", type=int, default=10, help="how many classes it has (default: 10)")
     given = parser.parse_args(arguments)
     try:
-        with np.load(given.source) as file:
-            classes = int(file["train_labels"].max()) + 1
-        data = read_dataset(given.source, classes)
+        data, classes = read_dataset(given.source, given.classes), given.classes
+        images = len(data.train_labels)
+        if given.images < classes:
+            raise UserError(f"{given.images} images are less than one of each of the {classes} classes")
+        if given.images > images:
+            raise UserError(f"{given.source}: it has {images} training images, not {given.images}")
         kept = first_of_each_class(data.train_labels, given.images // classes)
         parts = vars(data) | {"train_images": data.train_images[kept], "train_labels": data.train_labels[kept]}
         del parts["classes"]

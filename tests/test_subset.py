@@ -1,0 +1,48 @@
+"""A data set with fewer training images."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from subset import first_of_each_class, main
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 10))
+def test_of_each_class_the_first_images_are_kept(labels, count):
+    labels = np.array(labels)
+    kept = first_of_each_class(labels, count)
+    assert (np.diff(kept) > 0).all()
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        assert [index for index in kept if labels[index] == label] == list(members[:count])
+
+
+def test_the_written_data_set_has_the_kept_training_images_and_all_test_images(tmp_path, arrays):
+    source, target = tmp_path / "whole.npz", tmp_path / "small.npz"
+    np.savez(source, **arrays)
+    assert main([str(source), "6", str(target), "--classes", "3"]) == 0
+    small = np.load(target)
+    assert small["train_labels"].tolist() == [0, 1, 2, 0, 1, 2]  # the classes take turns in the fixture
+    assert np.array_equal(small["train_images"].squeeze(), arrays["train_images"][:6])
+    assert np.array_equal(small["test_images"].squeeze(), arrays["test_images"])
+    assert np.array_equal(small["test_labels"], arrays["test_labels"])
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [("2", "2 images are less than one of each of the 3 classes"), ("31", "it has 30 training images, not 31")],
+)
+def test_a_number_that_cannot_be_is_refused(tmp_path, arrays, capsys, images, message):
+    np.savez(tmp_path / "whole.npz", **arrays)
+    assert main([str(tmp_path / "whole.npz"), images, str(tmp_path / "small.npz"), "--classes", "3"]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "small.npz").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"no data set"])
+def test_a_source_that_is_no_data_set_is_named(tmp_path, capsys, content):
+    source = tmp_path / "whole.npz"
+    if content is not None:
+        source.write_bytes(content)
+    assert main([str(source), "6", str(tmp_path / "small.npz")]) == 1
+    assert f"{source}: " in capsys.readouterr().err
