@@ -2,9 +2,10 @@
 # make table RULE=path/to/my_rule.py   the same with a row for a rule of your own
 # make new-method NAME=x               write scripts/methods/x.py to begin with, and say how to try it
 # make check                           fail if a cell of the last table failed or diverged, and say which
+# make verify                          compare the tables kept in results/reference/ with their numbers
 # make test                            run the tests
 # make lint                            check code style, workflow and security
-# make docs                            write docs/methods.md from the docstrings of the methods
+# make docs                            write docs/methods.md and the tables of docs/rule.md
 # make bench [ARGS="..."]              measure speed and write results/bench.md; ARGS=--help lists what ARGS takes
 # make clean                           remove the results and logs; data/ and .venv stay
 
@@ -16,7 +17,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 SETTINGS = $(if $(SUITE),suite=$(SUITE)) $(if $(RULE),rule=$(RULE))
 
-.PHONY: table new-method check test lint docs bench clean
+.PHONY: table new-method check verify test lint docs bench clean
 
 table: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/table.md $(if $(strip $(SETTINGS)),--config $(SETTINGS))
@@ -26,6 +27,9 @@ new-method: .venv/installed
 
 check: .venv/installed
 	$(BIN)/python scripts/check.py
+
+verify: .venv/installed
+	$(BIN)/python scripts/verify.py
 
 test: .venv/installed
 	$(BIN)/python -m pytest
@@ -40,6 +44,7 @@ lint: .venv/installed-lint
 
 docs: .venv/installed
 	$(BIN)/python scripts/document_methods.py
+	$(BIN)/python scripts/document_rule.py
 
 bench: .venv/installed
 	$(BIN)/python scripts/bench.py $(ARGS)

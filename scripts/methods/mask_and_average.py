@@ -61,7 +61,7 @@ class UnlearningMethod:
         forget_loss = F.kl_div(F.log_softmax(logits[retained:], dim=1), targets, reduction="batchmean")
         loss, parts = retain_loss + forget_loss, {"retain_loss": retain_loss, "forget_loss": forget_loss}
         if self.feature_weight > 0:
-            means, variance = self.statistics_of(features[:retained].detach(), retain_labels, targets.shape[1])
+            means, variance = self.statistics_of(features[:retained].detach().float(), retain_labels, targets.shape[1])
             parts["feature_loss"] = F.mse_loss(features[retained:], targets @ means) / variance
             loss = loss + self.feature_weight * parts["feature_loss"]
         loss.backward()

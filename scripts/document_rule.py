@@ -1,0 +1,73 @@
+"""make docs: fill the tables of docs/rule.md from the results that are kept in results/reference/.
+
+A table stands between two marks, <!-- table SUITE BENCHMARK --> and <!-- end -->.
+"""
+
+import re
+import sys
+
+import pandas
+from tabulate import tabulate
+
+from unlearning.dependencies import SCRIPTS
+from unlearning.files import read_table, write_text
+from unlearning.intervals import half_width
+
+ROOT = SCRIPTS.parent
+PAGE = ROOT / "docs" / "rule.md"
+MARKED = re.compile(r"(<!-- table (\w+) ([\w-]+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+OWN = "mask_and_average"
+COLUMNS = {
+    "retain_acc": "retain_acc ↑",
+    "forget_acc": "forget_acc ↓",
+    "forget_mia_auc": "AUC",
+    "unlearn_score": "unlearn_score ↑",
+    "mean_abs_gap": "gap to oracle ↓",
+    "js_to_oracle": "JS to oracle ↓",
+    "probe_acc": "probe →",
+    "relearn_epochs": "relearn →",
+}
+
+
+def page() -> str:
+    """Return what docs/rule.md has to be."""
+    return MARKED.sub(lambda match: f"{match[1]}\n{table(match[2], match[3])}\n\n", PAGE.read_text(encoding="utf-8"))
+
+
+def table(suite: str, benchmark: str) -> str:
+    """Return the table of one benchmark of a suite: means over seeds with Student's intervals, where there are several.
+
+    The last columns are the score's difference to our rule's, paired by seed, and the seconds over retain_finetune's
+    in the same suite, where it is in it.
+    """
+    metrics, costs = (read_table(ROOT / f"results/reference/{suite}-{name}.csv") for name in ("metrics", "costs"))
+    cells = metrics[metrics["benchmark"] == benchmark]
+    scores = cells.pivot(index="seed", columns="method", values="unlearn_score")
+    seconds = costs[(costs["rule"] == "unlearn") & (costs["benchmark"] == benchmark)]
+    seconds = seconds.groupby("method")["training_seconds"].sum()
+    rows = []
+    for method, values in cells.groupby("method", sort=False):
+        row = [f"**{method}**" if method.startswith(OWN) else method]
+        row += [shown(values[column], digits=1 if column == "relearn_epochs" else 3) for column in COLUMNS]
+        row.append("–" if method == OWN else shown((scores[method] - scores[OWN]).dropna(), sign="+"))
+        ratio = seconds.get(method, float("nan")) / seconds.get("retain_finetune", float("nan"))
+        rows.append([*row, "–" if pandas.isna(ratio) else f"{ratio:.1f}"])
+    titles = ["method", *COLUMNS.values(), f"score − {OWN}'s", "× finetune's s"]
+    if all(row[-1] == "–" for row in rows):
+        titles, rows = titles[:-1], [row[:-1] for row in rows]
+    return tabulate(rows, titles, "pipe", disable_numparse=True, colalign=["left", *["right"] * (len(titles) - 1)])
+
+
+def shown(values: pandas.Series, digits: int = 3, sign: str = "") -> str:
+    half = half_width(values)
+    return f"{values.mean():{sign}.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
+
+
+def main() -> int:
+    write_text(PAGE, page())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
