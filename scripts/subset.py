@@ -11,6 +11,7 @@ import numpy as np
 from unlearning.datasets import read_dataset
 from unlearning.errors import UserError
 from unlearning.files import write_arrays
+from unlearning.streams import stream_seed
 
 
 def main(arguments: list[str]) -> int:
@@ -19,6 +20,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("images", type=int, help="how many training images to keep, as many of each class")
     parser.add_argument("target", help="the file to write, e.g. data/cifar10_small.npz")
     parser.add_argument("--classes", type=int, default=10, help="how many classes it has (default: 10)")
+    parser.add_argument(
+        "--first", action="store_true", help="keep the first of each class, instead of some at random (always the same)"
+    )
     given = parser.parse_args(arguments)
     try:
         data, classes = read_dataset(given.source, given.classes), given.classes
@@ -27,7 +31,7 @@ def main(arguments: list[str]) -> int:
             raise UserError(f"{given.images} images are less than one of each of the {classes} classes")
         if given.images > images:
             raise UserError(f"{given.source}: it has {images} training images, not {given.images}")
-        kept = first_of_each_class(data.train_labels, given.images // classes)
+        kept = part_of_each_class(data.train_labels, given.images // classes, at_random=not given.first)
         parts = vars(data) | {"train_images": data.train_images[kept], "train_labels": data.train_labels[kept]}
         del parts["classes"]
         write_arrays(given.target, parts)
@@ -37,13 +41,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:
-    """Return the indices of the first ``count`` images of every class, in their order."""
-    rank_in_class = np.zeros(len(labels), dtype=np.int64)
+def part_of_each_class(labels: np.ndarray, count: int, at_random: bool) -> np.ndarray:
+    """Return the indices of ``count`` images of every class, or of all where there are fewer, in ascending order."""
+    random_stream = np.random.default_rng(stream_seed(0, "subset"))
+    kept = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        rank_in_class[members] = np.arange(len(members))
-    return np.flatnonzero(rank_in_class < count)
+        kept.append(random_stream.permutation(members)[:count] if at_random else members[:count])
+    return np.sort(np.concatenate(kept))
 
 
 if __name__ == "__main__":

@@ -4,23 +4,31 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from subset import first_of_each_class, main
+from subset import main, part_of_each_class
 
 
-@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 10))
-def test_of_each_class_the_first_images_are_kept(labels, count):
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 10), st.booleans())
+def test_of_each_class_as_many_images_are_kept(labels, count, at_random):
     labels = np.array(labels)
-    kept = first_of_each_class(labels, count)
+    kept = part_of_each_class(labels, count, at_random)
     assert (np.diff(kept) > 0).all()
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        assert [index for index in kept if labels[index] == label] == list(members[:count])
+        of_class = [index for index in kept if labels[index] == label]
+        assert len(of_class) == min(count, len(members))
+        assert at_random or of_class == list(members[:count])
+    assert np.array_equal(part_of_each_class(labels, count, at_random), kept)
+
+
+def test_at_random_the_end_of_a_file_counts_as_much_as_its_beginning():
+    kept = part_of_each_class(np.zeros(10_000), 2000, at_random=True)
+    assert 4800 < kept.mean() < 5200
 
 
 def test_the_written_data_set_has_the_kept_training_images_and_all_test_images(tmp_path, arrays):
     source, target = tmp_path / "whole.npz", tmp_path / "small.npz"
     np.savez(source, **arrays)
-    assert main([str(source), "6", str(target), "--classes", "3"]) == 0
+    assert main([str(source), "6", str(target), "--classes", "3", "--first"]) == 0
     small = np.load(target)
     assert small["train_labels"].tolist() == [0, 1, 2, 0, 1, 2]  # the classes take turns in the fixture
     assert np.array_equal(small["train_images"].squeeze(), arrays["train_images"][:6])
