@@ -77,7 +77,7 @@ COSTS_CSV = (
     Column("rule", "", "", "", "the workflow's rule; one row a job that made or measured a model of the table"),
     Column("benchmark", "", "", "", "{model}-{dataset}-class{k}; without class for pretraining, which all classes share"),
     Column("model, dataset, forget_class, seed, method", "", "", "", "what the job was for"),
-    Column("seconds", "s", "", "↓", "wall clock of the whole job, with imports, reading and writing"),
+    Column("seconds", "s", "", "↓", "wall clock of the whole job, with imports, reading and writing; of one that was interrupted, since it went on"),
     Column("training_seconds", "s", "", "↓", "wall clock of the training or unlearning: without imports, reading and writing, but with the test accuracy of every n-th epoch of training"),
     Column("seconds_to_oracle", "", "", "↓", "training_seconds over those of the oracle of the same benchmark and seed"),
     Column("steps", "steps", "", "↓", "calls of unlearn_step"),
