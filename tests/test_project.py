@@ -7,12 +7,14 @@ import subprocess
 from modulefinder import ModuleFinder
 from pathlib import Path
 
+import document_rule
 import pytest
 import verify
 import yaml
 from conftest import ROOT
 
 from unlearning import dependencies
+from unlearning.config import REFERENCES
 from unlearning.dependencies import SCRIPTS, code_of
 from unlearning.files import read_table
 
@@ -181,23 +183,37 @@ def test_every_number_of_the_walk_through_stands_in_the_table():
     steps = re.findall(r"^\d\. .*?(?=^\d\. |\Z)", section(readme, "How to read it"), re.MULTILINE | re.DOTALL)
     rows = [line for line in section(readme, "resnet20-digits-class0").splitlines() if line.startswith("| ")]
     assert len(steps) == 6
+    suite = yaml.safe_load((ROOT / "config.yaml").read_text())["suites"]["digits"]
     for step in steps:
-        names = [
-            name
-            for name in (
-                "original",
-                "retrain",
-                "head_mask",
-                "retain_finetune",
-                "negative_gradient",
-                "bad_teacher",
-                "scrub",
-            )
-            if name in step
-        ]
+        names = [name for name in (*REFERENCES, *suite["methods"]) if name in step]
         known = " ".join(row for row in rows if any(row.startswith((f"| {name} ", f"| *{name}*")) for name in names))
         for number in re.findall(r"-?\d\.\d{3}", step):
             assert number in known, f"{number} in: {step}"
+
+
+def test_the_tables_of_our_rule_are_those_of_the_reference_results():
+    assert document_rule.page() == document_rule.PAGE.read_text()
+
+
+def test_every_number_that_is_said_of_our_rule_stands_in_a_table():
+    """With three decimals, in docs/rule.md and in the README; a table is of docs/rule.md or of results/reference/."""
+    page = document_rule.PAGE.read_text()
+    tables = " ".join(path.read_text() for path in REFERENCE.glob("*-table.md"))
+    tables += " ".join(line for line in page.splitlines() if line.startswith("|"))
+    said = " ".join(line for line in page.splitlines() if not line.startswith("|"))
+    for number in re.findall(r"\d\.\d{3}", said + section((ROOT / "README.md").read_text(), "Our own rule")):
+        assert number in tables, number
+
+
+def test_our_rule_scores_above_every_baseline_on_the_digits():
+    """In its score setting on each of the three models, in its faithful one on their mean; means over three seeds."""
+    metrics = read_table(REFERENCE / "digits-metrics.csv")
+    assert sorted(metrics["seed"].unique()) == [42, 43, 44]
+    means = metrics.groupby(["benchmark", "method"])["unlearn_score"].mean().unstack()
+    baselines = means[["retain_finetune", "negative_gradient", "bad_teacher", "scrub"]]
+    assert len(baselines) == 3
+    assert (means["mask_and_average_score"] > baselines.max(axis=1)).all(), means
+    assert means["mask_and_average"].mean() > baselines.mean().max(), means
 
 
 def test_the_digits_suite_keeps_what_it_promises():
