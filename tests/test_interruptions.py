@@ -24,9 +24,10 @@ def undisturbed(tmp_path_factory):
 
 
 def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, undisturbed):
+    """Whether a moment falls into a training, so that one goes on, depends on the machine: that is tested below."""
     project = Project(tmp_path / "killed", merged(merged(TINY, FEW), LONGER))
     moments = random.Random(0)
-    resumed = kills = 0
+    kills = 0
     while kills < 20:
         process = project.start()
         try:
@@ -38,12 +39,10 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, undis
         else:  # it came to its end before the moment did
             assert project.read("results/metrics.csv") == undisturbed.read("results/metrics.csv")
             shutil.rmtree(project.folder / "results")
-        resumed += sum("going on after" in log.read_text() for log in project.folder.glob("results/**/*.log"))
     project.make()
     for file in ("metrics.csv", "summary.csv", "comparisons.csv"):
         assert project.read(f"results/{file}") == undisturbed.read(f"results/{file}")
     assert list(project.folder.rglob("*.partial")) == []
-    assert resumed > 0  # some trainings went on from their last whole epoch
 
 
 def test_a_killed_job_goes_on_from_its_last_whole_epoch(tmp_path):

@@ -107,7 +107,7 @@ def unlearner(data, rule_file, hyperparameters=None):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_an_interrupted_method_ends_with_the_same_weights(tmp_path, data, method, capfd):
-    file = ROOT / f"scripts/methods/{method}.py"
+    file = ROOT / METHODS[method].get("file", f"scripts/methods/{method}.py")
     run = unlearner(data, file, METHODS[method].get("hyperparameters"))
     (whole, done), (resumed, resumed_done) = run(), interrupted(run, tmp_path / "kept", [1, 3])
     assert same(whole, resumed)
