@@ -52,7 +52,8 @@ class UnlearningMethod:
         if self.original is None:
             self.begin(model)
         (retain_images, retain_labels), (forget_images, forget_labels) = retain_batch, forget_batch
-        torch._foreach_copy_(weights_of(model), self.weights)
+        shown = weights_of(model)
+        torch._foreach_copy_(shown, self.weights)
         optimizer.zero_grad()
         features, logits = self.predict(model, retain_images, forget_images)
         retained = len(retain_images)
@@ -66,7 +67,7 @@ class UnlearningMethod:
             loss = loss + self.feature_weight * parts["feature_loss"]
         loss.backward()
         optimizer.step()
-        self.show_average(model)
+        self.show_average(shown)
         return {"loss": loss} | parts
 
     def begin(self, model):
@@ -110,9 +111,9 @@ class UnlearningMethod:
         variance = squares / counts.sum() - (sums.sum(dim=0) / counts.sum()).square()
         return sums / counts.clamp(min=TINY), variance.mean().clamp(min=TINY)
 
-    def show_average(self, model):
-        """Take the optimizer's weights back from the model, and leave it with their average."""
+    def show_average(self, shown):
+        """Take the optimizer's weights back from the model's tensors, and leave those with the average."""
         self.steps += 1
-        torch._foreach_copy_(self.weights, weights_of(model))
+        torch._foreach_copy_(self.weights, shown)
         torch._foreach_lerp_(self.average, self.weights, (1 + self.recency) / (self.steps + self.recency))
-        torch._foreach_copy_(weights_of(model), self.average)
+        torch._foreach_copy_(shown, self.average)
