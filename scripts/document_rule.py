@@ -5,16 +5,17 @@ A table stands between two marks, <!-- table SUITE BENCHMARK --> and <!-- end --
 
 import re
 import sys
+from typing import Any
 
 import pandas
-from tabulate import tabulate
+from verify import numbers_of
 
 from unlearning.dependencies import SCRIPTS
-from unlearning.files import read_table, write_text
+from unlearning.files import write_text
 from unlearning.intervals import half_width
+from unlearning.markdown import DECIMALS, markdown_table, mean_with_interval
 
-ROOT = SCRIPTS.parent
-PAGE = ROOT / "docs" / "rule.md"
+PAGE = SCRIPTS.parent / "docs" / "rule.md"
 MARKED = re.compile(r"(<!-- table (\w+) ([\w-]+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 OWN = "mask_and_average"
@@ -41,7 +42,7 @@ def table(suite: str, benchmark: str) -> str:
     The last columns are the score's difference to our rule's, paired by seed, and the seconds over retain_finetune's
     in the same suite, where it is in it.
     """
-    metrics, costs = (read_table(ROOT / f"results/reference/{suite}-{name}.csv") for name in ("metrics", "costs"))
+    metrics, costs = numbers_of(suite)
     cells = metrics[metrics["benchmark"] == benchmark]
     scores = cells.pivot(index="seed", columns="method", values="unlearn_score")
     seconds = costs[(costs["rule"] == "unlearn") & (costs["benchmark"] == benchmark)]
@@ -49,19 +50,18 @@ def table(suite: str, benchmark: str) -> str:
     rows = []
     for method, values in cells.groupby("method", sort=False):
         row = [f"**{method}**" if method.startswith(OWN) else method]
-        row += [shown(values[column], digits=1 if column == "relearn_epochs" else 3) for column in COLUMNS]
+        row += [shown(values[column], decimals=1 if column == "relearn_epochs" else DECIMALS) for column in COLUMNS]
         row.append("–" if method == OWN else shown((scores[method] - scores[OWN]).dropna(), sign="+"))
         ratio = seconds.get(method, float("nan")) / seconds.get("retain_finetune", float("nan"))
         rows.append([*row, "–" if pandas.isna(ratio) else f"{ratio:.1f}"])
     titles = ["method", *COLUMNS.values(), f"score − {OWN}'s", "× finetune's s"]
     if all(row[-1] == "–" for row in rows):
         titles, rows = titles[:-1], [row[:-1] for row in rows]
-    return tabulate(rows, titles, "pipe", disable_numparse=True, colalign=["left", *["right"] * (len(titles) - 1)])
+    return markdown_table(rows, titles)
 
 
-def shown(values: pandas.Series, digits: int = 3, sign: str = "") -> str:
-    half = half_width(values)
-    return f"{values.mean():{sign}.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
+def shown(values: pandas.Series, **form: Any) -> str:
+    return mean_with_interval(values.mean(), half_width(values), **form)
 
 
 def main() -> int:

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pandas
+
 from unlearning.dependencies import SCRIPTS
 from unlearning.dictionary import render_dictionary
 from unlearning.files import read_table
@@ -26,10 +28,15 @@ def main(folder: Path = REFERENCE) -> int:
     return status
 
 
-def render(suite: str, folder: Path) -> str:
-    """Return the table that ``suite``'s metrics.csv and costs.csv in ``folder`` make."""
+def numbers_of(suite: str, folder: Path = REFERENCE) -> tuple[pandas.DataFrame, pandas.DataFrame]:
+    """Return the kept metrics.csv and costs.csv of ``suite``."""
     metrics, costs = (read_table(folder / f"{suite}-{name}.csv") for name in ("metrics", "costs"))
-    return render_table(metrics, costs, suite, read_table(PUBLISHED))
+    return metrics, costs
+
+
+def render(suite: str, folder: Path) -> str:
+    """Return the table that the kept numbers of ``suite`` make."""
+    return render_table(*numbers_of(suite, folder), suite, read_table(PUBLISHED))
 
 
 def first_difference(found: str, wanted: str) -> str:

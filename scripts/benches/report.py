@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from tabulate import tabulate
-
 from benches import slots, training, unlearning
 from benches.setting import MODELS, config
 from unlearning.clocks import PARTS
+from unlearning.markdown import markdown_table
 
 Row = Mapping[str, Any]
 
@@ -71,7 +70,7 @@ def _training(rows: Sequence[Row]) -> list[str]:
         shares.append(f"{model} {share:.1%}")
     titles = ["images/s", *loops, "ours / bare, default", "ours / bare, ours", "ours / conventional"]
     return [
-        _markdown(table, titles),
+        markdown_table(table, titles),
         f"Share of the time that the test accuracy of every {every}th epoch takes: {', '.join(shares)}.",
     ]
 
@@ -83,7 +82,7 @@ def _unlearning(rows: Sequence[Row]) -> list[str]:
             _values(rows, model=model, method=method, what=what) for what in (unlearning.BARE, unlearning.LOOP)
         )
         table.append([model, method, _spread(bare), _spread(loop), _ratio(loop, bare)])
-    return [_markdown(table, ["model", "method", "bare steps/s", "our loop's steps/s", "loop / bare"], texts=2)]
+    return [markdown_table(table, ["model", "method", "bare steps/s", "our loop's steps/s", "loop / bare"], texts=2)]
 
 
 def _slots(rows: Sequence[Row]) -> list[str]:
@@ -91,7 +90,7 @@ def _slots(rows: Sequence[Row]) -> list[str]:
     for model in dict.fromkeys(row["model"] for row in rows):
         rates = {number: _values(rows, model=model, what=str(number)) for number in slots.SLOTS}
         table += [[model, str(number), _spread(rate), _ratio(rate, rates[1])] for number, rate in rates.items()]
-    return [_markdown(table, ["model", "jobs at a time", "steps/s together", "of one job"])]
+    return [markdown_table(table, ["model", "jobs at a time", "steps/s together", "of one job"])]
 
 
 def _workflow(rows: Sequence[Row]) -> list[str]:
@@ -104,7 +103,7 @@ def _workflow(rows: Sequence[Row]) -> list[str]:
     useful = sums["training"] + sums["evaluation"]
     return [
         f"Wall clock {wall:.0f} s; processor {total:.0f} s, {total / useful:.2f} times training and evaluation.",
-        _markdown(table, ["processor seconds", *PARTS, "sum"]),
+        markdown_table(table, ["processor seconds", *PARTS, "sum"]),
     ]
 
 
@@ -114,7 +113,9 @@ def _parts(seconds_of: Callable[[str], float]) -> list[str]:
 
 
 def _growth(rows: Sequence[Row]) -> list[str]:
-    return [_markdown([[row["what"], f"{float(row['value']):,.0f} {row['unit']}"] for row in rows], ["what", "takes"])]
+    return [
+        markdown_table([[row["what"], f"{float(row['value']):,.0f} {row['unit']}"] for row in rows], ["what", "takes"])
+    ]
 
 
 TITLES = {
@@ -131,8 +132,3 @@ SECTIONS = {
     "workflow": _workflow,
     "growth": _growth,
 }
-
-
-def _markdown(rows: list[list[str]], titles: list[str], texts: int = 1) -> str:
-    alignment = ["left"] * texts + ["right"] * (len(titles) - texts)
-    return tabulate(rows, titles, "pipe", colalign=alignment, disable_numparse=True)

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Iterable
 
 import pandas
-from tabulate import tabulate
 
 from unlearning.config import REFERENCES
 from unlearning.dictionary import COMPARED
 from unlearning.intervals import half_width, paired_differences, summary
+from unlearning.markdown import DECIMALS, markdown_table, mean_with_interval
 from unlearning.metrics import METRICS
 from unlearning.published import ranks, side_by_side
 
@@ -25,7 +25,6 @@ HONEST = {
     "ulira_auc": "U-LiRA",
 }
 """The columns of the second block and their titles there; those on request only where they were asked for."""
-DECIMALS = 3
 NOTHING = "–"
 
 
@@ -125,7 +124,7 @@ class _Cells:
         if math.isnan(mean):
             return NOTHING
         is_best = name in self.methods and mean == best.get(metric)
-        return _mean(mean, half_width(self.by_method[name][metric]), is_best)
+        return mean_with_interval(mean, half_width(self.by_method[name][metric]), is_best)
 
 
 def _primary_block(cells: _Cells) -> str:
@@ -140,7 +139,7 @@ def _primary_block(cells: _Cells) -> str:
         return _add_standard_error(shown, cells.by_method[name])
 
     titles = ["method", *(f"{metric} {COMPARED[metric]}" for metric in METRICS)]
-    return _markdown(cells.rows(row_of, len(METRICS)), titles)
+    return markdown_table(cells.rows(row_of, len(METRICS)), titles)
 
 
 def _add_standard_error(shown: list[str], rows: pandas.DataFrame) -> list[str]:
@@ -162,7 +161,7 @@ def _honest_block(cells: _Cells, costs: pandas.DataFrame) -> str:
 
     arrows = {metric: COMPARED[metric].replace("oracle", "→") for metric in metrics}
     titles = ["method", *(f"{HONEST[metric]} {arrows[metric]}" for metric in metrics), *COST_TITLES, "settings"]
-    return _markdown(cells.rows(row_of, len(titles) - 1), titles)
+    return markdown_table(cells.rows(row_of, len(titles) - 1), titles)
 
 
 COST_TITLES = ("seconds", "steps", "MB", "× oracle's s")
@@ -196,15 +195,12 @@ def _paired_block(cells: _Cells) -> str:
         ]
 
     titles = ["method", *(f"− {name}" for name in cells.baselines)]
-    return _markdown(cells.rows(row_of, len(cells.baselines)), titles)
+    return markdown_table(cells.rows(row_of, len(cells.baselines)), titles)
 
 
 def _difference(row: pandas.Series) -> str:
-    shown = f"{row['difference']:+.{DECIMALS}f}"
-    if row["half_width"] is None or math.isnan(row["half_width"]):
-        return shown
-    sign = ("▲" if row["difference"] > 0 else "▼") if row["excludes_zero"] else ""
-    return f"{shown} ± {row['half_width']:.{DECIMALS}f} {sign}".rstrip()
+    mark = ("▲" if row["difference"] > 0 else "▼") if row["excludes_zero"] else ""
+    return f"{mean_with_interval(row['difference'], row['half_width'], sign='+')} {mark}".rstrip()
 
 
 def _failures(frame: pandas.DataFrame) -> list[str]:
@@ -234,7 +230,7 @@ def _published_blocks(cells: _Cells, published: pandas.DataFrame) -> list[str]:
         [
             row.method,
             row.metric,
-            _mean(row.mean, row.half_width),
+            mean_with_interval(row.mean, row.half_width),
             f"{row.published:.{DECIMALS}f}",
             f"{row.difference:+.{DECIMALS}f}",
         ]
@@ -247,22 +243,8 @@ def _published_blocks(cells: _Cells, published: pandas.DataFrame) -> list[str]:
     blocks = []
     if rows:
         titles = ["method", "metric", "ours", "published", "difference"]
-        blocks += ["Beside the published results (one seed each):", _markdown(rows, titles)]
+        blocks += ["Beside the published results (one seed each):", markdown_table(rows, titles)]
     if standing:
         titles = ["method", "unlearn_score", "rank"]
-        blocks += ["Rank by `unlearn_score` among the published entries and itself:", _markdown(standing, titles)]
+        blocks += ["Rank by `unlearn_score` among the published entries and itself:", markdown_table(standing, titles)]
     return blocks
-
-
-def _mean(mean: float, half: float | None, is_best: bool = False) -> str:
-    shown = f"{mean:.{DECIMALS}f}"
-    if is_best:
-        shown = f"**{shown}**"
-    if half is not None and not math.isnan(half):
-        shown += f" ± {half:.{DECIMALS}f}"
-    return shown
-
-
-def _markdown(rows: list[list[str]], titles: list[str]) -> str:
-    alignment = ["left", *["right"] * (len(titles) - 1)]
-    return tabulate(rows, titles, "pipe", colalign=alignment, disable_numparse=True)
