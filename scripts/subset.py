@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from unlearning.datasets import read_dataset
+from unlearning.datasets import ARRAYS, read_dataset
 from unlearning.errors import UserError
 from unlearning.files import write_arrays
 from unlearning.streams import stream_seed
@@ -25,16 +25,15 @@ def main(arguments: list[str]) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        data, classes = read_dataset(given.source, given.classes), given.classes
+        data = read_dataset(given.source, given.classes)
         images = len(data.train_labels)
-        if given.images < classes:
-            raise UserError(f"{given.images} images are less than one of each of the {classes} classes")
+        if given.images < data.classes:
+            raise UserError(f"{given.images} images are less than one of each of the {data.classes} classes")
         if given.images > images:
             raise UserError(f"{given.source}: it has {images} training images, not {given.images}")
-        kept = part_of_each_class(data.train_labels, given.images // classes, at_random=not given.first)
-        parts = vars(data) | {"train_images": data.train_images[kept], "train_labels": data.train_labels[kept]}
-        del parts["classes"]
-        write_arrays(given.target, parts)
+        kept = part_of_each_class(data.train_labels, given.images // data.classes, at_random=not given.first)
+        parts = {name: getattr(data, name) for name in ARRAYS}
+        write_arrays(given.target, parts | {name: parts[name][kept] for name in ("train_images", "train_labels")})
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
