@@ -11,6 +11,7 @@ from document_methods import catalogue
 
 from unlearning.batches import Batches, Normalisation
 from unlearning.catalogue import LABELS, describe
+from unlearning.config import method_file
 from unlearning.models import build_model
 from unlearning.outcomes import Outcome
 from unlearning.streams import generator, seed_global_streams
@@ -86,8 +87,7 @@ def test_every_rule_leaves_the_model_in_train_mode(file):
 
 def test_every_method_of_the_configuration_has_its_file():
     """Its own or, under another name with other hyperparameters, that of one that has."""
-    of_methods = {ROOT / entry.get("file", f"scripts/methods/{name}.py") for name, entry in CONFIG.items()}
-    assert of_methods == set(OURS)
+    assert {ROOT / method_file(name, entry) for name, entry in CONFIG.items()} == set(OURS)
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda file: file.stem)

@@ -6,10 +6,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
-from test_methods import CONFIG, FORGET, cross_entropy, tiny_model
+from conftest import ROOT, TINY_PROTOCOL
+from test_methods import CONFIG, FORGET, cross_entropy, load, tiny_model
 
 from unlearning.batches import TensorData
+from unlearning.config import method_file
 from unlearning.datasets import DataSet, class_split
 from unlearning.evaluation import evaluate_model
 from unlearning.sources import digits
@@ -152,12 +153,10 @@ def test_the_file_of_variants_is_the_rule_as_long_as_nothing_is_switched():
 # --- what it is for
 
 
-PROTOCOL = {
+PROTOCOL = TINY_PROTOCOL | {
     "batch_size": 32,
-    "crop_padding": 1,
-    "flip": False,
     "precision": "float32",
-    "pretrain": {"epochs": 12, "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 5.0e-4, "evaluate_every": 12},
+    "pretrain": TINY_PROTOCOL["pretrain"] | {"epochs": 12, "evaluate_every": 12},
     "unlearn": {"epochs": 3, "learning_rate": 0.003},
 }
 
@@ -177,10 +176,9 @@ def scores_of(seed):
         retain, forget = (
             data.train_batches(split[f"{part}_train"], PROTOCOL, generator(seed, part)) for part in ("retain", "forget")
         )
-        file = CONFIG["methods"][name].get("file", f"scripts/methods/{name}.py")
-        make_rule = partial(load_method, ROOT / file, CONFIG["methods"][name].get("hyperparameters", {}))
+        file = ROOT / method_file(name, CONFIG["methods"][name])
         seed_global_streams(seed, name)
-        assert unlearn(model, make_rule, file, retain, forget, PROTOCOL["unlearn"]).outcome.status == "ok"
+        assert unlearn(model, partial(load, name), file, retain, forget, PROTOCOL["unlearn"]).outcome.status == "ok"
         scores[name] = evaluate_model(model, data, split, PROTOCOL, seed)[1]["unlearn_score"]
     return scores
 

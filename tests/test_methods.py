@@ -7,6 +7,7 @@ import torch
 import yaml
 from conftest import ROOT
 
+from unlearning.config import method_file
 from unlearning.models import build_model
 from unlearning.unlearn import load_method
 
@@ -14,7 +15,8 @@ CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 
 
 def load(name):
-    return load_method(ROOT / f"scripts/methods/{name}.py", CONFIG["methods"][name].get("hyperparameters", {}))
+    entry = CONFIG["methods"][name]
+    return load_method(ROOT / method_file(name, entry), entry.get("hyperparameters", {}))
 
 
 def batch(count, label, seed, channels=1):

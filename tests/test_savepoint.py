@@ -11,6 +11,7 @@ import yaml
 from conftest import ROOT
 
 from unlearning.batches import TensorData
+from unlearning.config import method_file
 from unlearning.datasets import DataSet
 from unlearning.dependencies import digest_of
 from unlearning.errors import UserError
@@ -107,7 +108,7 @@ def unlearner(data, rule_file, hyperparameters=None):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_an_interrupted_method_ends_with_the_same_weights(tmp_path, data, method, capfd):
-    file = ROOT / METHODS[method].get("file", f"scripts/methods/{method}.py")
+    file = ROOT / method_file(method, METHODS[method])
     run = unlearner(data, file, METHODS[method].get("hyperparameters"))
     (whole, done), (resumed, resumed_done) = run(), interrupted(run, tmp_path / "kept", [1, 3])
     assert same(whole, resumed)
