@@ -17,7 +17,7 @@ with job(snakemake, "{method} on {benchmark}, seed {seed}".format(**cell)):
     model, record = load_checkpoint(snakemake.input.checkpoint, device, snakemake.wildcards)
     outcome, metrics, scores = Outcome(**record.get("outcome", {})), {}, {}
     if model is not None:
-        data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
+        data = TensorData.read(snakemake.input.dataset, device, **params.images)
         outcome, metrics, scores = evaluate_model(
             model, data, read_arrays(snakemake.input.split), params.protocol, cell["seed"]
         )

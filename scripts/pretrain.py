@@ -15,7 +15,7 @@ seed = int(wildcards.seed)
 
 with job(snakemake, f"train {wildcards.model} on {wildcards.dataset}, seed {seed}") as cost:
     device = use_device(snakemake)
-    data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
+    data = TensorData.read(snakemake.input.dataset, device, **params.images)
     everything = (np.arange(len(data.train_labels)), np.arange(len(data.test_labels)))
     savepoint = Savepoint.of_job(snakemake, device)
     model, history = train_from_scratch(wildcards.model, data, params.training, seed, *everything, savepoint)

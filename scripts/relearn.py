@@ -15,7 +15,7 @@ with job(snakemake, "{method} on {benchmark}, seed {seed}".format(**cell)):
     original = read_json(snakemake.input.original)
     epochs = None
     if model is not None and original["status"] == "ok":
-        data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
+        data = TensorData.read(snakemake.input.dataset, device, **params.images)
         split = read_arrays(snakemake.input.split)
         seed_global_streams(cell["seed"], "relearning")
         epochs = relearning_epochs(model, data, split, params.protocol, original["forget_acc"] / 2, cell["seed"])

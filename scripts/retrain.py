@@ -15,7 +15,7 @@ what = f"train {wildcards.model} on {wildcards.dataset} without class {wildcards
 
 with job(snakemake, what) as cost:
     device = use_device(snakemake)
-    data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
+    data = TensorData.read(snakemake.input.dataset, device, **params.images)
     split = read_arrays(snakemake.input.split)
     retain = (split["retain_train"], split["retain_test"])
     savepoint = Savepoint.of_job(snakemake, device)

@@ -16,7 +16,7 @@ shadow = int(wildcards.shadow)
 
 with job(snakemake, f"{wildcards.reference}, {wildcards.model} on {wildcards.dataset}, shadow model {shadow}"):
     device = use_device(snakemake)
-    data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
+    data = TensorData.read(snakemake.input.dataset, device, **params.images)
     split = read_arrays(snakemake.input.split)
     pool = forget_pool(split, len(data.train_labels))
     train = split["retain_train"]

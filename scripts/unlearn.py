@@ -20,10 +20,10 @@ with job(
     f"{wildcards.method} on {wildcards.model}, {wildcards.dataset}, forget class {wildcards.forget_class}, seed {seed}",
 ) as cost:
     device = use_device(snakemake)
-    data = TensorData.read(snakemake.input.dataset, params.classes, params.image_size, params.fit, device)
+    data = TensorData.read(snakemake.input.dataset, device, **params.images)
     split = read_arrays(snakemake.input.split)
     retain, forget = (
-        data.train_batches(split[f"{part}_train"], params.protocol, generator(seed, f"{part} batches"))
+        data.unlearning_batches(split[f"{part}_train"], params.protocol, generator(seed, f"{part} batches"))
         for part in ("retain", "forget")
     )
     model, record = load_checkpoint(snakemake.input.checkpoint, device, snakemake.wildcards)

@@ -96,6 +96,9 @@ def merged(config: dict, changes: dict) -> dict:
     return config | both
 
 
+AS_CHOSEN = {"epoch_of": "retain", "batch_norm": "train", "augment": True}
+"""What the schema fills in, for tests that unlearn without a configuration."""
+
 TINY_PROTOCOL = {
     "batch_size": 64,
     "crop_padding": 1,

@@ -101,6 +101,27 @@ def test_normalisation_is_per_channel_mean_and_deviation(channels, seed):
     np.testing.assert_allclose(applied.permute(0, 2, 3, 1), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(("name", "black", "white"), [("half", -1.0, 1.0), ("none", 0.0, 1.0)])
+def test_a_fixed_normalisation_does_not_look_at_the_images(name, black, white):
+    images = np.array([0, 0, 0, 255], dtype=np.uint8).reshape(4, 1, 1, 1)
+    applied = Normalisation.named(name, images).apply(torch.from_numpy(images))
+    assert applied.flatten().tolist() == [black, black, black, white]
+
+
+def test_unlearning_takes_images_as_they_are_if_the_protocol_says_so():
+    images = np.random.default_rng(0).integers(0, 256, (8, 6, 6, 1), dtype=np.uint8)
+    data = TensorData.on("cpu", DataSet(images, np.arange(8), images, np.arange(8), 8), 6, "pad", "none")
+    protocol = {"batch_size": 8, "crop_padding": 2, "flip": True}
+    batches = {}
+    for augment in (True, False):
+        settings = protocol | {"unlearn": {"augment": augment}}
+        ((shown, labels),) = data.unlearning_batches(np.arange(8), settings, generator(0, "test")).epoch()
+        batches[augment] = shown[labels.argsort()]
+    plain = data.normalisation.apply(data.train_images)
+    assert torch.equal(batches[False], plain)
+    assert not torch.equal(batches[True], plain)
+
+
 def test_the_images_of_a_data_set_lie_in_memory_once(tmp_path):
     """From the file to the batches of a subset: beside them there is room for a batch, not for a copy."""
     images = np.random.default_rng(0).integers(0, 256, (20_000, 32, 32, 3), dtype=np.uint8)
@@ -109,7 +130,9 @@ def test_the_images_of_a_data_set_lie_in_memory_once(tmp_path):
     size = images.nbytes
     del images, few
     tracemalloc.start()  # knows NumPy's memory
-    data = TensorData.read(tmp_path / "large.npz", 10, 32, "pad", "cpu")
+    data = TensorData.read(
+        tmp_path / "large.npz", "cpu", classes=10, image_size=32, fit="pad", normalisation="channels"
+    )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # While it is measured, a part of the images is counted in integers of eight bytes.
@@ -142,7 +165,7 @@ def test_resizing_keeps_the_mean_and_the_type(size):
 def test_images_that_are_too_large_to_pad_are_refused_with_advice():
     images, labels = np.zeros((2, 64, 64, 1), np.uint8), np.zeros(2, np.int64)
     with pytest.raises(UserError, match=r"64 x 64 do not fit into 32 x 32.*fit: resize"):
-        TensorData.on("cpu", DataSet(images, labels, images, labels, 2), 32, "pad")
+        TensorData.on("cpu", DataSet(images, labels, images, labels, 2), 32, "pad", "channels")
 
 
 def test_streams_depend_on_seed_and_purpose_alone():

@@ -95,7 +95,11 @@ def test_the_configuration_as_it_is_passes():
 PAPER = ("protocols", "paper")
 MISTAKES = [
     # path, value, what the message must name
-    (("sute",), 1, ["top level", "unknown key 'sute'", "did you mean suite?", "allowed: benchmarks, data_dir"]),
+    (
+        ("sute",),
+        1,
+        ["top level", "unknown key 'sute'", "did you mean suite?", "allowed: benchmarks, calibrate, data_dir"],
+    ),
     (
         (*PAPER, "unlearn", "lerning_rate"),
         1,
@@ -140,6 +144,7 @@ MISTAKES = [
     (("datasets", "digits", "classes"), 1, ["datasets.digits.classes", "less than the minimum of 2"]),
     (("datasets", "My-Data"), {"classes": 2}, ["'My-Data'", "lower-case letters"]),
     (("device",), "gpu", ["device", "auto (CUDA where there is one), cpu"]),
+    (("datasets", "digits", "normalisation"), "mean", ["datasets.digits.normalisation", "channels, half, none"]),
     (("methods", "retrain"), {}, ["methods.retrain", "reference row"]),
     (("methods", "scrub", "temperature"), 1, ["methods.scrub", "unknown key 'temperature'", "hyperparameters"]),
     (

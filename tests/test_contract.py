@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 import yaml
-from conftest import ROOT
+from conftest import AS_CHOSEN, ROOT
 from document_methods import catalogue
 
 from unlearning.batches import Batches, Normalisation
@@ -22,7 +22,7 @@ FILES = sorted((ROOT / "scripts/methods").glob("*.py"))
 OURS = [file for file in FILES if file.stem in CONFIG]
 """Those that the configuration names; whoever tries out a rule need not document it."""
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-PROTOCOL = {"epochs": 3, "learning_rate": 0.001}  # what a rule begins after its first epoch runs twice
+PROTOCOL = {"epochs": 3, "learning_rate": 0.001} | AS_CHOSEN  # what a rule begins after its first epoch runs twice
 
 
 def batches(labels, channels, name, device="cpu"):

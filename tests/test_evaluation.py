@@ -39,7 +39,7 @@ def data():
         images = 60 + patterns[labels] + rng.normal(0, 60, (count, 8, 8, 1))
         return images.clip(0, 255).astype(np.uint8), labels
 
-    return TensorData.on("cpu", DataSet(*part(120), *part(600), classes=3), 8, "pad")
+    return TensorData.on("cpu", DataSet(*part(120), *part(600), classes=3), 8, "pad", "channels")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, TINY_PROTOCOL
+from conftest import AS_CHOSEN, ROOT, TINY_PROTOCOL
 from test_methods import CONFIG, FORGET, cross_entropy, load, tiny_model
 
 from unlearning.batches import TensorData
@@ -157,7 +157,7 @@ PROTOCOL = TINY_PROTOCOL | {
     "batch_size": 32,
     "precision": "float32",
     "pretrain": TINY_PROTOCOL["pretrain"] | {"epochs": 12, "evaluate_every": 12},
-    "unlearn": {"epochs": 3, "learning_rate": 0.003},
+    "unlearn": {"epochs": 3, "learning_rate": 0.003} | AS_CHOSEN,
 }
 
 
@@ -166,7 +166,7 @@ def scores_of(seed):
     arrays = digits()
     images = {name: array[..., None] for name, array in arrays.items() if name.endswith("images")}
     labels = {name: array.astype(np.int64) for name, array in arrays.items() if name.endswith("labels")}
-    data = TensorData.on("cpu", DataSet(**images, **labels, classes=10), 8, "resize")
+    data = TensorData.on("cpu", DataSet(**images, **labels, classes=10), 8, "resize", "channels")
     split = class_split(labels["train_labels"], labels["test_labels"], 0)
     everything = np.arange(len(labels["train_labels"])), np.arange(len(labels["test_labels"]))
     original, _ = train_from_scratch("resnet20", data, {"width": 0.25, "protocol": PROTOCOL}, seed, *everything)

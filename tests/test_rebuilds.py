@@ -56,6 +56,7 @@ EDITED_SETTINGS = {
         5.0,
         ["unlearn scrub", "evaluate scrub", *END],
     ),
+    "the normalisation": (["datasets", "digits", "normalisation"], "half", [*TRAIN, *UNLEARN, *EVALUATE, *END]),
     "what a method is": (["methods", "scrub", "kind"], "rule", END),
     "the unlearning": ([*PROTOCOL, "unlearn", "learning_rate"], 0.002, [*UNLEARN, *EVALUATE_METHODS, *END]),
     "the training": ([*PROTOCOL, "pretrain", "momentum"], 0.8, [*TRAIN, *UNLEARN, *EVALUATE, *END]),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import ROOT
+from conftest import AS_CHOSEN, ROOT
 
 from unlearning.batches import TensorData
 from unlearning.config import method_file
@@ -27,7 +27,7 @@ PROTOCOL = {
     "flip": True,
     "precision": "float32",
     "pretrain": {"epochs": 4, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "evaluate_every": 2},
-    "unlearn": {"epochs": 4, "learning_rate": 0.003},
+    "unlearn": {"epochs": 4, "learning_rate": 0.003} | AS_CHOSEN,
 }
 
 
@@ -53,7 +53,7 @@ def data():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
     labels = np.arange(40) % 3
-    return TensorData.on("cpu", DataSet(images, labels, images[:12], labels[:12], 3), 8, "pad")
+    return TensorData.on("cpu", DataSet(images, labels, images[:12], labels[:12], 3), 8, "pad", "channels")
 
 
 def interrupted(run, path, lasts):
@@ -85,8 +85,11 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, data, mode
     assert without_seconds(history) == without_seconds(resumed_history)
 
 
-def unlearner(data, rule_file, hyperparameters=None):
-    """Return a function that applies the rule in ``rule_file`` from the same start each time, given a savepoint."""
+def unlearner(data, rule_file, hyperparameters=None, **otherwise):
+    """Return a function that applies the rule in ``rule_file`` from the same start each time, given a savepoint.
+
+    The protocol's unlearning may have something ``otherwise``.
+    """
     settings = {"width": 0.25, "protocol": PROTOCOL | {"pretrain": PROTOCOL["pretrain"] | {"epochs": 1}}}
     original, _ = train_from_scratch("resnet20", data, settings, 1, np.arange(40), np.arange(12))
     labels = data.train_labels.numpy()
@@ -99,7 +102,7 @@ def unlearner(data, rule_file, hyperparameters=None):
             for name, chosen in {"retain": labels != 0, "forget": labels == 0}.items()
         )
         make = partial(load_method, rule_file, hyperparameters or {})
-        done = unlearn(model, make, rule_file, retain, forget, PROTOCOL["unlearn"], savepoint)
+        done = unlearn(model, make, rule_file, retain, forget, PROTOCOL["unlearn"] | otherwise, savepoint)
         assert done.outcome.status == "ok", done.outcome
         return model, done
 
@@ -116,6 +119,14 @@ def test_an_interrupted_method_ends_with_the_same_weights(tmp_path, data, method
     output = capfd.readouterr().out
     assert "going on after 1 epoch(s)" in output
     assert "going on after 3 epoch(s)" in output
+
+
+def test_an_interruption_changes_nothing_where_an_epoch_is_one_pass_over_the_forget_set(tmp_path, data):
+    """Then it is the retain set whose passes an epoch begins in the middle of."""
+    run = unlearner(data, ROOT / "scripts/methods/negative_gradient.py", {"forget_weight": 0.5}, epoch_of="forget")
+    (whole, done), (resumed, resumed_done) = run(), interrupted(run, tmp_path / "kept", [1, 3])
+    assert same(whole, resumed)
+    assert done == resumed_done
 
 
 REMEMBERING = """

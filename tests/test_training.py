@@ -43,7 +43,7 @@ def data():
         images = (labels * 90)[:, None, None, None] + rng.integers(0, 40, (count, 8, 8, 1))
         return images.astype(np.uint8), labels.astype(np.int64)
 
-    return TensorData.on("cpu", DataSet(*part(192), *part(24), classes=3), 8, "pad")
+    return TensorData.on("cpu", DataSet(*part(192), *part(24), classes=3), 8, "pad", "channels")
 
 
 def train(data, seed=1, train_on=range(192), test_on=range(24)):

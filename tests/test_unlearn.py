@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import AS_CHOSEN
 from torch import nn
 from torch.nn import functional as F
 
@@ -15,13 +16,13 @@ from unlearning.outcomes import Outcome
 from unlearning.streams import generator
 from unlearning.unlearn import load_method, unlearn
 
-PROTOCOL = {"epochs": 2, "learning_rate": 0.001}
+PROTOCOL = {"epochs": 2, "learning_rate": 0.001} | AS_CHOSEN
 
 
-def run(rule, retain=None, forget=None, model=None):
-    """Apply ``rule``, whose code stands in this file."""
+def run(rule, retain=None, forget=None, model=None, **otherwise):
+    """Apply ``rule``, whose code stands in this file, by a protocol that has something ``otherwise``."""
     parts = (retain or loader(10, 1), forget or loader(5, 0))
-    return unlearn(model or small_model(), lambda: rule, __file__, *parts, PROTOCOL)
+    return unlearn(model or small_model(), lambda: rule, __file__, *parts, PROTOCOL | otherwise)
 
 
 def loader(count, label, batch_size=4):
@@ -64,6 +65,32 @@ def test_a_rule_is_handed_what_the_protocol_says():
     assert type(optimizer) is torch.optim.Adam
     assert optimizer.param_groups[0]["lr"] == 0.001
     assert optimizer.param_groups[0]["params"] == list(model.parameters())
+
+
+def test_an_epoch_can_be_one_pass_over_the_forget_set():
+    recorder = Recorder()
+    done = run(recorder, epoch_of="forget")
+    epochs, steps, sizes, labels, *_ = zip(*recorder.calls, strict=True)
+    assert done.steps == 4
+    assert list(zip(epochs, steps, strict=True)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert sizes == ((4, 4), (4, 1), (2, 4), (4, 1))  # now it is the retain set that starts again
+    assert set(map(str, labels)) == {"([1], [0])"}
+
+
+@pytest.mark.parametrize(("batch_norm", "trains"), [("train", True), ("eval", False)])
+def test_batch_norms_begin_every_step_in_the_mode_that_the_protocol_names(batch_norm, trains):
+    found = []
+
+    class Rule:
+        def unlearn_step(self, model, *_):
+            found.append([module.training for module in model])
+            for module in model:
+                module.train(not module.training)
+            return {"loss": 0.0}
+
+    model = nn.Sequential(nn.BatchNorm2d(1), nn.Dropout(), nn.Flatten(), nn.Linear(9, 2))
+    assert run(Rule(), model=model, batch_norm=batch_norm).outcome == Outcome()
+    assert found == [[trains, True, True, True]] * 6
 
 
 def test_the_forget_set_is_shuffled_anew_each_time_it_starts_again():

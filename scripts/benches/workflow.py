@@ -106,7 +106,7 @@ from unlearning.streams import generator
 
 keep_freed_memory()
 defer_dynamo()
-data = TensorData.read(sys.argv[1], 10, 32, "pad", "cpu")
+data = TensorData.read(sys.argv[1], "cpu", classes=10, image_size=32, fit="pad", normalisation="channels")
 protocol = {"batch_size": 128, "crop_padding": 4, "flip": True}
 batches = data.train_batches(np.flatnonzero(data.train_labels.numpy()), protocol, generator(0, "batches"))
 gradients = EagerGradients(build_model("resnet20", 10, 3))
@@ -125,7 +125,7 @@ from unlearning.training import train_from_scratch
 
 keep_freed_memory()
 defer_dynamo()
-data = TensorData.read(sys.argv[1], 10, 32, "pad", "cpu")
+data = TensorData.read(sys.argv[1], "cpu", classes=10, image_size=32, fit="pad", normalisation="channels")
 constants = {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4, "evaluate_every": 1}
 protocol = {"batch_size": 128, "crop_padding": 4, "flip": True, "precision": "float32"}
 settings = {"width": 0.25, "protocol": protocol | {"pretrain": constants | {"epochs": int(sys.argv[2])}}}

@@ -19,6 +19,8 @@ from unlearning.clocks import spent_on
 from unlearning.datasets import DataSet, read_dataset
 from unlearning.errors import UserError
 
+WHITE = 255.0
+
 COUNTED_AT_A_TIME = 1_000
 """Images; NumPy counts in a copy that is eight times as large as they are."""
 
@@ -45,14 +47,25 @@ def fit_images(images: np.ndarray, size: int, fit: str) -> Tensor:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Per-channel mean and standard deviation of the training images, on the scale 0 to 255."""
+    """Per channel what is subtracted from an image and what it is then divided by, on the scale 0 to 255."""
 
     mean: Tensor
     std: Tensor
 
     @classmethod
+    def named(cls, name: str, images: np.ndarray) -> Normalisation:
+        """Return that of a data set's ``normalisation`` setting, whose training images are ``images`` (N, H, W, C).
+
+        "channels": their mean and standard deviation; "half": to -1 to 1; "none": to 0 to 1.
+        """
+        if name == "channels":
+            return cls.of(images)
+        ones = torch.ones(images.shape[-1])
+        return cls(WHITE / 2 * ones, WHITE / 2 * ones) if name == "half" else cls(0 * ones, WHITE * ones)
+
+    @classmethod
     def of(cls, images: np.ndarray) -> Normalisation:
-        """Measure ``images`` uint8 (N, H, W, C); a constant channel gets standard deviation 1."""
+        """Return mean and standard deviation of ``images`` uint8 (N, H, W, C); a constant channel has deviation 1."""
         # One pass over a histogram: exact, and without a float copy of the data set.
         levels, counts = np.arange(256), np.zeros((images.shape[-1], 256), dtype=np.int64)
         for start in range(0, len(images), COUNTED_AT_A_TIME):
@@ -206,14 +219,21 @@ class TensorData:
     @classmethod
     @spent_on("files")
     def read(
-        cls, path: str | os.PathLike, classes: int, image_size: int, fit: str, device: torch.device | str
+        cls,
+        path: str | os.PathLike,
+        device: torch.device | str,
+        *,
+        classes: int,
+        image_size: int,
+        fit: str,
+        normalisation: str,
     ) -> TensorData:
         """Read and check the data set file ``path`` and move it to ``device``. Raises UserError as both steps do."""
-        return cls.on(device, read_dataset(path, classes), image_size, fit)
+        return cls.on(device, read_dataset(path, classes), image_size, fit, normalisation)
 
     @classmethod
-    def on(cls, device: torch.device | str, data: DataSet, image_size: int, fit: str) -> TensorData:
-        """Move ``data`` to ``device``. The normalisation is that of the training images as they are stored.
+    def on(cls, device: torch.device | str, data: DataSet, image_size: int, fit: str, normalisation: str) -> TensorData:
+        """Move ``data`` to ``device``. ``normalisation``: see `Normalisation.named`, of the images as they are stored.
 
         Raises UserError if the images are larger than ``image_size`` and ``fit`` is "pad".
         """
@@ -228,7 +248,7 @@ class TensorData:
             torch.from_numpy(data.train_labels).to(device),
             test_images.to(device),
             torch.from_numpy(data.test_labels).to(device),
-            Normalisation.of(data.train_images).to(device),
+            Normalisation.named(normalisation, data.train_images).to(device),
             data.classes,
             data.channels,
         )
@@ -237,6 +257,13 @@ class TensorData:
         """Return the same with the training and the test images, one after the other, to train on."""
         images = torch.cat([self.train_images, self.test_images])
         return replace(self, train_images=images, train_labels=torch.cat([self.train_labels, self.test_labels]))
+
+    def unlearning_batches(
+        self, chosen: np.ndarray, protocol: dict[str, Any], random_stream: torch.Generator
+    ) -> Batches:
+        """Return the same for unlearning, which ``protocol`` may have without augmentation."""
+        plain = {} if protocol["unlearn"]["augment"] else {"crop_padding": 0, "flip": False}
+        return self.train_batches(chosen, protocol | plain, random_stream)
 
     def train_batches(self, chosen: np.ndarray, protocol: dict[str, Any], random_stream: torch.Generator) -> Batches:
         """Return batches of the training images at the indices ``chosen``, as ``protocol`` augments them."""

@@ -195,8 +195,9 @@ def check_request(config: dict[str, Any], targets: Iterable[str]) -> None:
         check_data(config, name.split("-")[1])
     for parts in cells:
         check_shadows(config, parts)
-    if any(Path(target).parts[1:2] == ("sweep.md",) for target in targets) and config.get("sweep") is not True:
-        raise UserError("results/sweep.md is made with: --config sweep=true")
+    for file, switch in {"sweep.md": "sweep", "calibration.md": "calibrate"}.items():
+        if any(Path(target).parts[1:2] == (file,) for target in targets) and config.get(switch) is not True:
+            raise UserError(f"results/{file} is made with: --config {switch}=true")
     for name in methods:
         if name not in REFERENCES:
             check_method(known(name, config["methods"], "results"), config["methods"][name])
@@ -232,8 +233,10 @@ def check_data(config: dict[str, Any], dataset: str) -> None:
 def dataset_file(config: dict[str, Any], dataset: str) -> Path:
     """Return the data set's file, relative to the working directory unless data_dir is absolute.
 
-    What is carved out of another data set (see `unlearning.sweeping`) is a result.
+    What is carved out of another data set (see `unlearning.sweeping`) is a result; one with other settings alone (see
+    `unlearning.calibration`) has no file of its own.
     """
+    dataset = config["datasets"].get(dataset, {}).get("same_as", dataset)
     if "carved_from" in config["datasets"].get(dataset, {}):
         return Path("results/datasets") / f"{dataset}.npz"
     return Path(config["data_dir"]).expanduser() / f"{dataset}.npz"

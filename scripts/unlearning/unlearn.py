@@ -9,9 +9,10 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,7 @@ from unlearning.streams import read_global_streams, set_global_streams
 from unlearning.training import Progress
 
 Batch = tuple[Tensor, Tensor]
+T = TypeVar("T")
 
 
 class UpdateRule(Protocol):
@@ -80,19 +82,21 @@ def unlearn(
     protocol: dict[str, Any],
     savepoint: Savepoint | None = None,
 ) -> Unlearning:
-    """Apply a rule to ``model`` in place for ``protocol["epochs"]`` passes over ``retain``.
+    """Apply a rule to ``model`` in place for ``protocol["epochs"]`` passes over the set that "epoch_of" names.
 
     ``make_rule`` returns it, by way of `load_method`; lines of ``rule_file`` say where it failed. Goes on from
     ``savepoint`` if it is of use, and brings it up to date after every epoch if the rule's state can be kept.
 
-    The optimizer is Adam with ``protocol["learning_rate"]``; ``forget`` starts again whenever it runs out. A row of
-    the history has the epoch's number from 0 and the mean over its steps of every number the rule returned.
+    The optimizer is Adam with ``protocol["learning_rate"]``; the other set starts again whenever it runs out. Before
+    each step the model is put into train mode, its batch norms into that which "batch_norm" names. A row of the
+    history has the epoch's number from 0 and the mean over its steps of every number the rule returned.
 
     A rule that raises, returns no dict with a number "loss", or changes the optimizer's settings, the modules or the
     parameters of the model has failed; one whose loss or weights are no longer finite has diverged. Either ends the
     unlearning, and the outcome says why and where. Raises only what is not the rule's fault (see `blamed_on_rule`).
     """
     result, file = Unlearning(), Path(rule_file).resolve()
+    order = partial(_leading_first, protocol["epoch_of"])
     epoch = step = rule = None
     try:
         # All of it, because what a rule does may surface only in the next use of the model or the device.
@@ -101,15 +105,16 @@ def unlearn(
                 rule = make_rule()
             optimizer = torch.optim.Adam(model.parameters(), lr=protocol["learning_rate"])
             guard = ProtocolGuard(model, optimizer)
-            forget_batches = forget.forever()
-            run = Interruptible(savepoint or Savepoint(), result, model, optimizer, rule, retain, forget_batches)
+            leading, following = order(retain, forget)
+            following_batches = following.forever()
+            run = Interruptible(savepoint or Savepoint(), result, model, optimizer, rule, leading, following_batches)
             run.go_on()
             progress = Progress(protocol["epochs"], done=len(result.history))
             for epoch in progress:
                 returned = []
-                for step, retain_batch in enumerate(retain.epoch()):
-                    model.train()  # whatever mode the rule left it in
-                    forget_batch = next(forget_batches)
+                for step, batch in enumerate(leading.epoch()):
+                    _set_mode(model, protocol["batch_norm"])  # whatever mode the rule left it in
+                    retain_batch, forget_batch = order(batch, next(following_batches))
                     with contained():
                         values = rule.unlearn_step(model, retain_batch, forget_batch, optimizer, step, epoch)
                     returned.append(_checked(values))
@@ -133,6 +138,19 @@ def unlearn(
     return result
 
 
+def _leading_first(epoch_of: str, of_retain: T, of_forget: T) -> tuple[T, T]:
+    """Return the two, first that of the set which an epoch is one pass over; again, and they are as they were."""
+    return (of_retain, of_forget) if epoch_of == "retain" else (of_forget, of_retain)
+
+
+def _set_mode(model: nn.Module, batch_norm: str) -> None:
+    model.train()
+    if batch_norm == "eval":
+        for module in model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
+
 def _line_of_step(rule: UpdateRule | None, file: Path) -> int | None:
     """Return where ``unlearn_step`` begins, for what cannot be pinned to one of its lines."""
     code = getattr(inspect.unwrap(getattr(rule, "unlearn_step", None)), "__code__", None)
@@ -148,8 +166,8 @@ class Interruptible:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     rule: UpdateRule
-    retain: Batches
-    forget_batches: EndlessBatches
+    leading: Batches
+    following: EndlessBatches
 
     def __post_init__(self):
         self.rule_state = RuleState(self.rule, self.model, self.optimizer)
@@ -169,8 +187,8 @@ class Interruptible:
                 parameter.requires_grad_(requires_grad)
                 parameter.grad = None if gradient is None else gradient.to(parameter.device)
             self.rule_state.restore(saved["rule"])
-            self.retain.random_stream.set_state(saved["retain_batches"])
-            self.forget_batches.go_to(saved["forget_batches"])
+            self.leading.random_stream.set_state(saved["leading"])
+            self.following.go_to(saved["following"])
             set_global_streams(saved["streams"])
 
     def keep(self, is_over: bool) -> None:
@@ -195,8 +213,8 @@ class Interruptible:
             "rule": self.rule_state.keep(),
             "optimizer": self.optimizer.state_dict(),
             "parameters": [[parameter.requires_grad, parameter.grad] for parameter in self.model.parameters()],
-            "retain_batches": self.retain.random_stream.get_state(),
-            "forget_batches": self.forget_batches.place(),
+            "leading": self.leading.random_stream.get_state(),
+            "following": self.following.place(),
             "streams": read_global_streams(),
         }
 

@@ -26,9 +26,7 @@ rule relearn:
     params:
         code=code_digest("relearn.py"),
         data=data_digest,
-        classes=dataset_settings("classes"),
-        fit=dataset_settings("fit"),
-        image_size=image_size,
+        images=image_settings,
         protocol=relearning_protocol,
     script:
         "../../scripts/relearn.py"
@@ -57,9 +55,7 @@ rule train_shadow:
     params:
         code=code_digest("train_shadow.py"),
         data=data_digest,
-        classes=dataset_settings("classes"),
-        fit=dataset_settings("fit"),
-        image_size=image_size,
+        images=image_settings,
         training=training_settings,
         # Those that never saw the forget class do not depend on how it is divided.
         shadows=lambda wildcards: SHADOW_MODELS if wildcards.reference == "original" else None,
@@ -91,9 +87,7 @@ rule unlearn_shadow:
     params:
         code=code_digest("unlearn_shadow.py", of_method=True),
         data=data_digest,
-        classes=dataset_settings("classes"),
-        fit=dataset_settings("fit"),
-        image_size=image_size,
+        images=image_settings,
         protocol=unlearning_protocol,
         hyperparameters=hyperparameters,
         shadows=SHADOW_MODELS,

@@ -14,6 +14,7 @@ SCHEMA = Path(workflow.basedir) / "schemas" / "config.schema.yaml"
 if str(SCRIPTS) not in sys.path:
     sys.path.insert(0, str(SCRIPTS))
 
+from unlearning.calibration import add_calibration, baselines_of
 from unlearning.config import (
     REFERENCES,
     Benchmark,
@@ -68,6 +69,7 @@ if workflow.is_main_process:
     or_exit(check_room, Path("results"))
 
 VARIANTS = or_exit(add_sweep, config) if config["sweep"] else {}
+LINES = or_exit(add_calibration, config) if config["calibrate"] else {}
 SUITE = config["suites"][config["suite"]]
 RELEARNING = asked_for(config, "relearning")
 SHADOW_MODELS = asked_for(config, "shadow_models")
@@ -155,9 +157,15 @@ def protocol_of(*keys):
 
 
 training_protocol = protocol_of("batch_size", "precision", *AUGMENTATION, "pretrain")
-unlearning_protocol = protocol_of("batch_size", "precision", *AUGMENTATION, "unlearn")
+general_unlearning_protocol = protocol_of("batch_size", "precision", *AUGMENTATION, "unlearn")
 relearning_protocol = protocol_of(*AUGMENTATION, "relearn")
 evaluation_protocol = protocol_of(*AUGMENTATION)
+
+
+def unlearning_protocol(wildcards):
+    """Return the protocol of unlearning, with what the variant of a calibration has otherwise."""
+    general, otherwise = general_unlearning_protocol(wildcards), config["methods"][wildcards.method].get("unlearn", {})
+    return by_key(general | {"unlearn": general["unlearn"] | otherwise})
 
 
 def training_settings(wildcards):
@@ -169,13 +177,15 @@ def hyperparameters(wildcards):
     return by_key(config["methods"][wildcards.method]["hyperparameters"])
 
 
-def image_size(wildcards):
-    return benchmark_settings(wildcards)["image_size"]
-
-
 def dataset_settings(key):
     """Return a parameter function for one setting of the data set."""
     return lambda wildcards: config["datasets"][wildcards.dataset].get(key)
+
+
+def image_settings(wildcards):
+    """Return how the data set is read and made into what the model sees."""
+    of_dataset = {key: config["datasets"][wildcards.dataset][key] for key in ("classes", "fit", "normalisation")}
+    return by_key(of_dataset | {"image_size": benchmark_settings(wildcards)["image_size"]})
 
 
 def dataset(wildcards):

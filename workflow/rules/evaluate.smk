@@ -26,9 +26,7 @@ rule evaluate:
         code=code_digest("evaluate.py"),
         data=data_digest,
         missing=missing(checkpoint_of),
-        classes=dataset_settings("classes"),
-        fit=dataset_settings("fit"),
-        image_size=image_size,
+        images=image_settings,
         protocol=evaluation_protocol,
     script:
         "../../scripts/evaluate.py"

@@ -21,9 +21,7 @@ rule pretrain:
     params:
         code=code_digest("pretrain.py"),
         data=data_digest,
-        classes=dataset_settings("classes"),
-        fit=dataset_settings("fit"),
-        image_size=image_size,
+        images=image_settings,
         training=training_settings,
     script:
         "../../scripts/pretrain.py"
@@ -50,9 +48,7 @@ rule retrain:
     params:
         code=code_digest("retrain.py"),
         data=data_digest,
-        classes=dataset_settings("classes"),
-        fit=dataset_settings("fit"),
-        image_size=image_size,
+        images=image_settings,
         training=training_settings,
     script:
         "../../scripts/retrain.py"

@@ -27,9 +27,7 @@ rule unlearn:
     params:
         code=code_digest("unlearn.py", of_method=True),
         data=data_digest,
-        classes=dataset_settings("classes"),
-        fit=dataset_settings("fit"),
-        image_size=image_size,
+        images=image_settings,
         protocol=unlearning_protocol,
         hyperparameters=hyperparameters,
     script:

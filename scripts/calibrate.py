@@ -1,0 +1,16 @@
+"""Rule calibrate: what each open line of the protocol does to the baselines, beside the published rows."""
+
+from unlearning.aggregation import read_cell
+from unlearning.calibration import render_calibration, rows_of_calibration
+from unlearning.files import read_arrays, read_table, write_csv, write_text
+from unlearning.jobs import job
+
+inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
+
+with job(snakemake, f"{len(inputs.metrics)} cells"):
+    cells = [read_cell(path) for path in inputs.metrics]
+    rows = rows_of_calibration(cells, [read_arrays(path) for path in inputs.scores], params.lines)
+    write_csv(outputs.rows, rows)
+    published = read_table(inputs.published)
+    published = published[published["benchmark"].isin(params.as_published)]
+    write_text(outputs.report, render_calibration(rows, published))

@@ -1,0 +1,196 @@
+"""Calibration: its variants, what it reads out of the scores, its report, and one small run."""
+
+import csv
+
+import numpy as np
+import pandas
+import pytest
+import torch
+from conftest import TINY, Project, merged
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unlearning.calibration import add_calibration, auc_by_position, render_calibration, rows_of_calibration
+from unlearning.config import dataset_file
+from unlearning.errors import UserError
+
+METHODS = ["retain_finetune"]
+LINES = [
+    "epoch_of: forget",
+    "batch_norm: eval",
+    "augment: false",
+    "normalisation: half",
+    "normalisation: none",
+]
+
+
+def configuration(**unlearn):
+    chosen = {"epoch_of": "retain", "batch_norm": "train", "augment": True}
+    return {
+        "suite": "s",
+        "data_dir": "data",
+        "suites": {"s": {"benchmarks": ["resnet20-d-class0"], "methods": ["mask", "base"]}},
+        "datasets": {"d": {"classes": 3, "source": "digits", "fit": "resize", "normalisation": "channels"}},
+        "benchmarks": {"resnet20-d": {"protocol": "p"}},
+        "protocols": {"p": {"unlearn": {"epochs": 1} | chosen | unlearn}},
+        "methods": {
+            "mask": {"kind": "control"},
+            "base": {"kind": "baseline", "hyperparameters": {"a": 1}},
+            "unused": {"kind": "baseline"},
+        },
+    }
+
+
+def test_every_open_line_stands_otherwise_once():
+    config = configuration()
+    lines = add_calibration(config)
+    assert list(lines.values()) == LINES
+    assert set(config["methods"]) == {
+        *("mask", "base", "unused"),
+        *("base__epoch_of_forget", "base__batch_norm_eval", "base__augment_false"),
+    }
+    variant = config["methods"]["base__augment_false"]
+    assert variant["unlearn"] == {"augment": False}
+    assert variant["hyperparameters"] == {"a": 1}
+    assert variant["file"].endswith("scripts/methods/base.py")
+    half = config["datasets"]["d__normalisation_half"]
+    assert half == config["datasets"]["d"] | {"normalisation": "half", "same_as": "d"}
+    assert dataset_file(config, "d__normalisation_half") == dataset_file(config, "d")
+    assert config["benchmarks"]["resnet20-d__normalisation_none"] == {"protocol": "p"}
+
+
+def test_a_line_that_was_chosen_otherwise_gets_the_other_alternative():
+    config = configuration(augment=False)
+    config["datasets"]["d"]["normalisation"] = "none"
+    assert list(add_calibration(config).values()) == [
+        *LINES[:2],
+        "augment: true",
+        "normalisation: channels",
+        "normalisation: half",
+    ]
+
+
+def test_a_suite_without_baseline_cannot_be_calibrated():
+    config = configuration()
+    config["suites"]["s"]["methods"] = ["mask"]
+    with pytest.raises(UserError, match=r"suites\.s\.methods: .*kind baseline"):
+        add_calibration(config)
+
+
+LOGITS = st.lists(st.lists(st.sampled_from([0.0, 1.0, 30.0, 60.0]), min_size=3, max_size=3), min_size=1, max_size=8)
+
+
+@given(LOGITS, LOGITS)
+def test_ranks_by_position_let_a_member_lose_every_tie(members, others):
+    members, others = np.array(members, np.float32), np.array(others, np.float32)
+    scores = torch.softmax(torch.from_numpy(np.concatenate([members, others])), dim=1).amax(dim=1).numpy()
+    ranks = np.empty(len(scores), dtype=int)
+    ranks[np.argsort(scores, kind="stable")] = np.arange(1, len(scores) + 1)
+    count = len(members)
+    expected = (ranks[:count].sum() - count * (count + 1) / 2) / (count * len(others))
+    assert auc_by_position(members, others) == pytest.approx(expected)
+
+
+def cell(benchmark, method, **values):
+    metrics = {"retain_acc": 0.8, "forget_acc": 0.2, "forget_mia_auc": 0.5, "unlearn_score": 0.7}
+    ok = {"status": "ok", "forget_mia_auc_augmented": 0.2}
+    return {"benchmark": benchmark, "method": method, "seed": 1} | ok | metrics | values
+
+
+def test_a_row_says_which_line_it_has_otherwise():
+    lines = {"__augment_false": "augment: false", "__normalisation_none": "normalisation: none"}
+    cells = [
+        cell("resnet20-d-class0", "base"),
+        cell("resnet20-d-class0", "base__augment_false"),
+        cell("resnet20-d__normalisation_none-class0", "base"),
+        {"benchmark": "resnet20-d-class0", "method": "other", "seed": 1, "status": "failed"},
+    ]
+    sure = {"member_logits": np.array([[60.0, 0]]), "non_member_logits": np.array([[60.0, 0]])}
+    rows = rows_of_calibration(cells, [sure, sure, sure, {}], lines)
+    found = [(row["line"], row["benchmark"], row["method"], row["forget_mia_auc"]) for row in rows]
+    assert found == [
+        ("as chosen", "resnet20-d-class0", "base", 0.5),
+        ("members augmented", "resnet20-d-class0", "base", 0.2),
+        ("ties by position", "resnet20-d-class0", "base", 0.0),
+        ("augment: false", "resnet20-d-class0", "base", 0.5),
+        ("normalisation: none", "resnet20-d-class0", "base", 0.5),
+        ("as chosen", "resnet20-d-class0", "other", None),
+    ]
+    assert rows[1]["unlearn_score"] == pytest.approx((0.8 + 0.8 + 0.8) / 3)
+    assert rows[2]["unlearn_score"] == pytest.approx((0.8 + 0.8 + 1.0) / 3)
+
+
+def row(line, method, seed, retain_acc):
+    metrics = {"retain_acc": retain_acc, "forget_acc": 0.0, "forget_mia_auc": 0.5, "unlearn_score": 0.75}
+    return {"line": line, "benchmark": "b", "method": method, "seed": seed, "status": "ok"} | metrics
+
+
+def test_the_report_sets_every_line_beside_the_chosen_and_the_published_one():
+    accuracies = {
+        ("as chosen", "retrain"): (0.90, 0.92),
+        ("as chosen", "base"): (0.80, 0.84),
+        ("augment: false", "base"): (0.70, 0.742),  # the differences hardly spread
+        ("batch_norm: eval", "base"): (0.79, 0.86),
+    }
+    rows = [row(*key, seed, value) for key, values in accuracies.items() for seed, value in enumerate(values)]
+    published = pandas.DataFrame(
+        [{"benchmark": "b", "entry": "base", "type": "baseline", "retain_acc": 0.7, "forget_acc": 0.0}]
+    ).assign(forget_mia_auc=0.4, unlearn_score=0.76)
+    report = render_calibration(rows, published)
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in report.splitlines() if line.startswith("| ")]
+    assert lines[:5] == [
+        ["line", "retrain", "base"],
+        ["*published*", "–", "0.700"],
+        ["as chosen", "0.910 ± 0.127", "0.820 ± 0.254"],
+        ["augment: false", "–", "0.721 ± 0.267 ▼"],
+        ["batch_norm: eval", "–", "0.825 ± 0.445"],
+    ]
+    assert lines[-4:] == [
+        ["line", "retain_acc", "forget_acc", "forget_mia_auc", "unlearn_score"],
+        ["as chosen", "0.120", "0.000", "0.100", "0.010"],
+        ["augment: false", "0.021", "0.000", "0.100", "0.010"],
+        ["batch_norm: eval", "0.125", "0.000", "0.100", "0.010"],
+    ]
+    assert "*published*" not in render_calibration(rows, published[:0])
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory):
+    changes = {"suites": {"digits": {"methods": ["head_mask", *METHODS]}}}
+    project = Project(tmp_path_factory.mktemp("calibrated"), merged(TINY, changes))
+    project.make("results/calibration.md", "--config", "calibrate=true")
+    return project
+
+
+def test_one_command_calibrates_a_suite(calibrated):
+    rows = list(csv.DictReader(calibrated.read("results/calibration.csv").splitlines()))
+    assert {row["benchmark"] for row in rows} == {"resnet20-digits-class0"}
+    found = {line: [row["method"] for row in rows if row["line"] == line] for line in {row["line"] for row in rows}}
+    with_references = ["original", "retrain", *METHODS]
+    of_evaluation = ["as chosen", "members augmented", "ties by position"]
+    assert found == dict.fromkeys([*of_evaluation, *LINES[3:]], with_references) | dict.fromkeys(LINES[:3], METHODS)
+    report = calibrated.read("results/calibration.md")
+    assert report.count("| batch_norm: eval") == 4  # once for each metric
+    assert "*published*" not in report  # nothing here runs as published
+
+
+def test_each_variant_unlearns_by_its_own_line_and_from_the_same_model(calibrated):
+    cells = calibrated.folder / "results/resnet20-digits-class0/seed1"
+    suffixes = ("", "__epoch_of_forget", "__batch_norm_eval", "__augment_false")
+    files = [torch.load(cells / f"retain_finetune{suffix}/unlearned.pt", weights_only=True) for suffix in suffixes]
+    chosen, *others = (file["made_by"]["unlearning_protocol"]["unlearn"] for file in files)
+    assert [dict(its.items() - chosen.items()) for its in others] == [
+        {"epoch_of": "forget"},
+        {"batch_norm": "eval"},
+        {"augment": False},
+    ]
+    assert not list(calibrated.folder.glob("results/resnet20-digits__*/seed1/retain_finetune__*"))
+    normalised = calibrated.folder.glob("results/resnet20-digits*/seed1/pretrained.pt")
+    assert len({path.read_bytes() for path in normalised}) == 3
+    assert len(list(calibrated.folder.glob("data/*.npz"))) == 1
+
+
+def test_the_report_is_asked_for_with_its_switch(calibrated):
+    done = calibrated.run("results/calibration.md", "-n")
+    assert done.returncode != 0
+    assert "results/calibration.md is made with: --config calibrate=true" in done.stdout
