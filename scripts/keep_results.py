@@ -1,0 +1,102 @@
+"""Keep a table and its numbers in results/reference/, joined from runs that had other seeds each.
+
+python scripts/keep_results.py paper kept               # the folder that offline_run.py kept, or results
+python scripts/keep_results.py paper kept42 kept43 kept44
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from verify import REFERENCE, render
+
+from unlearning.errors import UserError
+from unlearning.files import read_json, write_csv, write_json, write_text
+
+IDENTITY = {"metrics": ["benchmark", "method", "seed"], "costs": ["rule", "benchmark", "method", "seed"]}
+"""What tells the rows of a table from each other."""
+
+OF_THE_MACHINE = "data_dir"
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suite", help="the name of the suite, e.g. paper")
+    parser.add_argument("folders", nargs="+", type=Path, help="folders with metrics.csv, costs.csv and provenance.json")
+    parser.add_argument("--to", type=Path, default=REFERENCE, help="(default: results/reference)")
+    given = parser.parse_args(arguments)
+    try:
+        provenances = [read_json(folder / "provenance.json") for folder in given.folders]
+        check_alike(given.folders, provenances)
+        joined = {name: join(name, given.folders) for name in IDENTITY}
+        given.to.mkdir(parents=True, exist_ok=True)
+        for name, rows in joined.items():
+            write_csv(given.to / f"{given.suite}-{name}.csv", rows)
+        write_json(given.to / f"{given.suite}-provenance.json", {"runs": list(map(of_run, given.folders, provenances))})
+        write_text(given.to / f"{given.suite}-table.md", render(given.suite, given.to))
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def join(name: str, folders: Sequence[Path]) -> list[dict[str, str]]:
+    """Return the rows of all folders' metrics.csv or costs.csv, as text.
+
+    Those of metrics.csv are in the order of one run: benchmarks and methods as in the first folder, seeds ascending.
+    Raises UserError if two folders have the same row, or other columns.
+    """
+    tables = [read_rows(folder / f"{name}.csv") for folder in folders]
+    for folder, table in zip(folders, tables, strict=True):
+        if list(table[0]) != list(tables[0][0]):
+            raise UserError(f"{folder}/{name}.csv has other columns than {folders[0]}/{name}.csv: not of one version")
+    rows = [row for table in tables for row in table]
+    seen = Counter(tuple(row[column] for column in IDENTITY[name]) for row in rows)
+    for key, count in seen.items():
+        if count > 1:
+            raise UserError(f"{name}.csv: {', '.join(filter(None, key))} is in more than one of the folders")
+    if name == "metrics":
+        benchmarks, methods = (list(dict.fromkeys(row[column] for row in rows)) for column in ("benchmark", "method"))
+        rows.sort(key=lambda row: (benchmarks.index(row["benchmark"]), methods.index(row["method"]), int(row["seed"])))
+    return rows
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise UserError(f"{path}: it has no rows")
+    return rows
+
+
+def check_alike(folders: Sequence[Path], provenances: Sequence[Mapping[str, Any]]) -> None:
+    """Raise UserError if two runs were configured otherwise than in their suites, or where their data lie."""
+    first = settings_of(provenances[0])
+    for folder, provenance in zip(folders, provenances, strict=True):
+        settings = settings_of(provenance)
+        for key in first.keys() | settings.keys():
+            if settings.get(key) != first.get(key):
+                raise UserError(
+                    f"{folder}: {key} of its configuration is not that of {folders[0]}: they cannot be joined"
+                )
+
+
+def settings_of(provenance: Mapping[str, Any]) -> dict[Hashable, Any]:
+    return {key: value for key, value in provenance["config"].items() if key not in ("suites", OF_THE_MACHINE)}
+
+
+def of_run(folder: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the provenance of a run, with the slices of offline_run.py if it was that which ran it."""
+    config = {key: value for key, value in provenance["config"].items() if key != OF_THE_MACHINE}
+    slices = folder / "run.json"
+    return {**provenance, "config": config} | (read_json(slices) if slices.exists() else {})
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,135 @@
+"""A suite in slices of limited time, and what is kept of it."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+from keep_results import main as keep_results
+from offline_run import stages_of
+
+REFERENCE = ROOT / "results" / "reference"
+CONFIG = {
+    "suites": {"paper": {"methods": ["mask", "base", "ours", "scrub"], "seeds": [42, 43]}},
+    "methods": {"mask": {"kind": "control"}, "base": {"kind": "baseline"}, "scrub": {"kind": "baseline"}},
+}
+
+
+def test_what_is_wanted_most_comes_first_and_every_stage_is_a_table():
+    assert [(stage["methods"], stage["seeds"]) for stage in stages_of(CONFIG, "paper", [42, 43, 44])] == [
+        (["base", "scrub"], [42]),
+        (["mask", "base", "scrub"], [42]),
+        (["mask", "base", "ours", "scrub"], [42]),  # in the suite's order
+        (["mask", "base", "ours", "scrub"], [42, 43]),
+        (["mask", "base", "ours", "scrub"], [42, 43, 44]),
+    ]
+
+
+def offline_run(project, *arguments):
+    """Start scripts/offline_run.py in the project's folder."""
+    command = [sys.executable, "scripts/offline_run.py", "--suite", "digits", "--cores", "2", *arguments]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+    return subprocess.Popen(
+        command, cwd=project.folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def test_a_run_in_slices_ends_with_the_table_of_a_run_in_one(finished_project, copied_project):
+    shutil.rmtree(copied_project.folder / "results")
+    kept = copied_project.folder / "kept"
+
+    cut = offline_run(copied_project, "--minutes", "0.05")
+    printed, _ = cut.communicate()
+    assert cut.returncode == 3, printed
+    assert printed.splitlines()[0] == "stage 1 of 2 (4 methods, seed 1) ..."
+    assert "the same command goes on" in printed.splitlines()[-1]
+
+    told = offline_run(copied_project)
+    assert told.stdout.readline().startswith("stage 1 of 2")
+    told.send_signal(signal.SIGTERM)
+    told.communicate()
+    assert told.returncode == 128 + signal.SIGTERM
+
+    whole = offline_run(copied_project)  # which a run that was left behind would not let have the results
+    printed, _ = whole.communicate()
+    assert whole.returncode == 0, printed
+    assert printed.splitlines()[-1] == "all is done"
+    assert (kept / "metrics.csv").read_bytes() == (finished_project.folder / "results/metrics.csv").read_bytes()
+    slices = json.loads((kept / "run.json").read_text())["slices"]
+    assert [(its["stage"][:7], its["done"]) for its in slices] == [
+        ("stage 1", False),
+        ("stage 1", True),
+        ("stage 2", True),
+    ]
+
+    shutil.rmtree(kept)
+    again = offline_run(copied_project)
+    printed, _ = again.communicate()
+    assert again.returncode == 0, printed
+    assert "stage 1" not in printed  # its table would take the place of the larger one
+    assert "| *head_mask* (control)" in (kept / "table.md").read_text()
+
+
+def test_an_unknown_suite_or_a_job_that_fails_ends_it_with_the_reason(copied_project):
+    unknown = offline_run(copied_project, "--suite", "papr")
+    assert unknown.communicate()[0] == "error: --suite: unknown name 'papr'; did you mean paper? known: " + ", ".join(
+        ["digits", "paper", "rules\n"]
+    )
+    assert unknown.returncode == 1
+    (copied_project.folder / "data/digits.npz").write_bytes(b"no data set")
+    failing = offline_run(copied_project)
+    printed, _ = failing.communicate()
+    assert failing.returncode == 1
+    assert "data/digits.npz" in printed
+    assert printed.splitlines()[-1].startswith("error: stage 1 of 2 (4 methods, seed 1) failed")
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Return what three runs of the digits, one a seed, would have kept."""
+    of_seed = [tmp_path / f"kept{seed}" for seed in (44, 42, 43)]
+    for folder in of_seed:
+        folder.mkdir()
+        for name in ("metrics", "costs"):
+            with (REFERENCE / f"digits-{name}.csv").open(newline="") as file:
+                header, *rows = csv.reader(file)
+            rows = [row for row in rows if row[header.index("seed")] == folder.name[-2:]]
+            with (folder / f"{name}.csv").open("w", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows([header, *rows])
+        config = {"data_dir": str(folder), "suites": {"digits": {"seeds": [folder.name]}}, "protocols": {"epochs": 1}}
+        (folder / "provenance.json").write_text(json.dumps({"commit": folder.name, "config": config}))
+    (of_seed[0] / "run.json").write_text(json.dumps({"slices": [{"seconds": 540.0}]}))
+    return of_seed
+
+
+def keep(folders, target):
+    return keep_results(["digits", *map(str, folders), "--to", str(target)])
+
+
+def test_runs_of_one_seed_each_are_joined_to_what_one_run_would_have_given(folders, tmp_path):
+    assert keep(folders, tmp_path / "reference") == 0
+    for name in ("digits-metrics.csv", "digits-table.md"):
+        assert (tmp_path / "reference" / name).read_bytes() == (REFERENCE / name).read_bytes()
+    runs = json.loads((tmp_path / "reference/digits-provenance.json").read_text())["runs"]
+    assert [run["commit"] for run in runs] == ["kept44", "kept42", "kept43"]
+    assert runs[0]["slices"] == [{"seconds": 540.0}]
+    assert str(tmp_path) not in json.dumps(runs)
+
+
+def test_what_does_not_belong_together_is_not_joined(folders, tmp_path, capsys):
+    assert keep([*folders, folders[1]], tmp_path / "reference") == 1
+    assert "metrics.csv: resnet20-digits-class0, original, 42 is in more than one" in capsys.readouterr().err
+    provenance = folders[1] / "provenance.json"
+    provenance.write_text(provenance.read_text().replace('"epochs": 1', '"epochs": 2'))
+    assert keep(folders, tmp_path / "reference") == 1
+    assert "kept42: protocols of its configuration is not that of" in capsys.readouterr().err
+    (folders[1] / "metrics.csv").write_text("benchmark,method,seed\nb,m,1\n")
+    provenance.write_text(provenance.read_text().replace('"epochs": 2', '"epochs": 1'))
+    assert keep(folders, tmp_path / "reference") == 1
+    assert "kept42/metrics.csv has other columns than" in capsys.readouterr().err
+    assert not (tmp_path / "reference").exists()
