@@ -13,4 +13,4 @@ with job(snakemake, f"{len(inputs.metrics)} cells"):
     write_csv(outputs.rows, rows)
     published = read_table(inputs.published)
     published = published[published["benchmark"].isin(params.as_published)]
-    write_text(outputs.report, render_calibration(rows, published))
+    write_text(outputs.report, f"# Calibration\n\n{render_calibration(rows, published)}")

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 class UnlearningMethod(MaskAndAverage):
     """The rule, with one or the other of its parts replaced.
 
-    batch_norm: "mixed" as in the rule, "frozen" (the original model's statistics), or "apart" (a pass for each batch).
+    batch_norm: "mixed" as in the rule, "frozen" (the original model's statistics), "apart" (a pass for each batch), or
+    "retained" (retain images by themselves, forget images by the running statistics, which are those of retain images).
     retain: "labels" as in the rule, "teacher" (the original model's softmax without the forget class), or "both".
     mixing: the largest share of another forget image that is laid over each forget image.
     of_class: the share of the forget batch's mean target in each image's.
@@ -38,6 +39,12 @@ class UnlearningMethod(MaskAndAverage):
             for module in model.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
+        if self.batch_norm == "retained":
+            retained = super().predict(model, batches[0])
+            model.eval()
+            forgotten = super().predict(model, *batches[1:])
+            model.train()
+            return tuple(torch.cat(parts) for parts in zip(retained, forgotten, strict=True))
         if self.batch_norm == "apart":
             passes = [super(UnlearningMethod, self).predict(model, batch) for batch in batches]
             return tuple(torch.cat(parts) for parts in zip(*passes, strict=True))

@@ -118,15 +118,15 @@ def _confidence32(logits: np.ndarray) -> np.ndarray:
 
 
 def render_calibration(rows: Sequence[Row], published: pandas.DataFrame) -> str:
-    """Return results/calibration.md of the rows of calibration.csv.
+    """Return the tables of the rows of calibration.csv in Markdown, a section a benchmark.
 
     ``published`` has the published rows of those benchmarks that were run as published.
     """
     cells = pandas.DataFrame(rows)
-    parts = ["# Calibration", LEGEND]
+    parts = [LEGEND]
     for benchmark, its in cells.groupby("benchmark", sort=False):
         theirs = published[(published["benchmark"] == benchmark) & (published["type"] == "baseline")]
-        parts += [f"## {benchmark}", *_blocks(its[its["status"] == "ok"], theirs.set_index("entry"))]
+        parts += [f"### {benchmark}", *_blocks(its[its["status"] == "ok"], theirs.set_index("entry"))]
     return "\n\n".join(parts) + "\n"
 
 
