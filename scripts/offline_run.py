@@ -66,13 +66,27 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", default="paper", help="a name under suites in config.yaml (default: paper)")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the suite's; other seeds can be joined later")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="end within so many (default: no limit)")
+    parser.add_argument("--minutes", type=positive, default=float("inf"), help="end within so many (default: no limit)")
     parser.add_argument("--keep", type=Path, default=Path("kept"), help="the folder for the tables (default: kept)")
     parser.add_argument("--data", help="the folder of the data sets, instead of config.yaml's data_dir")
-    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="(default: all)")
-    parser.add_argument("--slots", type=int, help="jobs that share the GPU, instead of the profile's")
+    parser.add_argument("--cores", type=whole, default=os.cpu_count(), help="(default: all)")
+    parser.add_argument("--slots", type=whole, help="jobs that share the GPU, instead of the profile's")
     parser.add_argument("--commit", help="what to note as the commit, where the project lies without its repository")
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+    if given.keep.exists() and not given.keep.is_dir():
+        parser.error(f"--keep {given.keep}: it is a file; name a folder")
+    return given
+
+
+def positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    return value
+
+
+def whole(text: str) -> int:
+    return int(positive(str(int(text))))
 
 
 def read_config() -> dict[str, Any]:

@@ -145,7 +145,8 @@ def test_the_file_of_variants_is_the_rule_as_long_as_nothing_is_switched():
     settings = CONFIG["methods"]["mask_and_average"]["hyperparameters"]
     rule = weights_after_two_steps(RULE, settings)
     assert torch.equal(weights_after_two_steps(OTHERWISE, settings), rule)
-    switches = ({"batch_norm": "frozen"}, {"batch_norm": "apart"}, {"retain": "both"}, {"retain": "teacher"})
+    norms = [{"batch_norm": value} for value in ("frozen", "apart", "retained")]
+    switches = (*norms, {"retain": "both"}, {"retain": "teacher"})
     for switch in (*switches, {"mixing": 0.5}, {"of_class": 1.0}, {"sharpness": 2.0}):
         assert not torch.equal(weights_after_two_steps(OTHERWISE, settings | switch), rule), switch
 

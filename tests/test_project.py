@@ -7,6 +7,7 @@ import subprocess
 from modulefinder import ModuleFinder
 from pathlib import Path
 
+import document_calibration
 import document_rule
 import pytest
 import verify
@@ -17,6 +18,7 @@ from unlearning import dependencies
 from unlearning.config import REFERENCES
 from unlearning.dependencies import SCRIPTS, code_of
 from unlearning.files import read_table
+from unlearning.metrics import METRICS
 
 RULE_FILES = [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
 RULES = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in RULE_FILES), re.MULTILINE)
@@ -178,6 +180,16 @@ def test_the_readme_shows_the_reference_table():
     assert section(reference, "resnet20-digits-class0") in shown
 
 
+def test_the_readme_shows_the_table_of_the_paper_suite_once_there_is_one():
+    reference = REFERENCE / "paper-table.md"
+    if not reference.exists():
+        pytest.skip("results/reference/ has no paper-table.md: the paper suite was not run yet")
+    suite = yaml.safe_load((ROOT / "config.yaml").read_text())["suites"]["paper"]
+    for benchmark in suite["benchmarks"]:
+        first_block = section(reference.read_text(), benchmark).split("\n\n")[0]
+        assert first_block in (ROOT / "README.md").read_text(), benchmark
+
+
 def test_every_number_of_the_walk_through_stands_in_the_table():
     """Each with its row: a sentence names the row, or the one before it did."""
     readme = (ROOT / "README.md").read_text()
@@ -203,6 +215,27 @@ def test_every_number_that_is_said_of_our_rule_stands_in_a_table():
     said = " ".join(line for line in page.splitlines() if not line.startswith("|"))
     for number in re.findall(r"\d\.\d{3}", said + section((ROOT / "README.md").read_text(), "Our own rule")):
         assert number in tables, number
+
+
+def test_the_tables_of_the_calibration_are_those_of_the_reference_results():
+    assert document_calibration.page() == document_calibration.PAGE.read_text()
+
+
+def test_every_number_that_is_said_of_the_calibration_stands_in_its_tables():
+    page = document_calibration.PAGE.read_text()
+    tables = " ".join(line for line in page.splitlines() if line.startswith("|"))
+    said = re.findall(r"\d\.\d{3}", " ".join(line for line in page.splitlines() if not line.startswith("|")))
+    assert said
+    assert [number for number in said if number not in tables] == []
+
+
+def test_the_calibration_quotes_the_published_baselines_as_they_are():
+    published = read_table(verify.PUBLISHED)
+    theirs = published[(published["benchmark"] == "mobilenetv2-fmnist-class0") & (published["type"] == "baseline")]
+    shown = section(document_calibration.PAGE.read_text(), "What was published")
+    for row in theirs.to_dict("records"):
+        values = [f"{row[metric]:.3f}" for metric in METRICS]
+        assert re.search(rf"^\| {row['entry']} +\| +{' +\| +'.join(values)} +\|$", shown, re.MULTILINE), row
 
 
 def test_our_rule_scores_above_every_baseline_on_the_digits():

@@ -35,7 +35,7 @@ class UnlearningMethod:
         q = (1 - flatness) * softmax(original logits with the label's own at minus infinity) + flatness * uniform over
         the other classes; the model's weights: average += (weights - average) * (1 + recency) / (steps + recency)
     Cost: 3 forwards and 2 backwards a step (the original model takes 1 forward of them)
-    Defaults: recency 2.0, feature_weight 1.0 and flatness 0.0: faithful; mask_and_average_score has 8.0, 0.0 and 1.0
+    Defaults: recency 2.0, feature_weight 1.0 and flatness 0.0: faithful; mask_and_average_score has a flatness of 1.0
     Deviations: none, but that the average is not what the optimizer steps on; its settings are as given
     When to use: faithful for an unlearned model that is to be like the oracle. flatness 1.0 buys unlearn_score with
         forget images that look less familiar than unseen ones, which whoever turns the attack around finds
