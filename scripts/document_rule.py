@@ -1,6 +1,6 @@
 """make docs: fill the tables of docs/rule.md from the results that are kept in results/reference/.
 
-A table stands between two marks, <!-- table SUITE BENCHMARK --> and <!-- end -->.
+A table stands between two marks, <!-- table SUITE BENCHMARK --> or <!-- sweep SUITE --> and <!-- end -->.
 """
 
 import re
@@ -8,15 +8,15 @@ import sys
 from typing import Any
 
 import pandas
-from verify import numbers_of
+from verify import REFERENCE, numbers_of
 
 from unlearning.dependencies import SCRIPTS
-from unlearning.files import write_text
+from unlearning.files import read_table, write_text
 from unlearning.intervals import half_width
 from unlearning.markdown import DECIMALS, markdown_table, mean_with_interval
 
 PAGE = SCRIPTS.parent / "docs" / "rule.md"
-MARKED = re.compile(r"(<!-- table (\w+) ([\w-]+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- (table|sweep) ([\w -]+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 OWN = "mask_and_average"
 COLUMNS = {
@@ -31,9 +31,20 @@ COLUMNS = {
 }
 
 
+SWEPT = {
+    "retain_acc": "retain_acc ↑",
+    "forget_mia_auc_two_sided": "AUC two-sided ↓",
+    "unlearn_score": "unlearn_score ↑",
+    "mean_abs_gap": "gap to oracle ↓",
+}
+
+
 def page() -> str:
     """Return what docs/rule.md has to be."""
-    return MARKED.sub(lambda match: f"{match[1]}\n{table(match[2], match[3])}\n\n", PAGE.read_text(encoding="utf-8"))
+    make = {"table": table, "sweep": sweep_table}
+    return MARKED.sub(
+        lambda match: f"{match[1]}\n{make[match[2]](*match[3].split())}\n\n", PAGE.read_text(encoding="utf-8")
+    )
 
 
 def table(suite: str, benchmark: str) -> str:
@@ -58,6 +69,14 @@ def table(suite: str, benchmark: str) -> str:
     if all(row[-1] == "–" for row in rows):
         titles, rows = titles[:-1], [row[:-1] for row in rows]
     return markdown_table(rows, titles)
+
+
+def sweep_table(suite: str) -> str:
+    """Return what a sweep of the suite tried: means over its benchmarks."""
+    tried = read_table(REFERENCE / f"{suite}-sweep.csv").dropna(subset="setting")
+    means = tried.groupby(["method", "setting"], sort=False)[list(SWEPT)].mean()
+    rows = [[*key, *(f"{value:.{DECIMALS}f}" for value in values)] for key, values in means.iterrows()]
+    return markdown_table(rows, ["row of the table", "setting", *SWEPT.values()])
 
 
 def shown(values: pandas.Series, **form: Any) -> str:

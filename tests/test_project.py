@@ -234,8 +234,8 @@ def test_the_calibration_quotes_the_published_baselines_as_they_are():
     theirs = published[(published["benchmark"] == "mobilenetv2-fmnist-class0") & (published["type"] == "baseline")]
     shown = section(document_calibration.PAGE.read_text(), "What was published")
     for row in theirs.to_dict("records"):
-        values = [f"{row[metric]:.3f}" for metric in METRICS]
-        assert re.search(rf"^\| {row['entry']} +\| +{' +\| +'.join(values)} +\|$", shown, re.MULTILINE), row
+        cells = [row["entry"], *(f"{row[metric]:.3f}" for metric in METRICS)]
+        assert cells in [[cell.strip() for cell in line.split("|")[1:-1]] for line in shown.splitlines()]
 
 
 def test_our_rule_scores_above_every_baseline_on_the_digits():
