@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
@@ -33,8 +34,9 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         provenances = [read_json(folder / "provenance.json") for folder in given.folders]
-        check_alike(given.folders, provenances)
+        check_alike(given.suite, given.folders, provenances)
         joined = {name: join(name, given.folders) for name in IDENTITY}
+        check_complete(joined["metrics"])
         given.to.mkdir(parents=True, exist_ok=True)
         for name, rows in joined.items():
             write_csv(given.to / f"{given.suite}-{name}.csv", rows)
@@ -75,10 +77,20 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def check_alike(folders: Sequence[Path], provenances: Sequence[Mapping[str, Any]]) -> None:
-    """Raise UserError if two runs were configured otherwise than in their suites, or where their data lie."""
+def check_complete(rows: Sequence[Mapping[str, str]]) -> None:
+    """Raise UserError if a benchmark and method lacks a seed: its mean would stand beside means over others."""
+    there = {tuple(row[column] for column in IDENTITY["metrics"]) for row in rows}
+    for cell in itertools.product(*(dict.fromkeys(row[column] for row in rows) for column in IDENTITY["metrics"])):
+        if cell not in there:
+            raise UserError(f"no folder has {', '.join(cell)}; let its run go on to the end, or leave its seed out")
+
+
+def check_alike(suite: str, folders: Sequence[Path], provenances: Sequence[Mapping[str, Any]]) -> None:
+    """Raise UserError if a run is of another suite, or two were configured otherwise but for seeds or their data."""
     first = settings_of(provenances[0])
     for folder, provenance in zip(folders, provenances, strict=True):
+        if (its := provenance["config"]["suite"]) != suite:
+            raise UserError(f"{folder} is of the suite {its}, not of {suite}")
         settings = settings_of(provenance)
         for key in first.keys() | settings.keys():
             if settings.get(key) != first.get(key):

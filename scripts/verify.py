@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas
 
+from unlearning.config import as_published
 from unlearning.dependencies import SCRIPTS
 from unlearning.dictionary import render_dictionary
-from unlearning.files import read_table
+from unlearning.files import read_json, read_table
 from unlearning.tables import render_table
 
 REFERENCE = SCRIPTS.parent / "results" / "reference"
@@ -35,8 +36,13 @@ def numbers_of(suite: str, folder: Path = REFERENCE) -> tuple[pandas.DataFrame, 
 
 
 def render(suite: str, folder: Path) -> str:
-    """Return the table that the kept numbers of ``suite`` make."""
-    return render_table(*numbers_of(suite, folder), suite, read_table(PUBLISHED))
+    """Return the table that the kept numbers of ``suite`` make.
+
+    Published values stand beside what ran as published, which its provenance says.
+    """
+    published, provenance = read_table(PUBLISHED), folder / f"{suite}-provenance.json"
+    comparable = as_published(read_json(provenance)["runs"][0]["config"]) if provenance.exists() else []
+    return render_table(*numbers_of(suite, folder), suite, published[published["benchmark"].isin(comparable)])
 
 
 def first_difference(found: str, wanted: str) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from unlearning.calibration import add_calibration, auc_by_position, render_calibration, rows_of_calibration
 from unlearning.config import dataset_file
 from unlearning.errors import UserError
+from unlearning.metrics import METRICS
 
 METHODS = ["retain_finetune"]
 LINES = [
@@ -77,7 +78,8 @@ def test_a_suite_without_baseline_cannot_be_calibrated():
         add_calibration(config)
 
 
-LOGITS = st.lists(st.lists(st.sampled_from([0.0, 1.0, 30.0, 60.0]), min_size=3, max_size=3), min_size=1, max_size=8)
+# Far enough apart that a softmax does not depend on the order in which it sums.
+LOGITS = st.lists(st.lists(st.sampled_from([0.0, 30.0, 60.0]), min_size=3, max_size=3), min_size=1, max_size=8)
 
 
 @given(LOGITS, LOGITS)
@@ -152,6 +154,24 @@ def test_the_report_sets_every_line_beside_the_chosen_and_the_published_one():
         ["batch_norm: eval", "0.125", "0.000", "0.100", "0.010"],
     ]
     assert "*published*" not in render_calibration(rows, published[:0])
+
+
+def test_the_report_says_what_failed_and_takes_no_distance_of_it():
+    rows = [row("as chosen", "base", seed, 0.8) for seed in range(2)]
+    rows += [row("augment: false", "base", seed, 0.7) for seed in range(2)]
+    rows += [row("batch_norm: eval", "base", seed, 0.7) for seed in range(2)]
+    for failed in (*rows[:2], rows[4]):  # as chosen always, the last line once
+        failed |= {"status": "diverged"} | dict.fromkeys(METRICS)
+    published = pandas.DataFrame([{"benchmark": "b", "entry": "base", "type": "baseline"}])
+    published = published.assign(**dict.fromkeys(METRICS, 0.5))
+    lines = [line.split("|")[1:-1] for line in render_calibration(rows, published).splitlines() if line[:2] == "| "]
+    shown = [[cell.strip() for cell in line] for line in lines]
+    assert shown[2:5] == [
+        ["as chosen", "failed"],
+        ["augment: false", "0.700 ± 0.000"],
+        ["batch_norm: eval", "0.700 (1 of 2 seeds)"],
+    ]
+    assert [line[0] for line in shown if len(line) == 1 + len(METRICS)] == ["line", "augment: false"]
 
 
 @pytest.fixture(scope="module")

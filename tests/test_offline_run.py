@@ -7,11 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
+import offline_run as offline_run_module
 import pytest
+import yaml
 from conftest import ROOT
 from keep_results import main as keep_results
-from offline_run import stages_of
+from offline_run import TIME_IS_OVER, run_until, stages_of
 
 REFERENCE = ROOT / "results" / "reference"
 CONFIG = {
@@ -61,11 +64,8 @@ def test_a_run_in_slices_ends_with_the_table_of_a_run_in_one(finished_project, c
     assert printed.splitlines()[-1] == "all is done"
     assert (kept / "metrics.csv").read_bytes() == (finished_project.folder / "results/metrics.csv").read_bytes()
     slices = json.loads((kept / "run.json").read_text())["slices"]
-    assert [(its["stage"][:7], its["done"]) for its in slices] == [
-        ("stage 1", False),
-        ("stage 1", True),
-        ("stage 2", True),
-    ]
+    assert [(len(its["methods"]), its["done"]) for its in slices] == [(4, False), (4, False), (4, True), (5, True)]
+    assert {(its["suite"], *its["seeds"]) for its in slices} == {("digits", 1)}
 
     shutil.rmtree(kept)
     again = offline_run(copied_project)
@@ -81,12 +81,29 @@ def test_an_unknown_suite_or_a_job_that_fails_ends_it_with_the_reason(copied_pro
         ["digits", "paper", "rules\n"]
     )
     assert unknown.returncode == 1
+    twice = offline_run(copied_project, "--seeds", "1", "2", "2")  # of the last stage alone
+    assert twice.communicate()[0].startswith("error: configuration: suites.digits.seeds: [1, 2, 2] has non-unique")
+    assert twice.returncode == 1
     (copied_project.folder / "data/digits.npz").write_bytes(b"no data set")
     failing = offline_run(copied_project)
     printed, _ = failing.communicate()
     assert failing.returncode == 1
     assert "data/digits.npz" in printed
     assert printed.splitlines()[-1].startswith("error: stage 1 of 2 (4 methods, seed 1) failed")
+
+
+def test_at_the_deadline_the_command_ends_even_if_it_does_not_want_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(offline_run_module, "PATIENCE", 0.1)
+    late = tmp_path / "late"
+    program = f"import pathlib, time; time.sleep(30); pathlib.Path({str(late)!r}).touch()"
+    stubborn = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); {program}"
+    for code in (program, stubborn):
+        with (tmp_path / "printed").open("wb") as output:
+            assert run_until(time.monotonic() + 1, [sys.executable, "-c", code], output) == TIME_IS_OVER
+        assert not late.exists(), code
+
+
+DIGITS = {"suite": "digits", "protocols": {"epochs": 1}}
 
 
 @pytest.fixture
@@ -101,7 +118,7 @@ def folders(tmp_path):
             rows = [row for row in rows if row[header.index("seed")] == folder.name[-2:]]
             with (folder / f"{name}.csv").open("w", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerows([header, *rows])
-        config = {"data_dir": str(folder), "suites": {"digits": {"seeds": [folder.name]}}, "protocols": {"epochs": 1}}
+        config = DIGITS | {"data_dir": str(folder), "suites": {"digits": {"benchmarks": [], "seeds": [folder.name]}}}
         (folder / "provenance.json").write_text(json.dumps({"commit": folder.name, "config": config}))
     (of_seed[0] / "run.json").write_text(json.dumps({"slices": [{"seconds": 540.0}]}))
     return of_seed
@@ -133,3 +150,34 @@ def test_what_does_not_belong_together_is_not_joined(folders, tmp_path, capsys):
     assert keep(folders, tmp_path / "reference") == 1
     assert "kept42/metrics.csv has other columns than" in capsys.readouterr().err
     assert not (tmp_path / "reference").exists()
+
+
+def test_a_run_that_is_not_whole_or_of_another_suite_is_not_joined(folders, tmp_path, capsys):
+    metrics = folders[2] / "metrics.csv"
+    whole = metrics.read_text()
+    metrics.write_text("".join(line for line in whole.splitlines(keepends=True) if ",scrub,43" not in line))
+    assert keep(folders, tmp_path / "reference") == 1
+    assert capsys.readouterr().err.startswith("error: no folder has resnet20-digits-class0, scrub, 43; let")
+    metrics.write_text(whole)
+    assert keep_results(["paper", *map(str, folders), "--to", str(tmp_path / "reference")]) == 1
+    assert capsys.readouterr().err == f"error: {folders[0]} is of the suite digits, not of paper\n"
+    assert not (tmp_path / "reference").exists()
+
+
+def test_published_values_stand_only_beside_what_ran_as_published(folders, tmp_path):
+    """The digits' numbers under a published name: they are not comparable unless the configuration says so."""
+    paper = {"width": 1.0, "image_size": 32, "protocol": "paper"}
+    name = "resnet20-cifar10-class0"
+    protocols = yaml.safe_load((ROOT / "config.yaml").read_text())["protocols"]
+    for folder in folders:
+        (folder / "metrics.csv").write_text(
+            (folder / "metrics.csv").read_text().replace("resnet20-digits-class0", name)
+        )
+    for settings, beside in ((paper, True), (paper | {"width": 0.5}, False), (paper | {"protocol": "short"}, False)):
+        suites = {"digits": {"benchmarks": [name]}}
+        config = DIGITS | {"suites": suites, "benchmarks": {"resnet20-cifar10": settings}, "protocols": protocols}
+        for folder in folders:
+            (folder / "provenance.json").write_text(json.dumps({"config": config}))
+        assert keep(folders, tmp_path / "reference") == 0
+        table = (tmp_path / "reference/digits-table.md").read_text()
+        assert ("Beside the published results" in table) == beside, settings

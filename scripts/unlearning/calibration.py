@@ -126,13 +126,14 @@ def render_calibration(rows: Sequence[Row], published: pandas.DataFrame) -> str:
     parts = [LEGEND]
     for benchmark, its in cells.groupby("benchmark", sort=False):
         theirs = published[(published["benchmark"] == benchmark) & (published["type"] == "baseline")]
-        parts += [f"### {benchmark}", *_blocks(its[its["status"] == "ok"], theirs.set_index("entry"))]
+        parts += [f"### {benchmark}", *_blocks(its, theirs.set_index("entry"))]
     return "\n\n".join(parts) + "\n"
 
 
 LEGEND = (
     "The baselines with one line of the protocol otherwise at a time. Mean ± 95 % Student interval over seeds. ▲ and "
-    "▼: the interval of the difference to the protocol as chosen, paired by seed, excludes zero."
+    "▼: the interval of the difference to the protocol as chosen, paired by seed, excludes zero. (n of N seeds): the "
+    "others failed or diverged."
 )
 
 
@@ -149,7 +150,7 @@ def _blocks(cells: pandas.DataFrame, published: pandas.DataFrame) -> list[str]:
         blocks += [f"`{metric}` {direction}", markdown_table(table, ["line", *methods])]
     if len(published):
         blocks += [
-            "Distance of the means to the published values, mean over the baselines:",
+            "Distance of the means to the published values, mean over the baselines (of lines on which none failed):",
             _distances(cells, published),
         ]
     return blocks
@@ -159,7 +160,11 @@ def _shown(values: pandas.DataFrame, line: str, method: str) -> str:
     if (line, method) not in values:
         return "–"
     its = values[line, method].dropna()
+    if its.empty:
+        return "failed"
     shown = mean_with_interval(its.mean(), half_width(its))
+    if len(its) < len(values):
+        shown += f" ({len(its)} of {len(values)} seeds)"
     differences = (its - values[CHOSEN, method]).dropna()
     half = half_width(differences)
     if half and half > ROUNDING and abs(differences.mean()) > half:
@@ -168,7 +173,10 @@ def _shown(values: pandas.DataFrame, line: str, method: str) -> str:
 
 
 def _distances(cells: pandas.DataFrame, published: pandas.DataFrame) -> str:
-    ours = cells[cells["method"].isin(published.index)].groupby(["line", "method"], sort=False)[list(METRICS)].mean()
+    ours = cells[cells["method"].isin(published.index)]
+    counts = ours[ours["status"] == "ok"].groupby("line").size()
+    ours = ours[ours["line"].map(counts) == ours["method"].nunique() * ours["seed"].nunique()]
+    ours = ours.groupby(["line", "method"], sort=False)[list(METRICS)].mean()
     distances = (ours - published.loc[ours.index.get_level_values("method"), list(METRICS)].to_numpy()).abs()
     rows = [
         [line, *(f"{value:.{DECIMALS}f}" for value in row)]

@@ -6,7 +6,7 @@ import ast
 import difflib
 import math
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -211,6 +211,13 @@ def check_shadows(config: dict[str, Any], parts: tuple[str, ...]) -> None:
     index = re.fullmatch("shadow([0-9]+)", parts[1])
     if index and int(index[1]) >= shadows:
         raise UserError(f"results: {parts[1]}: there are {shadows} shadow models; write --config shadow_models=N")
+
+
+def as_published(config: Mapping[str, Any]) -> list[str]:
+    """Return those benchmarks of the suite that run as they were published: the rest compares with nothing."""
+    names = config["suites"][config["suite"]]["benchmarks"]
+    settings = {name: config["benchmarks"][Benchmark.parse(name).pretraining] for name in names}
+    return [name for name, its in settings.items() if is_as_published(its, config["protocols"][its["protocol"]])]
 
 
 def is_as_published(benchmark: dict[str, Any], protocol: dict[str, Any]) -> bool:

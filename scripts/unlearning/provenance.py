@@ -27,7 +27,7 @@ def provenance(config: Mapping[str, Any], costs: Sequence[Mapping[str, Any]]) ->
     settings = {key: value for key, value in config.items() if key not in OF_THE_MACHINE}
     text = json.dumps(settings, sort_keys=True)
     return {
-        **_commit(SCRIPTS.parent),
+        **commit_of(SCRIPTS.parent),
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "config": json.loads(text),
         "versions": {"python": platform.python_version()} | {package: _version(package) for package in PACKAGES},
@@ -42,7 +42,9 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit(root: Path) -> dict[str, Any]:
+def commit_of(root: Path) -> dict[str, Any]:
+    """Return commit and dirty of the project in ``root``, None outside of a repository of its own."""
+
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(root), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # nosec B603

@@ -70,6 +70,6 @@ rule table:
         code=code_digest("table.py"),
         missing=missing(*TABLES),
         suite=config["suite"],
-        as_published=as_published(),
+        as_published=as_published(config),
     script:
         "../../scripts/table.py"

@@ -37,6 +37,6 @@ rule calibrate:
         code=code_digest("calibrate.py"),
         lines=LINES,
         order=[SUITE["benchmarks"], BASELINES, SUITE["seeds"]],
-        as_published=as_published(),
+        as_published=as_published(config),
     script:
         "../../scripts/calibrate.py"

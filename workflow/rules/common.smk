@@ -3,6 +3,7 @@
 import os
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 from snakemake.common.configfile import load_configfile
@@ -19,13 +20,13 @@ from unlearning.config import (
     REFERENCES,
     Benchmark,
     add_rule,
+    as_published,
     asked_for,
     check_names,
     check_request,
     check_schema,
     check_yaml,
     dataset_file,
-    is_as_published,
     method_file,
     read_switches,
 )
@@ -89,6 +90,8 @@ def prepare_run():
         # Its limit of 100 jobs a second is for clusters. Here it only makes the scheduler look again after every second,
         # once for each job that it has started so far, and the run end a second late.
         workflow.scheduler.job_rate_limiter = None
+        # Its handler of SIGTERM takes a lock that the interrupted code may hold, and would wait for itself.
+        workflow.scheduler._lock = threading.RLock()
 
 
 wildcard_constraints:
@@ -244,9 +247,3 @@ def kinds_of_rows():
 def settings_of_rows():
     """Return whose hyperparameters each row of the suite has; a reference has none."""
     return {name: config["methods"][name]["settings"] for name in SUITE["methods"]}
-
-
-def as_published():
-    """Return the suite's benchmarks that run as they were published: the rest compares with nothing."""
-    settings = {name: config["benchmarks"][Benchmark.parse(name).pretraining] for name in SUITE["benchmarks"]}
-    return [name for name, its in settings.items() if is_as_published(its, config["protocols"][its["protocol"]])]
