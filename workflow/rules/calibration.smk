@@ -1,19 +1,6 @@
 """On request: the baselines with each line of the protocol that its publication leaves open otherwise."""
 
 CALIBRATION = ["results/calibration.md"] if config["calibrate"] else []
-BASELINES = baselines_of(config) if config["calibrate"] else []
-
-
-def calibration_files(name):
-    """Return the file `name` of every cell of the calibration: as chosen, and each line otherwise."""
-    files = cell_files(name, [*REFERENCES, *BASELINES])
-    for suffix in LINES:
-        if BASELINES[0] + suffix in config["methods"]:
-            files += cell_files(name, [baseline + suffix for baseline in BASELINES])
-        else:
-            benchmarks = [benchmark.replace("-class", f"{suffix}-class") for benchmark in SUITE["benchmarks"]]
-            files += cell_files(name, [*REFERENCES, *BASELINES], benchmarks)
-    return files
 
 
 rule calibrate:

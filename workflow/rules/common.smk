@@ -71,6 +71,7 @@ if workflow.is_main_process:
 
 VARIANTS = or_exit(add_sweep, config) if config["sweep"] else {}
 LINES = or_exit(add_calibration, config) if config["calibrate"] else {}
+BASELINES = baselines_of(config) if config["calibrate"] else []
 SUITE = config["suites"][config["suite"]]
 RELEARNING = asked_for(config, "relearning")
 SHADOW_MODELS = asked_for(config, "shadow_models")
@@ -247,3 +248,15 @@ def kinds_of_rows():
 def settings_of_rows():
     """Return whose hyperparameters each row of the suite has; a reference has none."""
     return {name: config["methods"][name]["settings"] for name in SUITE["methods"]}
+
+
+def calibration_files(name):
+    """Return the file `name` of every cell of the calibration: as chosen, and each line otherwise."""
+    files = cell_files(name, [*REFERENCES, *BASELINES])
+    for suffix in LINES:
+        if BASELINES[0] + suffix in config["methods"]:
+            files += cell_files(name, [baseline + suffix for baseline in BASELINES])
+        else:
+            benchmarks = [benchmark.replace("-class", f"{suffix}-class") for benchmark in SUITE["benchmarks"]]
+            files += cell_files(name, [*REFERENCES, *BASELINES], benchmarks)
+    return files
