@@ -92,15 +92,18 @@ def test_an_unknown_suite_or_a_job_that_fails_ends_it_with_the_reason(copied_pro
     assert printed.splitlines()[-1].startswith("error: stage 1 of 2 (4 methods, seed 1) failed")
 
 
-def test_at_the_deadline_the_command_ends_even_if_it_does_not_want_to(tmp_path, monkeypatch):
-    monkeypatch.setattr(offline_run_module, "PATIENCE", 0.1)
-    late = tmp_path / "late"
-    program = f"import pathlib, time; time.sleep(30); pathlib.Path({str(late)!r}).touch()"
-    stubborn = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); {program}"
-    for code in (program, stubborn):
+def test_at_the_deadline_the_command_is_told_to_end_and_killed_if_it_does_not(tmp_path, monkeypatch):
+    late, told = tmp_path / "late", tmp_path / "told"
+    begin = "import pathlib, signal, sys, time; "
+    willing = f"signal.signal(signal.SIGTERM, lambda *_: sys.exit(pathlib.Path({str(told)!r}).touch())); "
+    stubborn = "signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    for how, patience in ((willing, 20.0), (stubborn, 0.1)):
+        monkeypatch.setattr(offline_run_module, "PATIENCE", patience)
+        command = [sys.executable, "-c", f"{begin}{how}time.sleep(30); pathlib.Path({str(late)!r}).touch()"]
         with (tmp_path / "printed").open("wb") as output:
-            assert run_until(time.monotonic() + 1, [sys.executable, "-c", code], output) == TIME_IS_OVER
-        assert not late.exists(), code
+            assert run_until(time.monotonic() + 2, command, output) == TIME_IS_OVER
+        assert not late.exists(), how
+        assert told.exists()
 
 
 DIGITS = {"suite": "digits", "protocols": {"epochs": 1}}
