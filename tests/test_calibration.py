@@ -10,7 +10,8 @@ from conftest import TINY, Project, merged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.calibration import add_calibration, auc_by_position, render_calibration, rows_of_calibration
+from unlearning.calibration import add_calibration
+from unlearning.calibration_report import auc_by_position, render_calibration, rows_of_calibration
 from unlearning.config import dataset_file
 from unlearning.errors import UserError
 from unlearning.metrics import METRICS

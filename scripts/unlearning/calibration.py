@@ -1,34 +1,20 @@
 """Calibration: the baselines with one line of the protocol otherwise at a time, where its publication leaves it open.
 
-Data flow: `add_calibration` adds the variants to the configuration -> the usual cells -> `rows_of_calibration` ->
-`render_calibration`.
+Data flow: `add_calibration` adds the variants to the configuration -> the usual cells -> calibration_report.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
-import pandas
 
 from unlearning.config import Benchmark, method_file
 from unlearning.errors import UserError
-from unlearning.intervals import ROUNDING, half_width
-from unlearning.markdown import DECIMALS, markdown_table, mean_with_interval
-from unlearning.metrics import METRICS, unlearn_score
-
-Row = dict[str, Any]
 
 UNLEARN = {"epoch_of": ("retain", "forget"), "batch_norm": ("train", "eval"), "augment": (True, False)}
 """The lines of a protocol's unlearning that the publication leaves open, and what may stand there."""
 
 NORMALISATIONS = ("channels", "half", "none")
-
-CHOSEN = "as chosen"
-AUGMENTED = "members augmented"
-TIES = "ties by position"
-COLUMNS = {"retain_acc": "↑", "forget_acc": "↓", "forget_mia_auc": "↓", "unlearn_score": "↑"}
 
 
 def add_calibration(config: dict[str, Any]) -> dict[str, str]:
@@ -71,115 +57,3 @@ def baselines_of(config: Mapping[str, Any]) -> list[str]:
     if not names:
         raise UserError(f"configuration: suites.{suite}.methods: a calibration needs a method of the kind baseline")
     return names
-
-
-def rows_of_calibration(
-    cells: Sequence[Row], scores: Sequence[Mapping[str, np.ndarray]], lines: Mapping[str, str]
-) -> list[Row]:
-    """Return the rows of calibration.csv: the protocol's metrics of each cell, and which line it has otherwise.
-
-    ``cells`` are the contents of the metrics.json files, ``scores`` of their scores.npz; a suffix of the benchmark's
-    data set or of the method says the line. Of a cell as chosen there are two rows more, with the AUC as it is if
-    member images are augmented or ties broken by position. A cell that is not ok has no metrics.
-    """
-    rows = []
-    for cell, its in zip(cells, scores, strict=True):
-        row = {name: cell[name] for name in ("benchmark", "method", "seed", "status")}
-        row |= {name: cell.get(name) for name in METRICS}
-        suffix = next((suffix for suffix in lines if suffix in f"{cell['benchmark']} {cell['method']}"), "")
-        row |= {name: row[name].replace(suffix, "") for name in ("benchmark", "method")}
-        rows.append({"line": lines.get(suffix, CHOSEN)} | row)
-        if not suffix and cell["status"] == "ok":
-            rows.append({"line": AUGMENTED} | row | _with_auc(row, cell["forget_mia_auc_augmented"]))
-            auc = auc_by_position(its["member_logits"], its["non_member_logits"])
-            rows.append({"line": TIES} | row | _with_auc(row, auc))
-    return rows
-
-
-def _with_auc(row: Row, auc: float) -> Row:
-    score = unlearn_score(row["retain_acc"], row["forget_acc"], auc)
-    return {"forget_mia_auc": auc, "unlearn_score": score}
-
-
-def auc_by_position(member_logits: np.ndarray, non_member_logits: np.ndarray) -> float:
-    """Return the area that ranks by position give, members first, with a softmax in float32; logits (N, classes).
-
-    A member then loses every tie, and where a model is sure of everything, nearly all are ties.
-    """
-    members, non_members = (_confidence32(logits) for logits in (member_logits, non_member_logits))
-    below = np.searchsorted(np.sort(non_members), members, "left")
-    return float(below.sum() / (len(members) * len(non_members)))
-
-
-def _confidence32(logits: np.ndarray) -> np.ndarray:
-    shifted = logits.astype(np.float32) - logits.max(axis=1, keepdims=True).astype(np.float32)
-    exponentials = np.exp(shifted)
-    return (exponentials / exponentials.sum(axis=1, keepdims=True)).max(axis=1)
-
-
-def render_calibration(rows: Sequence[Row], published: pandas.DataFrame) -> str:
-    """Return the tables of the rows of calibration.csv in Markdown, a section a benchmark.
-
-    ``published`` has the published rows of those benchmarks that were run as published.
-    """
-    cells = pandas.DataFrame(rows)
-    parts = [LEGEND]
-    for benchmark, its in cells.groupby("benchmark", sort=False):
-        theirs = published[(published["benchmark"] == benchmark) & (published["type"] == "baseline")]
-        parts += [f"### {benchmark}", *_blocks(its, theirs.set_index("entry"))]
-    return "\n\n".join(parts) + "\n"
-
-
-LEGEND = (
-    "The baselines with one line of the protocol otherwise at a time. Mean ± 95 % Student interval over seeds. ▲ and "
-    "▼: the interval of the difference to the protocol as chosen, paired by seed, excludes zero. (n of N seeds): the "
-    "others failed or diverged."
-)
-
-
-def _blocks(cells: pandas.DataFrame, published: pandas.DataFrame) -> list[str]:
-    methods = [name for name in dict.fromkeys(cells["method"]) if name != "original"]
-    lines = list(dict.fromkeys(cells["line"]))
-    blocks = []
-    for metric, direction in COLUMNS.items():
-        values = cells.pivot(index="seed", columns=["line", "method"], values=metric)
-        table = [[line, *(_shown(values, line, method) for method in methods)] for line in lines]
-        if len(published):
-            theirs = [published[metric].get(method) for method in methods]
-            table.insert(0, ["*published*", *("–" if value is None else f"{value:.{DECIMALS}f}" for value in theirs)])
-        blocks += [f"`{metric}` {direction}", markdown_table(table, ["line", *methods])]
-    if len(published):
-        blocks += [
-            "Distance of the means to the published values, mean over the baselines (of lines on which none failed):",
-            _distances(cells, published),
-        ]
-    return blocks
-
-
-def _shown(values: pandas.DataFrame, line: str, method: str) -> str:
-    if (line, method) not in values:
-        return "–"
-    its = values[line, method].dropna()
-    if its.empty:
-        return "failed"
-    shown = mean_with_interval(its.mean(), half_width(its))
-    if len(its) < len(values):
-        shown += f" ({len(its)} of {len(values)} seeds)"
-    differences = (its - values[CHOSEN, method]).dropna()
-    half = half_width(differences)
-    if half and half > ROUNDING and abs(differences.mean()) > half:
-        shown += " ▲" if differences.mean() > 0 else " ▼"
-    return shown
-
-
-def _distances(cells: pandas.DataFrame, published: pandas.DataFrame) -> str:
-    ours = cells[cells["method"].isin(published.index)]
-    counts = ours[ours["status"] == "ok"].groupby("line").size()
-    ours = ours[ours["line"].map(counts) == ours["method"].nunique() * ours["seed"].nunique()]
-    ours = ours.groupby(["line", "method"], sort=False)[list(METRICS)].mean()
-    distances = (ours - published.loc[ours.index.get_level_values("method"), list(METRICS)].to_numpy()).abs()
-    rows = [
-        [line, *(f"{value:.{DECIMALS}f}" for value in row)]
-        for line, row in distances.groupby("line", sort=False).mean().iterrows()
-    ]
-    return markdown_table(rows, ["line", *METRICS])
