@@ -3,7 +3,6 @@
 The tables of calibration-NAME.csv stand between two marks, <!-- calibration NAME --> and <!-- end -->.
 """
 
-import re
 import sys
 
 from verify import PUBLISHED, REFERENCE
@@ -11,14 +10,14 @@ from verify import PUBLISHED, REFERENCE
 from unlearning.calibration_report import render_calibration
 from unlearning.dependencies import SCRIPTS
 from unlearning.files import read_table, write_text
+from unlearning.markdown import fill_marked
 
 PAGE = SCRIPTS.parent / "docs" / "calibration.md"
-MARKED = re.compile(r"(<!-- calibration (\w+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def page() -> str:
     """Return what docs/calibration.md has to be."""
-    return MARKED.sub(lambda match: f"{match[1]}\n{tables(match[2])}\n", PAGE.read_text(encoding="utf-8"))
+    return fill_marked(PAGE.read_text(encoding="utf-8"), {"calibration": tables})
 
 
 def tables(name: str) -> str:

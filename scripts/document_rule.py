@@ -3,7 +3,6 @@
 A table stands between two marks, <!-- table SUITE BENCHMARK --> or <!-- sweep SUITE --> and <!-- end -->.
 """
 
-import re
 import sys
 from typing import Any
 
@@ -13,10 +12,9 @@ from verify import REFERENCE, numbers_of
 from unlearning.dependencies import SCRIPTS
 from unlearning.files import read_table, write_text
 from unlearning.intervals import half_width
-from unlearning.markdown import DECIMALS, markdown_table, mean_with_interval
+from unlearning.markdown import DECIMALS, fill_marked, markdown_table, mean_with_interval
 
 PAGE = SCRIPTS.parent / "docs" / "rule.md"
-MARKED = re.compile(r"(<!-- (table|sweep) ([\w -]+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 OWN = "mask_and_average"
 COLUMNS = {
@@ -29,8 +27,6 @@ COLUMNS = {
     "probe_acc": "probe →",
     "relearn_epochs": "relearn →",
 }
-
-
 SWEPT = {
     "retain_acc": "retain_acc ↑",
     "forget_mia_auc_two_sided": "AUC two-sided ↓",
@@ -41,10 +37,7 @@ SWEPT = {
 
 def page() -> str:
     """Return what docs/rule.md has to be."""
-    make = {"table": table, "sweep": sweep_table}
-    return MARKED.sub(
-        lambda match: f"{match[1]}\n{make[match[2]](*match[3].split())}\n\n", PAGE.read_text(encoding="utf-8")
-    )
+    return fill_marked(PAGE.read_text(encoding="utf-8"), {"table": table, "sweep": sweep_table})
 
 
 def table(suite: str, benchmark: str) -> str:

@@ -1,9 +1,10 @@
-"""What the written tables share: how a mean with its interval is shown, and how rows become a table."""
+"""What the written tables share: how a mean is shown with its interval, how rows become a table, a table its place."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 from tabulate import tabulate
 
@@ -29,3 +30,12 @@ def markdown_table(rows: Sequence[Sequence[str]], titles: Sequence[str], texts: 
     """Return the table in Markdown, its first ``texts`` columns aligned as text, the rest as numbers."""
     alignment = ["left"] * texts + ["right"] * (len(titles) - texts)
     return tabulate(rows, titles, "pipe", colalign=alignment, disable_numparse=True)
+
+
+def fill_marked(text: str, makers: Mapping[str, Callable[..., str]]) -> str:
+    """Return ``text`` with what belongs between each <!-- KIND ARGUMENTS --> and the <!-- end --> after it.
+
+    It is what the maker of that kind, one of ``makers``, returns for the arguments.
+    """
+    marked = re.compile(rf"(<!-- ({'|'.join(makers)}) ([\w -]+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+    return marked.sub(lambda match: f"{match[1]}\n{makers[match[2]](*match[3].split()).rstrip()}\n\n", text)
