@@ -39,14 +39,11 @@ class UnlearningMethod(MaskAndAverage):
             for module in model.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
-        if self.batch_norm == "retained":
-            retained = super().predict(model, batches[0])
-            model.eval()
-            forgotten = super().predict(model, *batches[1:])
+        if self.batch_norm in ("apart", "retained"):
+            passes = [super().predict(model, batches[0])]
+            model.train(self.batch_norm == "apart")
+            passes.append(super().predict(model, batches[1]))
             model.train()
-            return tuple(torch.cat(parts) for parts in zip(retained, forgotten, strict=True))
-        if self.batch_norm == "apart":
-            passes = [super(UnlearningMethod, self).predict(model, batch) for batch in batches]
             return tuple(torch.cat(parts) for parts in zip(*passes, strict=True))
         return super().predict(model, *batches)
 
