@@ -6,7 +6,7 @@ import yaml
 
 from unlearning.catalogue import render_catalogue
 from unlearning.config import method_file
-from unlearning.dependencies import SCRIPTS
+from unlearning.watched_code import SCRIPTS
 from unlearning.errors import UserError
 from unlearning.files import write_text
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas
 from verify import REFERENCE, numbers_of
 
-from unlearning.dependencies import SCRIPTS
+from unlearning.watched_code import SCRIPTS
 from unlearning.files import read_table, write_text
 from unlearning.intervals import half_width
 from unlearning.markdown import DECIMALS, fill_marked, markdown_table, mean_with_interval

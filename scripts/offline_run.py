@@ -25,7 +25,7 @@ import psutil
 import yaml
 
 from unlearning.config import check_yaml, known
-from unlearning.dependencies import SCRIPTS
+from unlearning.watched_code import SCRIPTS
 from unlearning.errors import UserError
 from unlearning.files import read_json, write_json, write_text
 from unlearning.provenance import commit_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas
 
 from unlearning.config import as_published
-from unlearning.dependencies import SCRIPTS
+from unlearning.watched_code import SCRIPTS
 from unlearning.dictionary import render_dictionary
 from unlearning.files import read_json, read_table
 from unlearning.tables import render_table

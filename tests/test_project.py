@@ -14,9 +14,9 @@ import verify
 import yaml
 from conftest import ROOT
 
-from unlearning import dependencies
+from unlearning import watched_code as dependencies
 from unlearning.config import REFERENCES
-from unlearning.dependencies import SCRIPTS, code_of
+from unlearning.watched_code import SCRIPTS, code_of
 from unlearning.files import read_table
 from unlearning.metrics import METRICS
 

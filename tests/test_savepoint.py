@@ -13,7 +13,7 @@ from conftest import AS_CHOSEN, ROOT
 from unlearning.batches import TensorData
 from unlearning.config import method_file
 from unlearning.datasets import DataSet
-from unlearning.dependencies import digest_of
+from unlearning.watched_code import digest_of
 from unlearning.errors import UserError
 from unlearning.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from unlearning.batches import Batches, Normalisation
 from unlearning.config import method_file
-from unlearning.dependencies import SCRIPTS
+from unlearning.watched_code import SCRIPTS
 from unlearning.models import Classifier, build_model
 from unlearning.precision import computing_in, precision_on
 from unlearning.process import defer_dynamo, keep_freed_memory

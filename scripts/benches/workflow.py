@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 
 from benches.setting import SIZE, Setting, config
-from unlearning.dependencies import SCRIPTS
+from unlearning.watched_code import SCRIPTS
 from unlearning.errors import UserError
 from unlearning.files import write_arrays
 

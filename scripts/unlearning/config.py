@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import extend
 
-from unlearning.dependencies import SCRIPTS, code_of
+from unlearning.watched_code import SCRIPTS, code_of
 from unlearning.errors import UserError
 
 REFERENCES = ("original", "retrain")

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from unlearning.dependencies import SCRIPTS
+from unlearning.watched_code import SCRIPTS
 
 PACKAGES = ("torch", "torchvision", "snakemake", "numpy", "scipy", "pandas", "scikit-learn")
 OF_THE_MACHINE = ("device",)

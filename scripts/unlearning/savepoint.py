@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from unlearning.clocks import spent_on
-from unlearning.dependencies import digest_of
+from unlearning.watched_code import digest_of
 from unlearning.errors import UserError
 from unlearning.files import write_tensors
 
