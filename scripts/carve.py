@@ -1,6 +1,6 @@
 """Rule carve: a data set whose test part is a part of the training data, for a sweep to judge by."""
 
-from unlearning.datasets import read_dataset
+from unlearning.data.datasets import read_dataset
 from unlearning.files import write_arrays
 from unlearning.jobs import job
 from unlearning.sweeping import carve

@@ -1,6 +1,6 @@
 """Rule split: the indices of the retain and the forget set, in train and in test."""
 
-from unlearning.datasets import class_split, read_labels
+from unlearning.data.datasets import class_split, read_labels
 from unlearning.files import write_arrays
 from unlearning.jobs import job
 

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from unlearning.datasets import ARRAYS, read_dataset
+from unlearning.data.datasets import ARRAYS, read_dataset
 from unlearning.errors import UserError
 from unlearning.files import write_arrays
 from unlearning.streams import stream_seed

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.datasets import class_split, read_dataset, read_labels
+from unlearning.data.datasets import class_split, read_dataset, read_labels
 from unlearning.errors import UserError
 
 

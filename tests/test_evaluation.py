@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from unlearning import metrics
 from unlearning.batches import TensorData, augment
-from unlearning.datasets import DataSet, class_split
+from unlearning.data.datasets import DataSet, class_split
 from unlearning.evaluation import evaluate_model
 from unlearning.probe import probe_accuracy
 from unlearning.relearning import relearning_epochs, relearning_sample

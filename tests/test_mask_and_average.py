@@ -11,7 +11,7 @@ from test_methods import CONFIG, FORGET, cross_entropy, load, tiny_model
 
 from unlearning.batches import TensorData
 from unlearning.config import method_file
-from unlearning.datasets import DataSet, class_split
+from unlearning.data.datasets import DataSet, class_split
 from unlearning.evaluation import evaluate_model
 from unlearning.sources import digits
 from unlearning.streams import generator, seed_global_streams

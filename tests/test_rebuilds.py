@@ -23,7 +23,7 @@ EDITED_FILES = {
     "scripts/methods/scrub.py": ["unlearn scrub", "evaluate scrub", *END],
     "scripts/unlearning/models.py": [*TRAIN, *UNLEARN, *EVALUATE, *END],
     "scripts/unlearning/training.py": [*TRAIN, *UNLEARN, *EVALUATE, *END],
-    "scripts/unlearning/datasets.py": EVERYTHING,
+    "scripts/unlearning/data/datasets.py": EVERYTHING,
     "scripts/unlearning/clocks.py": EVERYTHING,
     "scripts/unlearning/process.py": EVERYTHING,
     "scripts/unlearning/unlearn.py": [*UNLEARN, *EVALUATE_METHODS, *END],

@@ -12,7 +12,7 @@ from conftest import AS_CHOSEN, ROOT
 
 from unlearning.batches import TensorData
 from unlearning.config import method_file
-from unlearning.datasets import DataSet
+from unlearning.data.datasets import DataSet
 from unlearning.watched_code import digest_of
 from unlearning.errors import UserError
 from unlearning.savepoint import Savepoint

@@ -9,7 +9,7 @@ import torch
 
 from unlearning.batches import TensorData
 from unlearning.checkpoints import load_checkpoint, save_checkpoint
-from unlearning.datasets import DataSet, class_split
+from unlearning.data.datasets import DataSet, class_split
 from unlearning.errors import UserError
 from unlearning.evaluation import evaluate_model
 from unlearning.models import build_model

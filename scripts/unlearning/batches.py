@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearning.clocks import spent_on
-from unlearning.datasets import DataSet, read_dataset
+from unlearning.data.datasets import DataSet, read_dataset
 from unlearning.errors import UserError
 
 WHITE = 255.0

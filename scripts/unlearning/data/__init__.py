@@ -1,0 +1,1 @@
+"""From the files of the data sets to mini-batches."""
