@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from unlearning.jobs import job
-from unlearning.sources import make_dataset
+from unlearning.data.sources import make_dataset
 
 target = Path(snakemake.output[0])
 

@@ -13,7 +13,7 @@ from unlearning.batches import TensorData
 from unlearning.config import method_file
 from unlearning.data.datasets import DataSet, class_split
 from unlearning.evaluation import evaluate_model
-from unlearning.sources import digits
+from unlearning.data.sources import digits
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training import train_from_scratch
 from unlearning.unlearn import load_method, unlearn

@@ -10,7 +10,7 @@ from conftest import ROOT
 from torch import nn
 
 from unlearning.models import MODELS, build_model, initialise
-from unlearning.sources import import_torchvision_datasets
+from unlearning.data.sources import import_torchvision_datasets
 
 
 @pytest.mark.parametrize(

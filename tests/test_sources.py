@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from unlearning.errors import UserError
-from unlearning.sources import digits, import_torchvision_datasets, make_dataset
+from unlearning.data.sources import digits, import_torchvision_datasets, make_dataset
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
