@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from unlearning.batches import TensorData
+from unlearning.data.batches import TensorData
 from unlearning.checkpoints import load_checkpoint
 from unlearning.evaluation import evaluate_model
 from unlearning.files import read_arrays, write_arrays, write_json

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unlearning.batches import TensorData
+from unlearning.data.batches import TensorData
 from unlearning.checkpoints import save_checkpoint
 from unlearning.files import write_csv
 from unlearning.jobs import job, use_device

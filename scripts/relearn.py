@@ -1,6 +1,6 @@
 """Rule relearn: how many epochs of fine-tuning bring the forget class back to one cell's model."""
 
-from unlearning.batches import TensorData
+from unlearning.data.batches import TensorData
 from unlearning.checkpoints import load_checkpoint
 from unlearning.files import read_arrays, read_json, write_json
 from unlearning.jobs import cell_of, job, use_device

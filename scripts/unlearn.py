@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from functools import partial
 
-from unlearning.batches import TensorData
+from unlearning.data.batches import TensorData
 from unlearning.checkpoints import load_checkpoint, save_checkpoint
 from unlearning.files import read_arrays, write_csv
 from unlearning.jobs import job, use_device

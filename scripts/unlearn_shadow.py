@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from unlearning.batches import TensorData
+from unlearning.data.batches import TensorData
 from unlearning.checkpoints import load_checkpoint, rebuild
 from unlearning.files import read_arrays, write_arrays
 from unlearning.jobs import job, use_device

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning import batches as batches_module
-from unlearning.batches import Batches, Normalisation, TensorData, crop_and_flip, fit_images
+from unlearning.data import batches as batches_module
+from unlearning.data.batches import Batches, Normalisation, TensorData, crop_and_flip, fit_images
 from unlearning.data.datasets import DataSet
 from unlearning.errors import UserError
 from unlearning.streams import generator, seed_global_streams, stream_seed

@@ -9,7 +9,7 @@ import yaml
 from conftest import AS_CHOSEN, ROOT
 from document_methods import catalogue
 
-from unlearning.batches import Batches, Normalisation
+from unlearning.data.batches import Batches, Normalisation
 from unlearning.catalogue import LABELS, describe
 from unlearning.config import method_file
 from unlearning.models import build_model

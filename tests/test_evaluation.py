@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from unlearning import metrics
-from unlearning.batches import TensorData, augment
+from unlearning.data.batches import TensorData, augment
 from unlearning.data.datasets import DataSet, class_split
 from unlearning.evaluation import evaluate_model
 from unlearning.probe import probe_accuracy

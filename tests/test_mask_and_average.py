@@ -9,7 +9,7 @@ import torch
 from conftest import AS_CHOSEN, ROOT, TINY_PROTOCOL
 from test_methods import CONFIG, FORGET, cross_entropy, load, tiny_model
 
-from unlearning.batches import TensorData
+from unlearning.data.batches import TensorData
 from unlearning.config import method_file
 from unlearning.data.datasets import DataSet, class_split
 from unlearning.evaluation import evaluate_model

@@ -10,7 +10,7 @@ import torch
 import yaml
 from conftest import AS_CHOSEN, ROOT
 
-from unlearning.batches import TensorData
+from unlearning.data.batches import TensorData
 from unlearning.config import method_file
 from unlearning.data.datasets import DataSet
 from unlearning.watched_code import digest_of

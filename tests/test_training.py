@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from unlearning.batches import TensorData
+from unlearning.data.batches import TensorData
 from unlearning.checkpoints import load_checkpoint, save_checkpoint
 from unlearning.data.datasets import DataSet, class_split
 from unlearning.errors import UserError

@@ -10,7 +10,7 @@ from conftest import AS_CHOSEN
 from torch import nn
 from torch.nn import functional as F
 
-from unlearning.batches import Batches, Normalisation
+from unlearning.data.batches import Batches, Normalisation
 from unlearning.errors import UserError
 from unlearning.outcomes import Outcome
 from unlearning.streams import generator

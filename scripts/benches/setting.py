@@ -15,7 +15,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from unlearning.batches import Batches, Normalisation
+from unlearning.data.batches import Batches, Normalisation
 from unlearning.config import method_file
 from unlearning.watched_code import SCRIPTS
 from unlearning.models import Classifier, build_model

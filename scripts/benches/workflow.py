@@ -98,7 +98,7 @@ READ = """
 import sys
 import numpy as np
 import torch
-from unlearning.batches import TensorData
+from unlearning.data.batches import TensorData
 from unlearning.cuda_graphs import EagerGradients
 from unlearning.models import build_model
 from unlearning.process import defer_dynamo, keep_freed_memory
@@ -119,7 +119,7 @@ for step, batch in enumerate(batches.epoch()):
 TRAIN = """
 import sys
 import numpy as np
-from unlearning.batches import TensorData
+from unlearning.data.batches import TensorData
 from unlearning.process import defer_dynamo, keep_freed_memory
 from unlearning.training import train_from_scratch
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlearning.batches import TensorData, augment
+from unlearning.data.batches import TensorData, augment
 from unlearning.clocks import spent_on
 from unlearning.metrics import accuracy, attacks, evaluate
 from unlearning.models import Classifier

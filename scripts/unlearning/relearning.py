@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from unlearning.batches import TensorData
+from unlearning.data.batches import TensorData
 from unlearning.clocks import spent_on
 from unlearning.models import Classifier
 from unlearning.streams import generator

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from unlearning.batches import Batches, Normalisation, TensorData
+from unlearning.data.batches import Batches, Normalisation, TensorData
 from unlearning.clocks import spent_on
 from unlearning.cuda_graphs import Gradients, gradients_of
 from unlearning.models import Classifier, build_model

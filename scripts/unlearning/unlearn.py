@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unlearning.batches import Batches, EndlessBatches
+from unlearning.data.batches import Batches, EndlessBatches
 from unlearning.clocks import spent_on
 from unlearning.containment import contained
 from unlearning.errors import UserError
