@@ -8,7 +8,7 @@ from unlearning.files import read_arrays, write_arrays
 from unlearning.jobs import job, use_device
 from unlearning.savepoint import Savepoint
 from unlearning.streams import stream_seed
-from unlearning.training import predict_logits, train_from_scratch
+from unlearning.training.loop import predict_logits, train_from_scratch
 from unlearning.ulira import forget_pool, shadow_members_of
 
 wildcards, params = snakemake.wildcards, snakemake.params

@@ -11,7 +11,7 @@ from unlearning.jobs import job, use_device
 from unlearning.precision import computing_in
 from unlearning.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams, stream_seed
-from unlearning.training import predict_logits
+from unlearning.training.loop import predict_logits
 from unlearning.ulira import forget_pool, shadow_members_of
 from unlearning.unlearn import load_method, unlearn
 

@@ -11,7 +11,7 @@ from unlearning.cuda_graphs import CapturedGradients, EagerGradients, gradients_
 from unlearning.models import build_model
 from unlearning.precision import computing_in
 from unlearning.streams import generator
-from unlearning.training import train_epoch
+from unlearning.training.loop import train_epoch
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; here there is none")
 CUDA = torch.device("cuda")

@@ -14,7 +14,7 @@ from unlearning.evaluation import evaluate_model
 from unlearning.probe import probe_accuracy
 from unlearning.relearning import relearning_epochs, relearning_sample
 from unlearning.streams import generator
-from unlearning.training import train_from_scratch
+from unlearning.training.loop import train_from_scratch
 from unlearning.unlearn import load_method
 
 PROTOCOL = {

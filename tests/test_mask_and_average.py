@@ -15,7 +15,7 @@ from unlearning.data.datasets import DataSet, class_split
 from unlearning.evaluation import evaluate_model
 from unlearning.data.sources import digits
 from unlearning.streams import generator, seed_global_streams
-from unlearning.training import train_from_scratch
+from unlearning.training.loop import train_from_scratch
 from unlearning.unlearn import load_method, unlearn
 
 BASELINES = ("retain_finetune", "negative_gradient", "bad_teacher", "scrub")

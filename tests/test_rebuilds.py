@@ -22,7 +22,7 @@ EVERYTHING = ["split", *TRAIN, *UNLEARN, *EVALUATE, *END]
 EDITED_FILES = {
     "scripts/methods/scrub.py": ["unlearn scrub", "evaluate scrub", *END],
     "scripts/unlearning/models.py": [*TRAIN, *UNLEARN, *EVALUATE, *END],
-    "scripts/unlearning/training.py": [*TRAIN, *UNLEARN, *EVALUATE, *END],
+    "scripts/unlearning/training/loop.py": [*TRAIN, *UNLEARN, *EVALUATE, *END],
     "scripts/unlearning/data/datasets.py": EVERYTHING,
     "scripts/unlearning/clocks.py": EVERYTHING,
     "scripts/unlearning/process.py": EVERYTHING,

@@ -17,7 +17,7 @@ from unlearning.watched_code import digest_of
 from unlearning.errors import UserError
 from unlearning.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams
-from unlearning.training import train_from_scratch
+from unlearning.training.loop import train_from_scratch
 from unlearning.unlearn import load_method, unlearn
 
 METHODS = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]

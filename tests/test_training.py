@@ -13,7 +13,7 @@ from unlearning.data.datasets import DataSet, class_split
 from unlearning.errors import UserError
 from unlearning.evaluation import evaluate_model
 from unlearning.models import build_model
-from unlearning.training import predict_logits, train_from_scratch
+from unlearning.training.loop import predict_logits, train_from_scratch
 
 SETTINGS = {
     "width": 0.25,

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from benches.setting import Run, Setting, made_up_images
 from unlearning.cuda_graphs import EagerGradients, gradients_of
 from unlearning.data.sources import import_torchvision_datasets
-from unlearning.training import accuracy, train_epoch
+from unlearning.training.loop import accuracy, train_epoch
 
 BARE_DEFAULT = "bare step, default layout"
 BARE = "bare step, our layout"

@@ -121,7 +121,7 @@ import sys
 import numpy as np
 from unlearning.data.batches import TensorData
 from unlearning.process import defer_dynamo, keep_freed_memory
-from unlearning.training import train_from_scratch
+from unlearning.training.loop import train_from_scratch
 
 keep_freed_memory()
 defer_dynamo()

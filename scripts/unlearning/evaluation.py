@@ -17,7 +17,7 @@ from unlearning.models import Classifier
 from unlearning.outcomes import Outcome
 from unlearning.probe import probe_accuracy
 from unlearning.streams import generator
-from unlearning.training import predict, predict_logits
+from unlearning.training.loop import predict, predict_logits
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from unlearning.outcomes import Outcome, RuleError, blamed_on_rule
 from unlearning.rule_state import CannotKeepError, RuleState
 from unlearning.savepoint import Savepoint
 from unlearning.streams import read_global_streams, set_global_streams
-from unlearning.training import Progress
+from unlearning.training.loop import Progress
 
 Batch = tuple[Tensor, Tensor]
 T = TypeVar("T")

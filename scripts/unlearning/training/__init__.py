@@ -1,0 +1,1 @@
+"""Training from scratch, and the files that training leaves behind."""
