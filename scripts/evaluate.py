@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from unlearning.data.batches import TensorData
-from unlearning.checkpoints import load_checkpoint
+from unlearning.training.checkpoints import load_checkpoint
 from unlearning.evaluation import evaluate_model
 from unlearning.files import read_arrays, write_arrays, write_json
 from unlearning.formats import METRICS

@@ -1,7 +1,7 @@
 """Rule relearn: how many epochs of fine-tuning bring the forget class back to one cell's model."""
 
 from unlearning.data.batches import TensorData
-from unlearning.checkpoints import load_checkpoint
+from unlearning.training.checkpoints import load_checkpoint
 from unlearning.files import read_arrays, read_json, write_json
 from unlearning.jobs import cell_of, job, use_device
 from unlearning.relearning import relearning_epochs

@@ -1,7 +1,7 @@
 """Rule retrain: the oracle, trained from scratch on the retain set exactly as the original model was on everything."""
 
 from unlearning.data.batches import TensorData
-from unlearning.checkpoints import save_checkpoint
+from unlearning.training.checkpoints import save_checkpoint
 from unlearning.files import read_arrays, write_csv
 from unlearning.jobs import job, use_device
 from unlearning.precision import precision_on

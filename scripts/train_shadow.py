@@ -3,7 +3,7 @@
 import numpy as np
 
 from unlearning.data.batches import TensorData
-from unlearning.checkpoints import save_checkpoint
+from unlearning.training.checkpoints import save_checkpoint
 from unlearning.files import read_arrays, write_arrays
 from unlearning.jobs import job, use_device
 from unlearning.savepoint import Savepoint

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from functools import partial
 
 from unlearning.data.batches import TensorData
-from unlearning.checkpoints import load_checkpoint, save_checkpoint
+from unlearning.training.checkpoints import load_checkpoint, save_checkpoint
 from unlearning.files import read_arrays, write_csv
 from unlearning.jobs import job, use_device
 from unlearning.precision import computing_in, precision_on

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from unlearning.data.batches import TensorData
-from unlearning.checkpoints import load_checkpoint, rebuild
+from unlearning.training.checkpoints import load_checkpoint, rebuild
 from unlearning.files import read_arrays, write_arrays
 from unlearning.jobs import job, use_device
 from unlearning.precision import computing_in

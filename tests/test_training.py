@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from unlearning.data.batches import TensorData
-from unlearning.checkpoints import load_checkpoint, save_checkpoint
+from unlearning.training.checkpoints import load_checkpoint, save_checkpoint
 from unlearning.data.datasets import DataSet, class_split
 from unlearning.errors import UserError
 from unlearning.evaluation import evaluate_model
