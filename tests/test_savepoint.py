@@ -15,7 +15,7 @@ from unlearning.config import method_file
 from unlearning.data.datasets import DataSet
 from unlearning.watched_code import digest_of
 from unlearning.errors import UserError
-from unlearning.savepoint import Savepoint
+from unlearning.training.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.loop import train_from_scratch
 from unlearning.unlearn import load_method, unlearn

@@ -24,7 +24,7 @@ from unlearning.containment import contained
 from unlearning.errors import UserError
 from unlearning.outcomes import Outcome, RuleError, blamed_on_rule
 from unlearning.rule_state import CannotKeepError, RuleState
-from unlearning.savepoint import Savepoint
+from unlearning.training.savepoint import Savepoint
 from unlearning.streams import read_global_streams, set_global_streams
 from unlearning.training.loop import Progress
 

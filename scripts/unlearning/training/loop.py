@@ -18,7 +18,7 @@ from unlearning.clocks import spent_on
 from unlearning.cuda_graphs import Gradients, gradients_of
 from unlearning.models import Classifier, build_model
 from unlearning.precision import computing_in
-from unlearning.savepoint import Savepoint
+from unlearning.training.savepoint import Savepoint
 from unlearning.streams import generator, read_global_streams, seed_global_streams, set_global_streams
 
 # Only the memory depends on it: in eval mode an image's logits do not depend on its neighbours.
