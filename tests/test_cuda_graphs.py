@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from unlearning.data.batches import Batches, Normalisation
-from unlearning.cuda_graphs import CapturedGradients, EagerGradients, gradients_of
+from unlearning.training.cuda_graphs import CapturedGradients, EagerGradients, gradients_of
 from unlearning.models import build_model
 from unlearning.precision import computing_in
 from unlearning.streams import generator

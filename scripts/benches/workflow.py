@@ -99,7 +99,7 @@ import sys
 import numpy as np
 import torch
 from unlearning.data.batches import TensorData
-from unlearning.cuda_graphs import EagerGradients
+from unlearning.training.cuda_graphs import EagerGradients
 from unlearning.models import build_model
 from unlearning.process import defer_dynamo, keep_freed_memory
 from unlearning.streams import generator

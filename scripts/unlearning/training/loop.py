@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from unlearning.data.batches import Batches, Normalisation, TensorData
 from unlearning.clocks import spent_on
-from unlearning.cuda_graphs import Gradients, gradients_of
+from unlearning.training.cuda_graphs import Gradients, gradients_of
 from unlearning.models import Classifier, build_model
 from unlearning.precision import computing_in
 from unlearning.training.savepoint import Savepoint
