@@ -8,7 +8,7 @@ from unlearning.data.batches import TensorData
 from unlearning.training.checkpoints import load_checkpoint, rebuild
 from unlearning.files import read_arrays, write_arrays
 from unlearning.jobs import job, use_device
-from unlearning.precision import computing_in
+from unlearning.training.precision import computing_in
 from unlearning.training.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams, stream_seed
 from unlearning.training.loop import predict_logits

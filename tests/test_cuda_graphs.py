@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from unlearning.data.batches import Batches, Normalisation
 from unlearning.training.cuda_graphs import CapturedGradients, EagerGradients, gradients_of
 from unlearning.models import build_model
-from unlearning.precision import computing_in
+from unlearning.training.precision import computing_in
 from unlearning.streams import generator
 from unlearning.training.loop import train_epoch
 

@@ -19,7 +19,7 @@ from unlearning.data.batches import Batches, Normalisation
 from unlearning.config import method_file
 from unlearning.watched_code import SCRIPTS
 from unlearning.models import Classifier, build_model
-from unlearning.precision import computing_in, precision_on
+from unlearning.training.precision import computing_in, precision_on
 from unlearning.process import defer_dynamo, keep_freed_memory
 from unlearning.streams import generator, seed_global_streams
 

@@ -10,7 +10,7 @@ import torch.multiprocessing as multiprocessing
 from benches.setting import Setting
 from benches.unlearning import bare
 from unlearning.errors import UserError
-from unlearning.precision import computing_in
+from unlearning.training.precision import computing_in
 
 SLOTS = (1, 2, 4, 8)
 METHOD = "retain_finetune"

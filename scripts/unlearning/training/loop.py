@@ -17,7 +17,7 @@ from unlearning.data.batches import Batches, Normalisation, TensorData
 from unlearning.clocks import spent_on
 from unlearning.training.cuda_graphs import Gradients, gradients_of
 from unlearning.models import Classifier, build_model
-from unlearning.precision import computing_in
+from unlearning.training.precision import computing_in
 from unlearning.training.savepoint import Savepoint
 from unlearning.streams import generator, read_global_streams, seed_global_streams, set_global_streams
 
