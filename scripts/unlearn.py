@@ -10,7 +10,7 @@ from unlearning.jobs import job, use_device
 from unlearning.training.precision import computing_in, precision_on
 from unlearning.training.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams
-from unlearning.unlearn import load_method, unlearn
+from unlearning.runner.loop import load_method, unlearn
 
 wildcards, params = snakemake.wildcards, snakemake.params
 seed = int(wildcards.seed)

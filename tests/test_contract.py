@@ -15,7 +15,7 @@ from unlearning.config import method_file
 from unlearning.models import build_model
 from unlearning.outcomes import Outcome
 from unlearning.streams import generator, seed_global_streams
-from unlearning.unlearn import load_method, unlearn
+from unlearning.runner.loop import load_method, unlearn
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
 FILES = sorted((ROOT / "scripts/methods").glob("*.py"))

@@ -15,7 +15,7 @@ from unlearning.probe import probe_accuracy
 from unlearning.relearning import relearning_epochs, relearning_sample
 from unlearning.streams import generator
 from unlearning.training.loop import train_from_scratch
-from unlearning.unlearn import load_method
+from unlearning.runner.loop import load_method
 
 PROTOCOL = {
     "batch_size": 16,

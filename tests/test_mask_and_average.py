@@ -16,7 +16,7 @@ from unlearning.evaluation import evaluate_model
 from unlearning.data.sources import digits
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.loop import train_from_scratch
-from unlearning.unlearn import load_method, unlearn
+from unlearning.runner.loop import load_method, unlearn
 
 BASELINES = ("retain_finetune", "negative_gradient", "bad_teacher", "scrub")
 RULE = ROOT / "scripts/methods/mask_and_average.py"

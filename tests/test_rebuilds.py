@@ -26,7 +26,7 @@ EDITED_FILES = {
     "scripts/unlearning/data/datasets.py": EVERYTHING,
     "scripts/unlearning/clocks.py": EVERYTHING,
     "scripts/unlearning/process.py": EVERYTHING,
-    "scripts/unlearning/unlearn.py": [*UNLEARN, *EVALUATE_METHODS, *END],
+    "scripts/unlearning/runner/loop.py": [*UNLEARN, *EVALUATE_METHODS, *END],
     "scripts/unlearning/rule_state.py": [*UNLEARN, *EVALUATE_METHODS, *END],
     "scripts/unlearning/metrics.py": [*EVALUATE, *END],
     "scripts/unlearning/probe.py": [*EVALUATE, *END],

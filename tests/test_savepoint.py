@@ -18,7 +18,7 @@ from unlearning.errors import UserError
 from unlearning.training.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.loop import train_from_scratch
-from unlearning.unlearn import load_method, unlearn
+from unlearning.runner.loop import load_method, unlearn
 
 METHODS = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
 PROTOCOL = {

@@ -14,7 +14,7 @@ from unlearning.data.batches import Batches, Normalisation
 from unlearning.errors import UserError
 from unlearning.outcomes import Outcome
 from unlearning.streams import generator
-from unlearning.unlearn import load_method, unlearn
+from unlearning.runner.loop import load_method, unlearn
 
 PROTOCOL = {"epochs": 2, "learning_rate": 0.001} | AS_CHOSEN
 

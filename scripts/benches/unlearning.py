@@ -14,7 +14,7 @@ import torch
 from benches.setting import Run, Setting
 from unlearning.errors import UserError
 from unlearning.streams import seed_global_streams
-from unlearning.unlearn import load_method, unlearn
+from unlearning.runner.loop import load_method, unlearn
 
 LOOP, BARE = "our loop", "bare step"
 

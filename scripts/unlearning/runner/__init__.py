@@ -1,0 +1,1 @@
+"""A method applied to a model: step by step, guarded, and resumed after an interruption."""
