@@ -27,7 +27,7 @@ EDITED_FILES = {
     "scripts/unlearning/clocks.py": EVERYTHING,
     "scripts/unlearning/process.py": EVERYTHING,
     "scripts/unlearning/runner/loop.py": [*UNLEARN, *EVALUATE_METHODS, *END],
-    "scripts/unlearning/rule_state.py": [*UNLEARN, *EVALUATE_METHODS, *END],
+    "scripts/unlearning/runner/method_state.py": [*UNLEARN, *EVALUATE_METHODS, *END],
     "scripts/unlearning/metrics.py": [*EVALUATE, *END],
     "scripts/unlearning/probe.py": [*EVALUATE, *END],
     "scripts/unlearning/intervals.py": END,

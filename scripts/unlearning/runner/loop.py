@@ -23,7 +23,7 @@ from unlearning.clocks import spent_on
 from unlearning.containment import contained
 from unlearning.errors import UserError
 from unlearning.outcomes import Outcome, RuleError, blamed_on_rule
-from unlearning.rule_state import CannotKeepError, RuleState
+from unlearning.runner.method_state import CannotKeepError, RuleState
 from unlearning.training.savepoint import Savepoint
 from unlearning.streams import read_global_streams, set_global_streams
 from unlearning.training.loop import Progress
