@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from unlearning.data.batches import Batches, EndlessBatches
 from unlearning.clocks import spent_on
-from unlearning.containment import contained
+from unlearning.runner.containment import contained
 from unlearning.errors import UserError
 from unlearning.outcomes import Outcome, RuleError, blamed_on_rule
 from unlearning.runner.method_state import CannotKeepError, RuleState
