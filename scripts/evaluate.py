@@ -8,7 +8,7 @@ from unlearning.evaluation import evaluate_model
 from unlearning.files import read_arrays, write_arrays, write_json
 from unlearning.formats import METRICS
 from unlearning.jobs import cell_of, job, use_device
-from unlearning.outcomes import Outcome
+from unlearning.runner.outcomes import Outcome
 
 params, cell = snakemake.params, cell_of(snakemake.wildcards)
 

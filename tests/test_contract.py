@@ -13,7 +13,7 @@ from unlearning.data.batches import Batches, Normalisation
 from unlearning.catalogue import LABELS, describe
 from unlearning.config import method_file
 from unlearning.models import build_model
-from unlearning.outcomes import Outcome
+from unlearning.runner.outcomes import Outcome
 from unlearning.streams import generator, seed_global_streams
 from unlearning.runner.loop import load_method, unlearn
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from unlearning.data.batches import Batches, Normalisation
 from unlearning.errors import UserError
-from unlearning.outcomes import Outcome
+from unlearning.runner.outcomes import Outcome
 from unlearning.streams import generator
 from unlearning.runner.loop import load_method, unlearn
 

@@ -14,7 +14,7 @@ from unlearning.data.batches import TensorData, augment
 from unlearning.clocks import spent_on
 from unlearning.metrics import accuracy, attacks, evaluate
 from unlearning.models import Classifier
-from unlearning.outcomes import Outcome
+from unlearning.runner.outcomes import Outcome
 from unlearning.probe import probe_accuracy
 from unlearning.streams import generator
 from unlearning.training.loop import predict, predict_logits

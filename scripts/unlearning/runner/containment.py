@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from unlearning.outcomes import RuleError
+from unlearning.runner.outcomes import RuleError
 
 LARGEST_FILE_MB = 100
 

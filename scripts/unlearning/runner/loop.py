@@ -22,7 +22,7 @@ from unlearning.data.batches import Batches, EndlessBatches
 from unlearning.clocks import spent_on
 from unlearning.runner.containment import contained
 from unlearning.errors import UserError
-from unlearning.outcomes import Outcome, RuleError, blamed_on_rule
+from unlearning.runner.outcomes import Outcome, RuleError, blamed_on_rule
 from unlearning.runner.method_state import CannotKeepError, RuleState
 from unlearning.training.savepoint import Savepoint
 from unlearning.streams import read_global_streams, set_global_streams
