@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from unlearning.data.batches import TensorData
 from unlearning.training.checkpoints import load_checkpoint
-from unlearning.evaluation import evaluate_model
+from unlearning.evaluation.cell import evaluate_model
 from unlearning.files import read_arrays, write_arrays, write_json
 from unlearning.formats import METRICS
 from unlearning.jobs import cell_of, job, use_device

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from unlearning import metrics
 from unlearning.data.batches import TensorData, augment
 from unlearning.data.datasets import DataSet, class_split
-from unlearning.evaluation import evaluate_model
+from unlearning.evaluation.cell import evaluate_model
 from unlearning.probe import probe_accuracy
 from unlearning.relearning import relearning_epochs, relearning_sample
 from unlearning.streams import generator

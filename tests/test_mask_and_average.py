@@ -12,7 +12,7 @@ from test_methods import CONFIG, FORGET, cross_entropy, load, tiny_model
 from unlearning.data.batches import TensorData
 from unlearning.config import method_file
 from unlearning.data.datasets import DataSet, class_split
-from unlearning.evaluation import evaluate_model
+from unlearning.evaluation.cell import evaluate_model
 from unlearning.data.sources import digits
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.loop import train_from_scratch
