@@ -14,7 +14,7 @@ from unlearning.calibration import add_calibration
 from unlearning.calibration_report import auc_by_position, render_calibration, rows_of_calibration
 from unlearning.config import dataset_file
 from unlearning.errors import UserError
-from unlearning.metrics import METRICS
+from unlearning.evaluation.metrics import METRICS
 
 METHODS = ["retain_finetune"]
 LINES = [

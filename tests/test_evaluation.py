@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from unlearning import metrics
+from unlearning.evaluation import metrics
 from unlearning.data.batches import TensorData, augment
 from unlearning.data.datasets import DataSet, class_split
 from unlearning.evaluation.cell import evaluate_model

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from unlearning import metrics
+from unlearning.evaluation import metrics
 
 # Few distinct values, so that ties are common.
 scores = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=30).map(np.array)

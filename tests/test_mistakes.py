@@ -139,7 +139,7 @@ def test_a_folder_in_place_of_a_data_set(finished_project):
 
 
 def test_a_module_that_is_not_there_ends_the_run_before_any_result_is_touched(finished_project):
-    path = finished_project.folder / "scripts/unlearning/metrics.py"
+    path = finished_project.folder / "scripts/unlearning/evaluation/metrics.py"
     results = everything_in(finished_project.folder)
     done = run_without(finished_project, path)
     (line,) = lines_of(done)
@@ -154,7 +154,7 @@ def test_a_missing_configuration(finished_project):
     assert lines_of(done) == [f"error: {path}: No such file or directory"]
 
 
-@pytest.mark.parametrize("name", ["scripts/methods/scrub.py", "scripts/unlearning/metrics.py", "scripts/evaluate.py"])
+@pytest.mark.parametrize("name", ["scripts/methods/scrub.py", "scripts/unlearning/evaluation/metrics.py", "scripts/evaluate.py"])
 def test_code_that_is_no_python_ends_the_run_before_any_result_is_touched(finished_project, name):
     path = finished_project.folder / name
     results = everything_in(finished_project.folder)

@@ -18,7 +18,7 @@ from unlearning import watched_code as dependencies
 from unlearning.config import REFERENCES
 from unlearning.watched_code import SCRIPTS, code_of
 from unlearning.files import read_table
-from unlearning.metrics import METRICS
+from unlearning.evaluation.metrics import METRICS
 
 RULE_FILES = [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
 RULES = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in RULE_FILES), re.MULTILINE)

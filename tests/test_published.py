@@ -4,7 +4,7 @@ import pandas
 import pytest
 from conftest import ROOT
 
-from unlearning.metrics import METRICS, unlearn_score
+from unlearning.evaluation.metrics import METRICS, unlearn_score
 from unlearning.published import ranks, side_by_side
 
 PUBLISHED = pandas.read_csv(ROOT / "workflow/resources/published.csv")

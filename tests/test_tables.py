@@ -4,7 +4,7 @@ import pandas
 from conftest import ROOT
 
 from unlearning.dictionary import MEASURED, METRICS_CSV, render_dictionary
-from unlearning.metrics import METRICS
+from unlearning.evaluation.metrics import METRICS
 from unlearning.tables import render_table
 
 PUBLISHED = pandas.read_csv(ROOT / "workflow/resources/published.csv")

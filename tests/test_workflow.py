@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import ROOT, TINY, Project
 
-from unlearning import metrics, ulira
+from unlearning.evaluation import metrics, ulira
 
 CELLS = "results/resnet20-digits-class0/seed1"
 METHODS = ["head_mask", "retain_finetune", "negative_gradient", "bad_teacher", "scrub"]

@@ -12,7 +12,7 @@ from unlearning.dictionary import CELL, FAILURE, MEASURED, ON_REQUEST, TO_ORACLE
 from unlearning.errors import UserError
 from unlearning.files import read_json
 from unlearning.formats import METRICS
-from unlearning.metrics import jensen_shannon, tug_of_war
+from unlearning.evaluation.metrics import jensen_shannon, tug_of_war
 
 Row = dict[str, Any]
 

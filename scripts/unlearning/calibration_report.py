@@ -10,7 +10,7 @@ import pandas
 
 from unlearning.intervals import ROUNDING, half_width
 from unlearning.markdown import DECIMALS, markdown_table, mean_with_interval
-from unlearning.metrics import METRICS, unlearn_score
+from unlearning.evaluation.metrics import METRICS, unlearn_score
 
 Row = dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas
 
-from unlearning.metrics import METRICS
+from unlearning.evaluation.metrics import METRICS
 
 DECIMALS = 3
 """The published values have three decimals; ours are compared with them rounded alike."""

@@ -11,7 +11,7 @@ from unlearning.config import REFERENCES
 from unlearning.dictionary import COMPARED
 from unlearning.intervals import half_width, paired_differences, summary
 from unlearning.markdown import DECIMALS, markdown_table, mean_with_interval
-from unlearning.metrics import METRICS
+from unlearning.evaluation.metrics import METRICS
 from unlearning.published import ranks, side_by_side
 
 LABELS = {"original": "*original* (before unlearning)", "retrain": "*retrain* (the oracle)"}

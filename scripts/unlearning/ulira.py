@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 from unlearning.errors import UserError
-from unlearning.metrics import membership_auc, true_positive_rate
+from unlearning.evaluation.metrics import membership_auc, true_positive_rate
 from unlearning.streams import stream_seed
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unlearning.data.batches import TensorData, augment
 from unlearning.clocks import spent_on
-from unlearning.metrics import accuracy, attacks, evaluate
+from unlearning.evaluation.metrics import accuracy, attacks, evaluate
 from unlearning.models import Classifier
 from unlearning.runner.outcomes import Outcome
 from unlearning.probe import probe_accuracy
