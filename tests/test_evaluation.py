@@ -11,7 +11,7 @@ from unlearning.evaluation import metrics
 from unlearning.data.batches import TensorData, augment
 from unlearning.data.datasets import DataSet, class_split
 from unlearning.evaluation.cell import evaluate_model
-from unlearning.probe import probe_accuracy
+from unlearning.evaluation.probe import probe_accuracy
 from unlearning.relearning import relearning_epochs, relearning_sample
 from unlearning.streams import generator
 from unlearning.training.loop import train_from_scratch

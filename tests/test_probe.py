@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from unlearning import probe
+from unlearning.evaluation import probe
 
 
 def probe_accuracy(features, is_forget):

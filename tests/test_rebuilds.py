@@ -29,7 +29,7 @@ EDITED_FILES = {
     "scripts/unlearning/runner/loop.py": [*UNLEARN, *EVALUATE_METHODS, *END],
     "scripts/unlearning/runner/method_state.py": [*UNLEARN, *EVALUATE_METHODS, *END],
     "scripts/unlearning/evaluation/metrics.py": [*EVALUATE, *END],
-    "scripts/unlearning/probe.py": [*EVALUATE, *END],
+    "scripts/unlearning/evaluation/probe.py": [*EVALUATE, *END],
     "scripts/unlearning/intervals.py": END,
     "scripts/unlearning/dictionary.py": END,
     "scripts/unlearning/tables.py": ["table"],

@@ -15,7 +15,7 @@ from unlearning.clocks import spent_on
 from unlearning.evaluation.metrics import accuracy, attacks, evaluate
 from unlearning.models import Classifier
 from unlearning.runner.outcomes import Outcome
-from unlearning.probe import probe_accuracy
+from unlearning.evaluation.probe import probe_accuracy
 from unlearning.streams import generator
 from unlearning.training.loop import predict, predict_logits
 
