@@ -12,7 +12,7 @@ from unlearning.data.batches import TensorData, augment
 from unlearning.data.datasets import DataSet, class_split
 from unlearning.evaluation.cell import evaluate_model
 from unlearning.evaluation.probe import probe_accuracy
-from unlearning.relearning import relearning_epochs, relearning_sample
+from unlearning.evaluation.relearning import relearning_epochs, relearning_sample
 from unlearning.streams import generator
 from unlearning.training.loop import train_from_scratch
 from unlearning.runner.loop import load_method

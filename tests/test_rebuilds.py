@@ -38,7 +38,7 @@ EDITED_FILES = {
 }
 WITHOUT_EFFECT = [
     "scripts/unlearning/ulira.py",  # not asked for
-    "scripts/unlearning/relearning.py",
+    "scripts/unlearning/evaluation/relearning.py",
     "scripts/unlearning/workspace.py",  # of the run, not of a job
     "scripts/check.py",
     "scripts/bench.py",
