@@ -9,7 +9,7 @@ from unlearning.jobs import job, use_device
 from unlearning.training.savepoint import Savepoint
 from unlearning.streams import stream_seed
 from unlearning.training.loop import predict_logits, train_from_scratch
-from unlearning.ulira import forget_pool, shadow_members_of
+from unlearning.evaluation.ulira import forget_pool, shadow_members_of
 
 wildcards, params = snakemake.wildcards, snakemake.params
 shadow = int(wildcards.shadow)

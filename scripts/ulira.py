@@ -2,7 +2,7 @@
 
 from unlearning.files import read_arrays, write_json
 from unlearning.jobs import cell_of, job
-from unlearning.ulira import attack, shadow_failure
+from unlearning.evaluation.ulira import attack, shadow_failure
 
 cell = cell_of(snakemake.wildcards)
 what = "{method} on {benchmark}, seed {seed}".format(**cell)

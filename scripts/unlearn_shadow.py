@@ -12,7 +12,7 @@ from unlearning.training.precision import computing_in
 from unlearning.training.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams, stream_seed
 from unlearning.training.loop import predict_logits
-from unlearning.ulira import forget_pool, shadow_members_of
+from unlearning.evaluation.ulira import forget_pool, shadow_members_of
 from unlearning.runner.loop import load_method, unlearn
 
 wildcards, params = snakemake.wildcards, snakemake.params

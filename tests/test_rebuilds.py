@@ -37,7 +37,7 @@ EDITED_FILES = {
     "scripts/aggregate.py": END,
 }
 WITHOUT_EFFECT = [
-    "scripts/unlearning/ulira.py",  # not asked for
+    "scripts/unlearning/evaluation/ulira.py",  # not asked for
     "scripts/unlearning/evaluation/relearning.py",
     "scripts/unlearning/workspace.py",  # of the run, not of a job
     "scripts/check.py",

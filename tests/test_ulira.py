@@ -6,7 +6,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning import ulira
+from unlearning.evaluation import ulira
 from unlearning.errors import UserError
 
 
