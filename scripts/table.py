@@ -1,6 +1,6 @@
 """Rule table: render results/table.md and the data dictionary."""
 
-from unlearning.dictionary import render_dictionary
+from unlearning.tables.columns import render_dictionary
 from unlearning.files import read_table, write_text
 from unlearning.jobs import job
 from unlearning.tables import render_table

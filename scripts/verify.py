@@ -7,7 +7,7 @@ import pandas
 
 from unlearning.config import as_published
 from unlearning.watched_code import SCRIPTS
-from unlearning.dictionary import render_dictionary
+from unlearning.tables.columns import render_dictionary
 from unlearning.files import read_json, read_table
 from unlearning.tables import render_table
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unlearning.aggregation import join_cells, join_costs
-from unlearning.dictionary import CELL, MEASURED
+from unlearning.tables.columns import CELL, MEASURED
 
 KINDS = {"original": "reference", "retrain": "reference", "rule": "rule"}
 

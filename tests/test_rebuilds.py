@@ -31,7 +31,7 @@ EDITED_FILES = {
     "scripts/unlearning/evaluation/metrics.py": [*EVALUATE, *END],
     "scripts/unlearning/evaluation/probe.py": [*EVALUATE, *END],
     "scripts/unlearning/intervals.py": END,
-    "scripts/unlearning/dictionary.py": END,
+    "scripts/unlearning/tables/columns.py": END,
     "scripts/unlearning/tables.py": ["table"],
     "workflow/resources/published.csv": ["table"],
     "scripts/aggregate.py": END,

@@ -3,7 +3,7 @@
 import pandas
 from conftest import ROOT
 
-from unlearning.dictionary import MEASURED, METRICS_CSV, render_dictionary
+from unlearning.tables.columns import MEASURED, METRICS_CSV, render_dictionary
 from unlearning.evaluation.metrics import METRICS
 from unlearning.tables import render_table
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from unlearning.dictionary import CELL, FAILURE, MEASURED, ON_REQUEST, TO_ORACLE, WITHOUT_GAP
+from unlearning.tables.columns import CELL, FAILURE, MEASURED, ON_REQUEST, TO_ORACLE, WITHOUT_GAP
 from unlearning.errors import UserError
 from unlearning.files import read_json
 from unlearning.formats import METRICS

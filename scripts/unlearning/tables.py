@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import pandas
 
 from unlearning.config import REFERENCES
-from unlearning.dictionary import COMPARED
+from unlearning.tables.columns import COMPARED
 from unlearning.intervals import half_width, paired_differences, summary
 from unlearning.markdown import DECIMALS, markdown_table, mean_with_interval
 from unlearning.evaluation.metrics import METRICS

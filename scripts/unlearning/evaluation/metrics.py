@@ -1,4 +1,4 @@
-"""The metrics, from logits alone. `unlearning.dictionary` says what each of them is and where it misleads."""
+"""The metrics, from logits alone. `unlearning.tables.columns` says what each of them is and where it misleads."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""From metrics.csv and its neighbours to what people read."""
