@@ -2,7 +2,7 @@
 
 import pandas
 
-from unlearning.aggregation import join_cells, join_costs, read_cell
+from unlearning.tables.cells import join_cells, join_costs, read_cell
 from unlearning.tables.columns import COMPARED
 from unlearning.files import read_arrays, read_json, write_csv, write_json
 from unlearning.intervals import paired_differences, summary

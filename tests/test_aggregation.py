@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unlearning.aggregation import join_cells, join_costs
+from unlearning.tables.cells import join_cells, join_costs
 from unlearning.tables.columns import CELL, MEASURED
 
 KINDS = {"original": "reference", "retrain": "reference", "rule": "rule"}
