@@ -3,7 +3,7 @@
 from unlearning.tables.columns import render_dictionary
 from unlearning.files import read_table, write_text
 from unlearning.jobs import job
-from unlearning.tables import render_table
+from unlearning.tables.comparison import render_table
 
 with job(snakemake, f"suite {snakemake.params.suite}"):
     inputs = (snakemake.input.metrics, snakemake.input.costs, snakemake.input.published)

@@ -9,7 +9,7 @@ from unlearning.config import as_published
 from unlearning.watched_code import SCRIPTS
 from unlearning.tables.columns import render_dictionary
 from unlearning.files import read_json, read_table
-from unlearning.tables import render_table
+from unlearning.tables.comparison import render_table
 
 REFERENCE = SCRIPTS.parent / "results" / "reference"
 PUBLISHED = SCRIPTS.parent / "workflow" / "resources" / "published.csv"

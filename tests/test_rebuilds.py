@@ -32,7 +32,7 @@ EDITED_FILES = {
     "scripts/unlearning/evaluation/probe.py": [*EVALUATE, *END],
     "scripts/unlearning/intervals.py": END,
     "scripts/unlearning/tables/columns.py": END,
-    "scripts/unlearning/tables.py": ["table"],
+    "scripts/unlearning/tables/comparison.py": ["table"],
     "workflow/resources/published.csv": ["table"],
     "scripts/aggregate.py": END,
 }
