@@ -7,7 +7,7 @@ import sys
 
 from verify import PUBLISHED, REFERENCE
 
-from unlearning.calibration_report import render_calibration
+from unlearning.tables.calibration import render_calibration
 from unlearning.watched_code import SCRIPTS
 from unlearning.files import read_table, write_text
 from unlearning.markdown import fill_marked
