@@ -5,7 +5,7 @@ import pandas
 from unlearning.tables.cells import join_cells, join_costs, read_cell
 from unlearning.tables.columns import COMPARED
 from unlearning.files import read_arrays, read_json, write_csv, write_json
-from unlearning.intervals import paired_differences, summary
+from unlearning.tables.intervals import paired_differences, summary
 from unlearning.jobs import job
 from unlearning.provenance import provenance
 

@@ -7,7 +7,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.intervals import half_width, paired_differences, summary
+from unlearning.tables.intervals import half_width, paired_differences, summary
 
 share = st.integers(0, 1000).map(lambda thousandths: thousandths / 1000)
 values = st.lists(share, min_size=2, max_size=12)

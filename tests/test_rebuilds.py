@@ -30,7 +30,7 @@ EDITED_FILES = {
     "scripts/unlearning/runner/method_state.py": [*UNLEARN, *EVALUATE_METHODS, *END],
     "scripts/unlearning/evaluation/metrics.py": [*EVALUATE, *END],
     "scripts/unlearning/evaluation/probe.py": [*EVALUATE, *END],
-    "scripts/unlearning/intervals.py": END,
+    "scripts/unlearning/tables/intervals.py": END,
     "scripts/unlearning/tables/columns.py": END,
     "scripts/unlearning/tables/comparison.py": ["table"],
     "workflow/resources/published.csv": ["table"],

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas
 
-from unlearning.intervals import ROUNDING, half_width
+from unlearning.tables.intervals import ROUNDING, half_width
 from unlearning.markdown import DECIMALS, markdown_table, mean_with_interval
 from unlearning.evaluation.metrics import METRICS, unlearn_score
 
