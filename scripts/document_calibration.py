@@ -10,7 +10,7 @@ from verify import PUBLISHED, REFERENCE
 from unlearning.tables.calibration import render_calibration
 from unlearning.watched_code import SCRIPTS
 from unlearning.files import read_table, write_text
-from unlearning.markdown import fill_marked
+from unlearning.tables.markdown import fill_marked
 
 PAGE = SCRIPTS.parent / "docs" / "calibration.md"
 

@@ -12,7 +12,7 @@ from verify import REFERENCE, numbers_of
 from unlearning.watched_code import SCRIPTS
 from unlearning.files import read_table, write_text
 from unlearning.tables.intervals import half_width
-from unlearning.markdown import DECIMALS, fill_marked, markdown_table, mean_with_interval
+from unlearning.tables.markdown import DECIMALS, fill_marked, markdown_table, mean_with_interval
 
 PAGE = SCRIPTS.parent / "docs" / "rule.md"
 

@@ -9,7 +9,7 @@ from typing import Any
 from benches import slots, training, unlearning
 from benches.setting import MODELS, config
 from unlearning.clocks import PARTS
-from unlearning.markdown import markdown_table
+from unlearning.tables.markdown import markdown_table
 
 Row = Mapping[str, Any]
 

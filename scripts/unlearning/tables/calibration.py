@@ -9,7 +9,7 @@ import numpy as np
 import pandas
 
 from unlearning.tables.intervals import ROUNDING, half_width
-from unlearning.markdown import DECIMALS, markdown_table, mean_with_interval
+from unlearning.tables.markdown import DECIMALS, markdown_table, mean_with_interval
 from unlearning.evaluation.metrics import METRICS, unlearn_score
 
 Row = dict[str, Any]

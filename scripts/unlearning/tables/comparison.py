@@ -10,7 +10,7 @@ import pandas
 from unlearning.config import REFERENCES
 from unlearning.tables.columns import COMPARED
 from unlearning.tables.intervals import half_width, paired_differences, summary
-from unlearning.markdown import DECIMALS, markdown_table, mean_with_interval
+from unlearning.tables.markdown import DECIMALS, markdown_table, mean_with_interval
 from unlearning.evaluation.metrics import METRICS
 from unlearning.published import ranks, side_by_side
 
