@@ -5,7 +5,7 @@ import pytest
 from conftest import ROOT
 
 from unlearning.evaluation.metrics import METRICS, unlearn_score
-from unlearning.published import ranks, side_by_side
+from unlearning.tables.published import ranks, side_by_side
 
 PUBLISHED = pandas.read_csv(ROOT / "workflow/resources/published.csv")
 

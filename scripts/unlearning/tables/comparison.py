@@ -12,7 +12,7 @@ from unlearning.tables.columns import COMPARED
 from unlearning.tables.intervals import half_width, paired_differences, summary
 from unlearning.tables.markdown import DECIMALS, markdown_table, mean_with_interval
 from unlearning.evaluation.metrics import METRICS
-from unlearning.published import ranks, side_by_side
+from unlearning.tables.published import ranks, side_by_side
 
 LABELS = {"original": "*original* (before unlearning)", "retrain": "*retrain* (the oracle)"}
 HONEST = {
