@@ -7,7 +7,7 @@ from unlearning.tables.columns import COMPARED
 from unlearning.files import read_arrays, read_json, write_csv, write_json
 from unlearning.tables.intervals import paired_differences, summary
 from unlearning.jobs import job
-from unlearning.provenance import provenance
+from unlearning.tables.provenance import provenance
 
 inputs, outputs = snakemake.input, snakemake.output
 

@@ -28,7 +28,7 @@ from unlearning.config import check_yaml, known
 from unlearning.watched_code import SCRIPTS
 from unlearning.errors import UserError
 from unlearning.files import read_json, write_json, write_text
-from unlearning.provenance import commit_of
+from unlearning.tables.provenance import commit_of
 
 RESULTS = ("table.md", "metrics.csv", "costs.csv", "summary.csv", "comparisons.csv", "provenance.json")
 RUN = Path("results/run.json")

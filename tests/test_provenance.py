@@ -7,8 +7,8 @@ from importlib.metadata import version
 
 import pytest
 
-from unlearning import provenance as module
-from unlearning.provenance import provenance
+from unlearning.tables import provenance as module
+from unlearning.tables.provenance import provenance
 
 COSTS = [{"device": device, "torch": "2.13.0", "python": "3.12.1"} for device in ("cpu", "NVIDIA H200", "cpu")]
 
