@@ -4,7 +4,7 @@ import sys
 
 import yaml
 
-from unlearning.catalogue import render_catalogue
+from unlearning.tables.pages import render_catalogue
 from unlearning.config import method_file
 from unlearning.watched_code import SCRIPTS
 from unlearning.errors import UserError

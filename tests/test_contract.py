@@ -10,7 +10,7 @@ from conftest import AS_CHOSEN, ROOT
 from document_methods import catalogue
 
 from unlearning.data.batches import Batches, Normalisation
-from unlearning.catalogue import LABELS, describe
+from unlearning.tables.pages import LABELS, describe
 from unlearning.config import method_file
 from unlearning.models import build_model
 from unlearning.runner.outcomes import Outcome
