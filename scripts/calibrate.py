@@ -3,7 +3,7 @@
 from unlearning.tables.cells import read_cell
 from unlearning.tables.calibration import render_calibration, rows_of_calibration
 from unlearning.files import read_arrays, read_table, write_csv, write_text
-from unlearning.jobs import job
+from unlearning.workflow.job import job
 
 inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
 

@@ -2,7 +2,7 @@
 
 from unlearning.data.datasets import read_dataset
 from unlearning.files import write_arrays
-from unlearning.jobs import job
+from unlearning.workflow.job import job
 from unlearning.sweeping import carve
 
 params = snakemake.params

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unlearning.jobs import job
+from unlearning.workflow.job import job
 from unlearning.data.sources import make_dataset
 
 target = Path(snakemake.output[0])

@@ -7,7 +7,7 @@ from unlearning.training.checkpoints import load_checkpoint
 from unlearning.evaluation.cell import evaluate_model
 from unlearning.files import read_arrays, write_arrays, write_json
 from unlearning.formats import METRICS
-from unlearning.jobs import cell_of, job, use_device
+from unlearning.workflow.job import cell_of, job, use_device
 from unlearning.runner.outcomes import Outcome
 
 params, cell = snakemake.params, cell_of(snakemake.wildcards)

@@ -3,7 +3,7 @@
 from unlearning.data.batches import TensorData
 from unlearning.training.checkpoints import load_checkpoint
 from unlearning.files import read_arrays, read_json, write_json
-from unlearning.jobs import cell_of, job, use_device
+from unlearning.workflow.job import cell_of, job, use_device
 from unlearning.evaluation.relearning import relearning_epochs
 from unlearning.streams import seed_global_streams
 

@@ -3,7 +3,7 @@
 from unlearning.data.batches import TensorData
 from unlearning.training.checkpoints import save_checkpoint
 from unlearning.files import read_arrays, write_csv
-from unlearning.jobs import job, use_device
+from unlearning.workflow.job import job, use_device
 from unlearning.training.precision import precision_on
 from unlearning.training.savepoint import Savepoint
 from unlearning.training.loop import train_from_scratch

@@ -2,7 +2,7 @@
 
 from unlearning.data.datasets import class_split, read_labels
 from unlearning.files import write_arrays
-from unlearning.jobs import job
+from unlearning.workflow.job import job
 
 wildcards, params = snakemake.wildcards, snakemake.params
 

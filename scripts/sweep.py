@@ -3,7 +3,7 @@
 from unlearning.tables.cells import join_cells, read_cell
 from unlearning.config import REFERENCES
 from unlearning.files import read_arrays, write_csv, write_text
-from unlearning.jobs import job
+from unlearning.workflow.job import job
 from unlearning.tables.sweep import draw_sweep, render_sweep, rows_of_sweep
 
 inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params

@@ -2,7 +2,7 @@
 
 from unlearning.tables.columns import render_dictionary
 from unlearning.files import read_table, write_text
-from unlearning.jobs import job
+from unlearning.workflow.job import job
 from unlearning.tables.comparison import render_table
 
 with job(snakemake, f"suite {snakemake.params.suite}"):

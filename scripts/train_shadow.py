@@ -5,7 +5,7 @@ import numpy as np
 from unlearning.data.batches import TensorData
 from unlearning.training.checkpoints import save_checkpoint
 from unlearning.files import read_arrays, write_arrays
-from unlearning.jobs import job, use_device
+from unlearning.workflow.job import job, use_device
 from unlearning.training.savepoint import Savepoint
 from unlearning.streams import stream_seed
 from unlearning.training.loop import predict_logits, train_from_scratch

@@ -6,7 +6,7 @@ from functools import partial
 from unlearning.data.batches import TensorData
 from unlearning.training.checkpoints import load_checkpoint, save_checkpoint
 from unlearning.files import read_arrays, write_csv
-from unlearning.jobs import job, use_device
+from unlearning.workflow.job import job, use_device
 from unlearning.training.precision import computing_in, precision_on
 from unlearning.training.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams

@@ -7,7 +7,7 @@ import numpy as np
 from unlearning.data.batches import TensorData
 from unlearning.training.checkpoints import load_checkpoint, rebuild
 from unlearning.files import read_arrays, write_arrays
-from unlearning.jobs import job, use_device
+from unlearning.workflow.job import job, use_device
 from unlearning.training.precision import computing_in
 from unlearning.training.savepoint import Savepoint
 from unlearning.streams import generator, seed_global_streams, stream_seed

@@ -52,7 +52,7 @@ class Setting:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace, device: torch.device) -> Setting:
-        """Return that of the command line, and prepare this process for it as `unlearning.jobs` prepares a job's."""
+        """Return that of the command line, and prepare this process for it as `unlearning.workflow.job` prepares a job's."""
         setting = cls(
             device,
             arguments.model or list(MODELS),

@@ -1,0 +1,1 @@
+"""A job of the workflow and what surrounds it."""
