@@ -21,7 +21,7 @@ def run(code):
 
 TRAIN = """
 import sys, torch
-from unlearning.process import defer_dynamo
+from unlearning.workflow.process import defer_dynamo
 defer_dynamo()
 model = torch.nn.Linear(3, 3)
 for optimizer in (torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), torch.optim.Adam(model.parameters())):
@@ -56,7 +56,7 @@ def test_freed_memory_is_kept_for_the_next_tensor():
     """By default every page of a large tensor comes from the kernel again, with a fault."""
     code = """
 import resource, torch
-from unlearning.process import keep_freed_memory
+from unlearning.workflow.process import keep_freed_memory
 {setting}
 torch.ones(1)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -25,7 +25,7 @@ EDITED_FILES = {
     "scripts/unlearning/training/loop.py": [*TRAIN, *UNLEARN, *EVALUATE, *END],
     "scripts/unlearning/data/datasets.py": EVERYTHING,
     "scripts/unlearning/clocks.py": EVERYTHING,
-    "scripts/unlearning/process.py": EVERYTHING,
+    "scripts/unlearning/workflow/process.py": EVERYTHING,
     "scripts/unlearning/runner/loop.py": [*UNLEARN, *EVALUATE_METHODS, *END],
     "scripts/unlearning/runner/method_state.py": [*UNLEARN, *EVALUATE_METHODS, *END],
     "scripts/unlearning/evaluation/metrics.py": [*EVALUATE, *END],

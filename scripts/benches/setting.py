@@ -20,7 +20,7 @@ from unlearning.config import method_file
 from unlearning.watched_code import SCRIPTS
 from unlearning.models import Classifier, build_model
 from unlearning.training.precision import computing_in, precision_on
-from unlearning.process import defer_dynamo, keep_freed_memory
+from unlearning.workflow.process import defer_dynamo, keep_freed_memory
 from unlearning.streams import generator, seed_global_streams
 
 CONFIG = SCRIPTS.parent / "config.yaml"

@@ -101,7 +101,7 @@ import torch
 from unlearning.data.batches import TensorData
 from unlearning.training.cuda_graphs import EagerGradients
 from unlearning.models import build_model
-from unlearning.process import defer_dynamo, keep_freed_memory
+from unlearning.workflow.process import defer_dynamo, keep_freed_memory
 from unlearning.streams import generator
 
 keep_freed_memory()
@@ -120,7 +120,7 @@ TRAIN = """
 import sys
 import numpy as np
 from unlearning.data.batches import TensorData
-from unlearning.process import defer_dynamo, keep_freed_memory
+from unlearning.workflow.process import defer_dynamo, keep_freed_memory
 from unlearning.training.loop import train_from_scratch
 
 keep_freed_memory()

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from unlearning.clocks import CLOCK
 from unlearning.errors import UserError, first_line
 from unlearning.files import write_json
-from unlearning.process import defer_dynamo, keep_freed_memory
+from unlearning.workflow.process import defer_dynamo, keep_freed_memory
 
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
