@@ -39,7 +39,7 @@ EDITED_FILES = {
 WITHOUT_EFFECT = [
     "scripts/unlearning/evaluation/ulira.py",  # not asked for
     "scripts/unlearning/evaluation/relearning.py",
-    "scripts/unlearning/workspace.py",  # of the run, not of a job
+    "scripts/unlearning/workflow/workspace.py",  # of the run, not of a job
     "scripts/check.py",
     "scripts/bench.py",
     "scripts/benches/setting.py",

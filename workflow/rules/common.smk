@@ -33,7 +33,7 @@ from unlearning.config import (
 from unlearning.watched_code import code_of, digest_of
 from unlearning.errors import UserError
 from unlearning.sweeping import VALIDATION, add_sweep
-from unlearning.workspace import check_room, claim, end_jobs_with_me, remove_partial_files, sees_gpu
+from unlearning.workflow.workspace import check_room, claim, end_jobs_with_me, remove_partial_files, sees_gpu
 
 CONFIG = Path(workflow.basedir).parent / "config.yaml"
 
