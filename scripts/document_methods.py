@@ -5,7 +5,7 @@ import sys
 import yaml
 
 from unlearning.tables.pages import render_catalogue
-from unlearning.config import method_file
+from unlearning.config.checks import method_file
 from unlearning.watched_code import SCRIPTS
 from unlearning.errors import UserError
 from unlearning.files import write_text

@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 import yaml
 
-from unlearning.config import check_yaml, known
+from unlearning.config.checks import check_yaml, known
 from unlearning.watched_code import SCRIPTS
 from unlearning.errors import UserError
 from unlearning.files import read_json, write_json, write_text

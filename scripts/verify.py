@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas
 
-from unlearning.config import as_published
+from unlearning.config.checks import as_published
 from unlearning.watched_code import SCRIPTS
 from unlearning.tables.columns import render_dictionary
 from unlearning.files import read_json, read_table

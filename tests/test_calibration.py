@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from unlearning.calibration import add_calibration
 from unlearning.tables.calibration import auc_by_position, render_calibration, rows_of_calibration
-from unlearning.config import dataset_file
+from unlearning.config.checks import dataset_file
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS
 

@@ -8,7 +8,7 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.config import (
+from unlearning.config.checks import (
     Benchmark,
     asked_for,
     check_method,

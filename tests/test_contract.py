@@ -11,7 +11,7 @@ from document_methods import catalogue
 
 from unlearning.data.batches import Batches, Normalisation
 from unlearning.tables.pages import LABELS, describe
-from unlearning.config import method_file
+from unlearning.config.checks import method_file
 from unlearning.models import build_model
 from unlearning.runner.outcomes import Outcome
 from unlearning.streams import generator, seed_global_streams

@@ -10,7 +10,7 @@ from conftest import AS_CHOSEN, ROOT, TINY_PROTOCOL
 from test_methods import CONFIG, FORGET, cross_entropy, load, tiny_model
 
 from unlearning.data.batches import TensorData
-from unlearning.config import method_file
+from unlearning.config.checks import method_file
 from unlearning.data.datasets import DataSet, class_split
 from unlearning.evaluation.cell import evaluate_model
 from unlearning.data.sources import digits

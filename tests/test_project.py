@@ -15,7 +15,7 @@ import yaml
 from conftest import ROOT
 
 from unlearning import watched_code as dependencies
-from unlearning.config import REFERENCES
+from unlearning.config.checks import REFERENCES
 from unlearning.watched_code import SCRIPTS, code_of
 from unlearning.files import read_table
 from unlearning.evaluation.metrics import METRICS

@@ -11,7 +11,7 @@ import yaml
 from conftest import AS_CHOSEN, ROOT
 
 from unlearning.data.batches import TensorData
-from unlearning.config import method_file
+from unlearning.config.checks import method_file
 from unlearning.data.datasets import DataSet
 from unlearning.watched_code import digest_of
 from unlearning.errors import UserError

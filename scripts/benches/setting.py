@@ -16,7 +16,7 @@ import yaml
 from torch import Tensor
 
 from unlearning.data.batches import Batches, Normalisation
-from unlearning.config import method_file
+from unlearning.config.checks import method_file
 from unlearning.watched_code import SCRIPTS
 from unlearning.models import Classifier, build_model
 from unlearning.training.precision import computing_in, precision_on

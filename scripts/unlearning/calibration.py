@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from unlearning.config import Benchmark, method_file
+from unlearning.config.checks import Benchmark, method_file
 from unlearning.errors import UserError
 
 UNLEARN = {"epoch_of": ("retain", "forget"), "batch_norm": ("train", "eval"), "augment": (True, False)}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unlearning.config import method_file
+from unlearning.config.checks import method_file
 from unlearning.errors import UserError
 from unlearning.streams import stream_seed
 

@@ -16,7 +16,7 @@ if str(SCRIPTS) not in sys.path:
     sys.path.insert(0, str(SCRIPTS))
 
 from unlearning.calibration import add_calibration, baselines_of
-from unlearning.config import (
+from unlearning.config.checks import (
     REFERENCES,
     Benchmark,
     add_rule,

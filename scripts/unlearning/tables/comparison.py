@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import pandas
 
-from unlearning.config import REFERENCES
+from unlearning.config.checks import REFERENCES
 from unlearning.tables.columns import COMPARED
 from unlearning.tables.intervals import half_width, paired_differences, summary
 from unlearning.tables.markdown import DECIMALS, markdown_table, mean_with_interval

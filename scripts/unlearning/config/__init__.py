@@ -1,0 +1,1 @@
+"""What the user asked for: config.yaml and what is laid over it, read and checked."""
