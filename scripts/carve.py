@@ -3,7 +3,7 @@
 from unlearning.data.datasets import read_dataset
 from unlearning.files import write_arrays
 from unlearning.workflow.job import job
-from unlearning.sweeping import carve
+from unlearning.config.variants import carve
 
 params = snakemake.params
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unlearning.errors import UserError
-from unlearning.sweeping import add_sweep, carve, choose, grid_of, pareto_front
+from unlearning.config.variants import add_sweep, carve, choose, grid_of, pareto_front
 
 
 @given(st.lists(st.integers(2, 30), min_size=2, max_size=5), st.floats(0.01, 0.5), st.booleans())

@@ -32,7 +32,7 @@ from unlearning.config.checks import (
 )
 from unlearning.watched_code import code_of, digest_of
 from unlearning.errors import UserError
-from unlearning.sweeping import VALIDATION, add_sweep
+from unlearning.config.variants import VALIDATION, add_sweep
 from unlearning.workflow.workspace import check_room, claim, end_jobs_with_me, remove_partial_files, sees_gpu
 
 CONFIG = Path(workflow.basedir).parent / "config.yaml"

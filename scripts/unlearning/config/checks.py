@@ -240,7 +240,7 @@ def check_data(config: dict[str, Any], dataset: str) -> None:
 def dataset_file(config: dict[str, Any], dataset: str) -> Path:
     """Return the data set's file, relative to the working directory unless data_dir is absolute.
 
-    What is carved out of another data set (see `unlearning.sweeping`) is a result; one with other settings alone (see
+    What is carved out of another data set (see `unlearning.config.variants`) is a result; one with other settings alone (see
     `unlearning.calibration`) has no file of its own.
     """
     dataset = config["datasets"].get(dataset, {}).get("same_as", dataset)

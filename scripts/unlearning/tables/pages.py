@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearning.errors import UserError
-from unlearning.sweeping import shown
+from unlearning.config.variants import shown
 
 LABELS = ("Formula", "Cost", "Defaults", "Deviations", "When to use")
 

@@ -10,7 +10,7 @@ import numpy as np
 from tabulate import tabulate
 
 from unlearning.files import whole_file
-from unlearning.sweeping import choose, pareto_front, shown
+from unlearning.config.variants import choose, pareto_front, shown
 
 Row = dict[str, Any]
 
