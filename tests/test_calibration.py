@@ -10,7 +10,7 @@ from conftest import TINY, Project, merged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.calibration import add_calibration
+from unlearning.config.calibration import add_calibration
 from unlearning.tables.calibration import auc_by_position, render_calibration, rows_of_calibration
 from unlearning.config.checks import dataset_file
 from unlearning.errors import UserError

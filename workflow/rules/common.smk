@@ -15,7 +15,7 @@ SCHEMA = Path(workflow.basedir) / "schemas" / "config.schema.yaml"
 if str(SCRIPTS) not in sys.path:
     sys.path.insert(0, str(SCRIPTS))
 
-from unlearning.calibration import add_calibration, baselines_of
+from unlearning.config.calibration import add_calibration, baselines_of
 from unlearning.config.checks import (
     REFERENCES,
     Benchmark,

@@ -241,7 +241,7 @@ def dataset_file(config: dict[str, Any], dataset: str) -> Path:
     """Return the data set's file, relative to the working directory unless data_dir is absolute.
 
     What is carved out of another data set (see `unlearning.config.variants`) is a result; one with other settings alone (see
-    `unlearning.calibration`) has no file of its own.
+    `unlearning.config.calibration`) has no file of its own.
     """
     dataset = config["datasets"].get(dataset, {}).get("same_as", dataset)
     if "carved_from" in config["datasets"].get(dataset, {}):
