@@ -2,12 +2,12 @@
 
 import pandas
 
+from unlearning.files import read_arrays, read_json, write_csv, write_json
 from unlearning.tables.cells import join_cells, join_costs, read_cell
 from unlearning.tables.columns import COMPARED
-from unlearning.files import read_arrays, read_json, write_csv, write_json
 from unlearning.tables.intervals import paired_differences, summary
-from unlearning.workflow.job import job
 from unlearning.tables.provenance import provenance
+from unlearning.workflow.job import job
 
 inputs, outputs = snakemake.input, snakemake.output
 

@@ -1,8 +1,8 @@
 """Rule calibrate: what each open line of the protocol does to the baselines, beside the published rows."""
 
-from unlearning.tables.cells import read_cell
-from unlearning.tables.calibration import render_calibration, rows_of_calibration
 from unlearning.files import read_arrays, read_table, write_csv, write_text
+from unlearning.tables.calibration import render_calibration, rows_of_calibration
+from unlearning.tables.cells import read_cell
 from unlearning.workflow.job import job
 
 inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params

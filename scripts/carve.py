@@ -1,9 +1,9 @@
 """Rule carve: a data set whose test part is a part of the training data, for a sweep to judge by."""
 
+from unlearning.config.variants import carve
 from unlearning.data.datasets import read_dataset
 from unlearning.files import write_arrays
 from unlearning.workflow.job import job
-from unlearning.config.variants import carve
 
 params = snakemake.params
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from unlearning.workflow.job import job
 from unlearning.data.sources import make_dataset
+from unlearning.workflow.job import job
 
 target = Path(snakemake.output[0])
 

@@ -7,10 +7,10 @@ import sys
 
 from verify import PUBLISHED, REFERENCE
 
-from unlearning.tables.calibration import render_calibration
-from unlearning.watched_code import SCRIPTS
 from unlearning.files import read_table, write_text
+from unlearning.tables.calibration import render_calibration
 from unlearning.tables.markdown import fill_marked
+from unlearning.watched_code import SCRIPTS
 
 PAGE = SCRIPTS.parent / "docs" / "calibration.md"
 

@@ -4,11 +4,11 @@ import sys
 
 import yaml
 
-from unlearning.tables.pages import render_catalogue
 from unlearning.config.checks import method_file
-from unlearning.watched_code import SCRIPTS
 from unlearning.errors import UserError
 from unlearning.files import write_text
+from unlearning.tables.pages import render_catalogue
+from unlearning.watched_code import SCRIPTS
 
 ROOT = SCRIPTS.parent
 

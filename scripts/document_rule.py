@@ -9,10 +9,10 @@ from typing import Any
 import pandas
 from verify import REFERENCE, numbers_of
 
-from unlearning.watched_code import SCRIPTS
 from unlearning.files import read_table, write_text
 from unlearning.tables.intervals import half_width
 from unlearning.tables.markdown import DECIMALS, fill_marked, markdown_table, mean_with_interval
+from unlearning.watched_code import SCRIPTS
 
 PAGE = SCRIPTS.parent / "docs" / "rule.md"
 

@@ -3,12 +3,12 @@
 from dataclasses import asdict
 
 from unlearning.data.batches import TensorData
-from unlearning.training.checkpoints import load_checkpoint
 from unlearning.evaluation.cell import evaluate_model
 from unlearning.files import read_arrays, write_arrays, write_json
 from unlearning.formats import METRICS
-from unlearning.workflow.job import cell_of, job, use_device
 from unlearning.runner.outcomes import Outcome
+from unlearning.training.checkpoints import load_checkpoint
+from unlearning.workflow.job import cell_of, job, use_device
 
 params, cell = snakemake.params, cell_of(snakemake.wildcards)
 

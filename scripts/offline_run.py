@@ -25,10 +25,10 @@ import psutil
 import yaml
 
 from unlearning.config.checks import check_yaml, known
-from unlearning.watched_code import SCRIPTS
 from unlearning.errors import UserError
 from unlearning.files import read_json, write_json, write_text
 from unlearning.tables.provenance import commit_of
+from unlearning.watched_code import SCRIPTS
 
 RESULTS = ("table.md", "metrics.csv", "costs.csv", "summary.csv", "comparisons.csv", "provenance.json")
 RUN = Path("results/run.json")

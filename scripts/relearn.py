@@ -1,11 +1,11 @@
 """Rule relearn: how many epochs of fine-tuning bring the forget class back to one cell's model."""
 
 from unlearning.data.batches import TensorData
-from unlearning.training.checkpoints import load_checkpoint
-from unlearning.files import read_arrays, read_json, write_json
-from unlearning.workflow.job import cell_of, job, use_device
 from unlearning.evaluation.relearning import relearning_epochs
+from unlearning.files import read_arrays, read_json, write_json
 from unlearning.streams import seed_global_streams
+from unlearning.training.checkpoints import load_checkpoint
+from unlearning.workflow.job import cell_of, job, use_device
 
 params, cell = snakemake.params, cell_of(snakemake.wildcards)
 

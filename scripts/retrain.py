@@ -1,12 +1,12 @@
 """Rule retrain: the oracle, trained from scratch on the retain set exactly as the original model was on everything."""
 
 from unlearning.data.batches import TensorData
-from unlearning.training.checkpoints import save_checkpoint
 from unlearning.files import read_arrays, write_csv
-from unlearning.workflow.job import job, use_device
+from unlearning.training.checkpoints import save_checkpoint
+from unlearning.training.loop import train_from_scratch
 from unlearning.training.precision import precision_on
 from unlearning.training.savepoint import Savepoint
-from unlearning.training.loop import train_from_scratch
+from unlearning.workflow.job import job, use_device
 
 wildcards, params = snakemake.wildcards, snakemake.params
 seed = int(wildcards.seed)

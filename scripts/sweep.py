@@ -1,10 +1,10 @@
 """Rule sweep: what every setting of every method's grid gave, which are chosen, and a plot."""
 
-from unlearning.tables.cells import join_cells, read_cell
 from unlearning.config.checks import REFERENCES
 from unlearning.files import read_arrays, write_csv, write_text
-from unlearning.workflow.job import job
+from unlearning.tables.cells import join_cells, read_cell
 from unlearning.tables.sweep import draw_sweep, render_sweep, rows_of_sweep
+from unlearning.workflow.job import job
 
 inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
 

@@ -1,9 +1,9 @@
 """Rule table: render results/table.md and the data dictionary."""
 
-from unlearning.tables.columns import render_dictionary
 from unlearning.files import read_table, write_text
-from unlearning.workflow.job import job
+from unlearning.tables.columns import render_dictionary
 from unlearning.tables.comparison import render_table
+from unlearning.workflow.job import job
 
 with job(snakemake, f"suite {snakemake.params.suite}"):
     inputs = (snakemake.input.metrics, snakemake.input.costs, snakemake.input.published)

@@ -3,13 +3,13 @@
 import numpy as np
 
 from unlearning.data.batches import TensorData
-from unlearning.training.checkpoints import save_checkpoint
-from unlearning.files import read_arrays, write_arrays
-from unlearning.workflow.job import job, use_device
-from unlearning.training.savepoint import Savepoint
-from unlearning.streams import stream_seed
-from unlearning.training.loop import predict_logits, train_from_scratch
 from unlearning.evaluation.ulira import forget_pool, shadow_members_of
+from unlearning.files import read_arrays, write_arrays
+from unlearning.streams import stream_seed
+from unlearning.training.checkpoints import save_checkpoint
+from unlearning.training.loop import predict_logits, train_from_scratch
+from unlearning.training.savepoint import Savepoint
+from unlearning.workflow.job import job, use_device
 
 wildcards, params = snakemake.wildcards, snakemake.params
 shadow = int(wildcards.shadow)

@@ -1,8 +1,8 @@
 """Rule ulira: the attack with shadow models on one cell; without result if the rule failed on one of them."""
 
+from unlearning.evaluation.ulira import attack, shadow_failure
 from unlearning.files import read_arrays, write_json
 from unlearning.workflow.job import cell_of, job
-from unlearning.evaluation.ulira import attack, shadow_failure
 
 cell = cell_of(snakemake.wildcards)
 what = "{method} on {benchmark}, seed {seed}".format(**cell)

@@ -4,13 +4,13 @@ from dataclasses import asdict
 from functools import partial
 
 from unlearning.data.batches import TensorData
-from unlearning.training.checkpoints import load_checkpoint, save_checkpoint
 from unlearning.files import read_arrays, write_csv
-from unlearning.workflow.job import job, use_device
+from unlearning.runner.loop import load_method, unlearn
+from unlearning.streams import generator, seed_global_streams
+from unlearning.training.checkpoints import load_checkpoint, save_checkpoint
 from unlearning.training.precision import computing_in, precision_on
 from unlearning.training.savepoint import Savepoint
-from unlearning.streams import generator, seed_global_streams
-from unlearning.runner.loop import load_method, unlearn
+from unlearning.workflow.job import job, use_device
 
 wildcards, params = snakemake.wildcards, snakemake.params
 seed = int(wildcards.seed)

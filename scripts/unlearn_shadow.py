@@ -5,15 +5,15 @@ from functools import partial
 import numpy as np
 
 from unlearning.data.batches import TensorData
-from unlearning.training.checkpoints import load_checkpoint, rebuild
+from unlearning.evaluation.ulira import forget_pool, shadow_members_of
 from unlearning.files import read_arrays, write_arrays
-from unlearning.workflow.job import job, use_device
+from unlearning.runner.loop import load_method, unlearn
+from unlearning.streams import generator, seed_global_streams, stream_seed
+from unlearning.training.checkpoints import load_checkpoint, rebuild
+from unlearning.training.loop import predict_logits
 from unlearning.training.precision import computing_in
 from unlearning.training.savepoint import Savepoint
-from unlearning.streams import generator, seed_global_streams, stream_seed
-from unlearning.training.loop import predict_logits
-from unlearning.evaluation.ulira import forget_pool, shadow_members_of
-from unlearning.runner.loop import load_method, unlearn
+from unlearning.workflow.job import job, use_device
 
 wildcards, params = snakemake.wildcards, snakemake.params
 shadow = int(wildcards.shadow)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas
 
 from unlearning.config.checks import as_published
-from unlearning.watched_code import SCRIPTS
-from unlearning.tables.columns import render_dictionary
 from unlearning.files import read_json, read_table
+from unlearning.tables.columns import render_dictionary
 from unlearning.tables.comparison import render_table
+from unlearning.watched_code import SCRIPTS
 
 REFERENCE = SCRIPTS.parent / "results" / "reference"
 PUBLISHED = SCRIPTS.parent / "workflow" / "resources" / "published.csv"

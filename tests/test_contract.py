@@ -9,13 +9,13 @@ import yaml
 from conftest import AS_CHOSEN, ROOT
 from document_methods import catalogue
 
-from unlearning.data.batches import Batches, Normalisation
-from unlearning.tables.pages import LABELS, describe
 from unlearning.config.checks import method_file
+from unlearning.data.batches import Batches, Normalisation
 from unlearning.models import build_model
+from unlearning.runner.loop import load_method, unlearn
 from unlearning.runner.outcomes import Outcome
 from unlearning.streams import generator, seed_global_streams
-from unlearning.runner.loop import load_method, unlearn
+from unlearning.tables.pages import LABELS, describe
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
 FILES = sorted((ROOT / "scripts/methods").glob("*.py"))

@@ -7,11 +7,11 @@ import torch
 from torch.nn import functional as F
 
 from unlearning.data.batches import Batches, Normalisation
-from unlearning.training.cuda_graphs import CapturedGradients, EagerGradients, gradients_of
 from unlearning.models import build_model
-from unlearning.training.precision import computing_in
 from unlearning.streams import generator
+from unlearning.training.cuda_graphs import CapturedGradients, EagerGradients, gradients_of
 from unlearning.training.loop import train_epoch
+from unlearning.training.precision import computing_in
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; here there is none")
 CUDA = torch.device("cuda")

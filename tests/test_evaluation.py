@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from unlearning.evaluation import metrics
 from unlearning.data.batches import TensorData, augment
 from unlearning.data.datasets import DataSet, class_split
+from unlearning.evaluation import metrics
 from unlearning.evaluation.cell import evaluate_model
 from unlearning.evaluation.probe import probe_accuracy
 from unlearning.evaluation.relearning import relearning_epochs, relearning_sample
+from unlearning.runner.loop import load_method
 from unlearning.streams import generator
 from unlearning.training.loop import train_from_scratch
-from unlearning.runner.loop import load_method
 
 PROTOCOL = {
     "batch_size": 16,

@@ -9,14 +9,14 @@ import torch
 from conftest import AS_CHOSEN, ROOT, TINY_PROTOCOL
 from test_methods import CONFIG, FORGET, cross_entropy, load, tiny_model
 
-from unlearning.data.batches import TensorData
 from unlearning.config.checks import method_file
+from unlearning.data.batches import TensorData
 from unlearning.data.datasets import DataSet, class_split
-from unlearning.evaluation.cell import evaluate_model
 from unlearning.data.sources import digits
+from unlearning.evaluation.cell import evaluate_model
+from unlearning.runner.loop import load_method, unlearn
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.loop import train_from_scratch
-from unlearning.runner.loop import load_method, unlearn
 
 BASELINES = ("retain_finetune", "negative_gradient", "bad_teacher", "scrub")
 RULE = ROOT / "scripts/methods/mask_and_average.py"

@@ -143,7 +143,7 @@ def test_a_module_that_is_not_there_ends_the_run_before_any_result_is_touched(fi
     results = everything_in(finished_project.folder)
     done = run_without(finished_project, path)
     (line,) = lines_of(done)
-    assert "it imports unlearning.metrics, which is not there" in line
+    assert "it imports unlearning.evaluation.metrics, which is not there" in line
     assert everything_in(finished_project.folder) == results
 
 
@@ -154,7 +154,9 @@ def test_a_missing_configuration(finished_project):
     assert lines_of(done) == [f"error: {path}: No such file or directory"]
 
 
-@pytest.mark.parametrize("name", ["scripts/methods/scrub.py", "scripts/unlearning/evaluation/metrics.py", "scripts/evaluate.py"])
+@pytest.mark.parametrize(
+    "name", ["scripts/methods/scrub.py", "scripts/unlearning/evaluation/metrics.py", "scripts/evaluate.py"]
+)
 def test_code_that_is_no_python_ends_the_run_before_any_result_is_touched(finished_project, name):
     path = finished_project.folder / name
     results = everything_in(finished_project.folder)

@@ -9,8 +9,8 @@ import yaml
 from conftest import ROOT
 from torch import nn
 
-from unlearning.models import MODELS, build_model, initialise
 from unlearning.data.sources import import_torchvision_datasets
+from unlearning.models import MODELS, build_model, initialise
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ import verify
 import yaml
 from conftest import ROOT
 
-from unlearning import watched_code as dependencies
+from unlearning import watched_code
 from unlearning.config.checks import REFERENCES
-from unlearning.watched_code import SCRIPTS, code_of
-from unlearning.files import read_table
 from unlearning.evaluation.metrics import METRICS
+from unlearning.files import read_table
+from unlearning.watched_code import SCRIPTS, code_of
 
 RULE_FILES = [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
 RULES = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in RULE_FILES), re.MULTILINE)
@@ -61,7 +61,7 @@ def test_the_code_that_a_script_imports_is_watched(script):
 
 
 def test_imports_are_followed_through_modules_and_into_functions(tmp_path, monkeypatch):
-    monkeypatch.setattr(dependencies, "SCRIPTS", tmp_path)
+    monkeypatch.setattr(watched_code, "SCRIPTS", tmp_path)
     files = {
         "script.py": "import os\nfrom library.one import name\n",
         "library/__init__.py": "",

@@ -10,15 +10,15 @@ import torch
 import yaml
 from conftest import AS_CHOSEN, ROOT
 
-from unlearning.data.batches import TensorData
 from unlearning.config.checks import method_file
+from unlearning.data.batches import TensorData
 from unlearning.data.datasets import DataSet
-from unlearning.watched_code import digest_of
 from unlearning.errors import UserError
-from unlearning.training.savepoint import Savepoint
+from unlearning.runner.loop import load_method, unlearn
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.loop import train_from_scratch
-from unlearning.runner.loop import load_method, unlearn
+from unlearning.training.savepoint import Savepoint
+from unlearning.watched_code import digest_of
 
 METHODS = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
 PROTOCOL = {

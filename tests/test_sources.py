@@ -13,8 +13,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from unlearning.errors import UserError
 from unlearning.data.sources import digits, import_torchvision_datasets, make_dataset
+from unlearning.errors import UserError
 
 
 class QuietHandler(SimpleHTTPRequestHandler):

@@ -9,8 +9,8 @@ from conftest import TINY, Project, merged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.errors import UserError
 from unlearning.config.variants import add_sweep, carve, choose, grid_of, pareto_front
+from unlearning.errors import UserError
 
 
 @given(st.lists(st.integers(2, 30), min_size=2, max_size=5), st.floats(0.01, 0.5), st.booleans())

@@ -3,8 +3,8 @@
 import pandas
 from conftest import ROOT
 
-from unlearning.tables.columns import MEASURED, METRICS_CSV, render_dictionary
 from unlearning.evaluation.metrics import METRICS
+from unlearning.tables.columns import MEASURED, METRICS_CSV, render_dictionary
 from unlearning.tables.comparison import render_table
 
 PUBLISHED = pandas.read_csv(ROOT / "workflow/resources/published.csv")

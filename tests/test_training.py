@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from unlearning.data.batches import TensorData
-from unlearning.training.checkpoints import load_checkpoint, save_checkpoint
 from unlearning.data.datasets import DataSet, class_split
 from unlearning.errors import UserError
 from unlearning.evaluation.cell import evaluate_model
 from unlearning.models import build_model
+from unlearning.training.checkpoints import load_checkpoint, save_checkpoint
 from unlearning.training.loop import predict_logits, train_from_scratch
 
 SETTINGS = {

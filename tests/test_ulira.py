@@ -6,8 +6,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.evaluation import ulira
 from unlearning.errors import UserError
+from unlearning.evaluation import ulira
 
 
 @given(st.integers(1, 200), st.integers(1, 10).map(lambda half: 2 * half))

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from unlearning.data.batches import Batches, Normalisation
 from unlearning.errors import UserError
+from unlearning.runner.loop import load_method, unlearn
 from unlearning.runner.outcomes import Outcome
 from unlearning.streams import generator
-from unlearning.runner.loop import load_method, unlearn
 
 PROTOCOL = {"epochs": 2, "learning_rate": 0.001} | AS_CHOSEN
 

@@ -15,13 +15,13 @@ import torch
 import yaml
 from torch import Tensor
 
-from unlearning.data.batches import Batches, Normalisation
 from unlearning.config.checks import method_file
-from unlearning.watched_code import SCRIPTS
+from unlearning.data.batches import Batches, Normalisation
 from unlearning.models import Classifier, build_model
-from unlearning.training.precision import computing_in, precision_on
-from unlearning.workflow.process import defer_dynamo, keep_freed_memory
 from unlearning.streams import generator, seed_global_streams
+from unlearning.training.precision import computing_in, precision_on
+from unlearning.watched_code import SCRIPTS
+from unlearning.workflow.process import defer_dynamo, keep_freed_memory
 
 CONFIG = SCRIPTS.parent / "config.yaml"
 SIZE, CHANNELS = 32, {"cifar10": 3, "cifar100": 3, "fmnist": 1}
@@ -52,7 +52,7 @@ class Setting:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace, device: torch.device) -> Setting:
-        """Return that of the command line, and prepare this process for it as `unlearning.workflow.job` prepares a job's."""
+        """Return the command line's, and prepare this process for it as `unlearning.workflow.job` prepares a job's."""
         setting = cls(
             device,
             arguments.model or list(MODELS),

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benches.setting import Run, Setting, made_up_images
-from unlearning.training.cuda_graphs import EagerGradients, gradients_of
 from unlearning.data.sources import import_torchvision_datasets
+from unlearning.training.cuda_graphs import EagerGradients, gradients_of
 from unlearning.training.loop import accuracy, train_epoch
 
 BARE_DEFAULT = "bare step, default layout"

@@ -19,9 +19,9 @@ import numpy as np
 import yaml
 
 from benches.setting import SIZE, Setting, config
-from unlearning.watched_code import SCRIPTS
 from unlearning.errors import UserError
 from unlearning.files import write_arrays
+from unlearning.watched_code import SCRIPTS
 
 CORES = 2
 CLOCK = re.compile(r"^(\w+): done in .*; processor seconds: (.*)$", re.MULTILINE)

@@ -67,7 +67,8 @@ def _direct_imports(file: Path, _of_version: tuple) -> list[Path]:
             modules.add(node.module)
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     for name in modules:
-        if name.startswith("unlearning.") and not (SCRIPTS / f"{name.replace('.', '/')}.py").is_file():
+        path = SCRIPTS / name.replace(".", "/")
+        if name.startswith("unlearning.") and not path.with_suffix(".py").is_file() and not path.is_dir():
             raise UserError(f"{file}: it imports {name}, which is not there")
     names |= modules
     # Importing a.b.c runs a/__init__.py and a/b/__init__.py as well.

@@ -16,8 +16,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import extend
 
-from unlearning.watched_code import SCRIPTS, code_of
 from unlearning.errors import UserError
+from unlearning.watched_code import SCRIPTS, code_of
 
 REFERENCES = ("original", "retrain")
 """The rows that are no methods: the model before unlearning, and the oracle."""
@@ -240,8 +240,8 @@ def check_data(config: dict[str, Any], dataset: str) -> None:
 def dataset_file(config: dict[str, Any], dataset: str) -> Path:
     """Return the data set's file, relative to the working directory unless data_dir is absolute.
 
-    What is carved out of another data set (see `unlearning.config.variants`) is a result; one with other settings alone (see
-    `unlearning.config.calibration`) has no file of its own.
+    A data set that is carved out of another (see `unlearning.config.variants`) is a result; one that differs in its
+    settings alone (see `unlearning.config.calibration`) has no file of its own.
     """
     dataset = config["datasets"].get(dataset, {}).get("same_as", dataset)
     if "carved_from" in config["datasets"].get(dataset, {}):

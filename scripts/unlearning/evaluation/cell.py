@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlearning.data.batches import TensorData, augment
 from unlearning.clocks import spent_on
+from unlearning.data.batches import TensorData, augment
 from unlearning.evaluation.metrics import accuracy, attacks, evaluate
+from unlearning.evaluation.probe import probe_accuracy
 from unlearning.models import Classifier
 from unlearning.runner.outcomes import Outcome
-from unlearning.evaluation.probe import probe_accuracy
 from unlearning.streams import generator
 from unlearning.training.loop import predict, predict_logits
 

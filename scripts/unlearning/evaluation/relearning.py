@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from unlearning.data.batches import TensorData
 from unlearning.clocks import spent_on
+from unlearning.data.batches import TensorData
 from unlearning.models import Classifier
 from unlearning.streams import generator
 from unlearning.training.loop import accuracy

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unlearning.data.batches import Batches, EndlessBatches
 from unlearning.clocks import spent_on
-from unlearning.runner.containment import contained
+from unlearning.data.batches import Batches, EndlessBatches
 from unlearning.errors import UserError
-from unlearning.runner.outcomes import Outcome, RuleError, blamed_on_rule
+from unlearning.runner.containment import contained
 from unlearning.runner.method_state import CannotKeepError, RuleState
-from unlearning.training.savepoint import Savepoint
+from unlearning.runner.outcomes import Outcome, RuleError, blamed_on_rule
 from unlearning.streams import read_global_streams, set_global_streams
 from unlearning.training.loop import Progress
+from unlearning.training.savepoint import Savepoint
 
 Batch = tuple[Tensor, Tensor]
 T = TypeVar("T")

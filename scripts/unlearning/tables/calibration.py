@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas
 
+from unlearning.evaluation.metrics import METRICS, unlearn_score
 from unlearning.tables.intervals import ROUNDING, half_width
 from unlearning.tables.markdown import DECIMALS, markdown_table, mean_with_interval
-from unlearning.evaluation.metrics import METRICS, unlearn_score
 
 Row = dict[str, Any]
 

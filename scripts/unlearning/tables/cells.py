@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from unlearning.tables.columns import CELL, FAILURE, MEASURED, ON_REQUEST, TO_ORACLE, WITHOUT_GAP
 from unlearning.errors import UserError
+from unlearning.evaluation.metrics import jensen_shannon, tug_of_war
 from unlearning.files import read_json
 from unlearning.formats import METRICS
-from unlearning.evaluation.metrics import jensen_shannon, tug_of_war
+from unlearning.tables.columns import CELL, FAILURE, MEASURED, ON_REQUEST, TO_ORACLE, WITHOUT_GAP
 
 Row = dict[str, Any]
 

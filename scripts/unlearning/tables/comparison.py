@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 import pandas
 
 from unlearning.config.checks import REFERENCES
+from unlearning.evaluation.metrics import METRICS
 from unlearning.tables.columns import COMPARED
 from unlearning.tables.intervals import half_width, paired_differences, summary
 from unlearning.tables.markdown import DECIMALS, markdown_table, mean_with_interval
-from unlearning.evaluation.metrics import METRICS
 from unlearning.tables.published import ranks, side_by_side
 
 LABELS = {"original": "*original* (before unlearning)", "retrain": "*retrain* (the oracle)"}

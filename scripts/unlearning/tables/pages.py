@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unlearning.errors import UserError
 from unlearning.config.variants import shown
+from unlearning.errors import UserError
 
 LABELS = ("Formula", "Cost", "Defaults", "Deviations", "When to use")
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from unlearning.files import whole_file
 from unlearning.config.variants import choose, pareto_front, shown
+from unlearning.files import whole_file
 
 Row = dict[str, Any]
 

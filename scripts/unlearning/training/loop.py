@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from unlearning.data.batches import Batches, Normalisation, TensorData
 from unlearning.clocks import spent_on
-from unlearning.training.cuda_graphs import Gradients, gradients_of
+from unlearning.data.batches import Batches, Normalisation, TensorData
 from unlearning.models import Classifier, build_model
+from unlearning.streams import generator, read_global_streams, seed_global_streams, set_global_streams
+from unlearning.training.cuda_graphs import Gradients, gradients_of
 from unlearning.training.precision import computing_in
 from unlearning.training.savepoint import Savepoint
-from unlearning.streams import generator, read_global_streams, seed_global_streams, set_global_streams
 
 # Only the memory depends on it: in eval mode an image's logits do not depend on its neighbours.
 PREDICTION_BATCH = 256

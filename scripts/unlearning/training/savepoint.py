@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from unlearning.clocks import spent_on
-from unlearning.watched_code import digest_of
 from unlearning.errors import UserError
 from unlearning.files import write_tensors
+from unlearning.watched_code import digest_of
 
 
 class Savepoint:

@@ -104,7 +104,7 @@ def use_device(snakemake: Any) -> Any:
         raise UserError(f"device: {wanted}, but torch sees no CUDA device; write auto or cpu")
     if wanted.startswith("cuda:"):
         torch.cuda.set_device(wanted)  # whose memory the job's cost is about
-    torch.backends.cudnn.allow_tf32 = False  # unless the protocol's precision says so: see `unlearning.training.precision`
+    torch.backends.cudnn.allow_tf32 = False  # unless the protocol says so: see `unlearning.training.precision`
     print(f"{snakemake.rule}: on {_device_name(torch, wanted)}, {snakemake.threads} thread(s)", flush=True)
     return torch.device(wanted)
 
