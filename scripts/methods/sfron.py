@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from unlearning.importance import add_squared_gradients
+from methods.shared.gradients import add_squared_gradients
 
 EPSILON = 1e-15
 

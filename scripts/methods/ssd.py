@@ -2,7 +2,7 @@
 
 import torch
 
-from unlearning.importance import add_squared_gradients
+from methods.shared.gradients import add_squared_gradients
 
 
 class UnlearningMethod:
