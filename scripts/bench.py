@@ -19,7 +19,7 @@ from benches.report import render_report
 from benches.setting import MODELS, Setting
 from benches.slots import measure_slots
 from benches.training import measure_training
-from benches.unlearning import measure_unlearning
+from benches.methods import measure_unlearning
 from benches.workflow import measure_growth, measure_workflow
 from unlearning.errors import UserError
 from unlearning.files import write_csv, write_text

@@ -8,7 +8,7 @@ from typing import Any
 import torch.multiprocessing as multiprocessing
 
 from benches.setting import Setting
-from benches.unlearning import bare
+from benches.methods import bare
 from unlearning.errors import UserError
 from unlearning.training.precision import computing_in
 
