@@ -48,7 +48,7 @@ docs: .venv/installed
 	$(BIN)/python scripts/document_calibration.py
 
 bench: .venv/installed
-	$(BIN)/python scripts/bench.py $(ARGS)
+	$(BIN)/python scripts/commands/bench.py $(ARGS)
 
 clean:
 	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference -exec rm -rf {} +

@@ -27,7 +27,7 @@ def rows(part, unit, values, **columns):
 
 def bench(folder, *arguments):
     return subprocess.run(
-        [sys.executable, ROOT / "scripts/bench.py", *arguments], cwd=folder, text=True, capture_output=True
+        [sys.executable, ROOT / "scripts/commands/bench.py", *arguments], cwd=folder, text=True, capture_output=True
     )
 
 

@@ -41,7 +41,7 @@ WITHOUT_EFFECT = [
     "scripts/unlearning/evaluation/relearning.py",
     "scripts/unlearning/workflow/workspace.py",  # of the run, not of a job
     "scripts/check.py",
-    "scripts/bench.py",
+    "scripts/commands/bench.py",
     "scripts/benches/setting.py",
     "README.md",
     "results/README.md",
