@@ -26,7 +26,7 @@ new-method: .venv/installed
 	@$(BIN)/python scripts/new_method.py "$(NAME)"
 
 check: .venv/installed
-	$(BIN)/python scripts/check.py
+	$(BIN)/python scripts/commands/check.py
 
 verify: .venv/installed
 	$(BIN)/python scripts/verify.py

@@ -40,7 +40,7 @@ WITHOUT_EFFECT = [
     "scripts/unlearning/evaluation/ulira.py",  # not asked for
     "scripts/unlearning/evaluation/relearning.py",
     "scripts/unlearning/workflow/workspace.py",  # of the run, not of a job
-    "scripts/check.py",
+    "scripts/commands/check.py",
     "scripts/commands/bench.py",
     "scripts/benches/setting.py",
     "README.md",

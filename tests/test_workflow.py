@@ -124,7 +124,7 @@ def test_make_check_is_content_with_a_whole_table(finished_project):
 
 def check(project):
     """Run what ``make check`` runs, in the project's folder."""
-    command = [sys.executable, "scripts/check.py"]
+    command = [sys.executable, "scripts/commands/check.py"]
     done = subprocess.run(command, cwd=project.folder, text=True, capture_output=True)
     return done.returncode, done.stdout, done.stderr
 
