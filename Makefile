@@ -23,7 +23,7 @@ table: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/table.md $(if $(strip $(SETTINGS)),--config $(SETTINGS))
 
 new-method: .venv/installed
-	@$(BIN)/python scripts/new_method.py "$(NAME)"
+	@$(BIN)/python scripts/commands/new_method.py "$(NAME)"
 
 check: .venv/installed
 	$(BIN)/python scripts/commands/check.py

@@ -91,7 +91,7 @@ def test_a_file_that_is_a_method_already_joins_the_suite(project):
 
 
 def new_method(project, name):
-    command = [sys.executable, "scripts/new_method.py", name]
+    command = [sys.executable, "scripts/commands/new_method.py", name]
     return subprocess.run(command, cwd=project.folder, text=True, capture_output=True)
 
 
@@ -126,4 +126,4 @@ def test_make_hands_the_name_on():
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     command = ["make", "-n", "new-method", "NAME=x"]
     done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=True)
-    assert done.stdout.splitlines()[-1] == '.venv/bin/python scripts/new_method.py "x"'
+    assert done.stdout.splitlines()[-1] == '.venv/bin/python scripts/commands/new_method.py "x"'
