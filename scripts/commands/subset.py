@@ -1,6 +1,6 @@
 """Write a data set with fewer training images, of each class alike, and the same test images: for trials on a CPU.
 
-python scripts/subset.py data/cifar10.npz 4000 data/cifar10_small.npz
+python scripts/commands/subset.py data/cifar10.npz 4000 data/cifar10_small.npz
 """
 
 import argparse
