@@ -29,7 +29,7 @@ check: .venv/installed
 	$(BIN)/python scripts/commands/check.py
 
 verify: .venv/installed
-	$(BIN)/python scripts/verify.py
+	$(BIN)/python scripts/commands/verify.py
 
 test: .venv/installed
 	$(BIN)/python -m pytest

@@ -5,7 +5,7 @@ The tables of calibration-NAME.csv stand between two marks, <!-- calibration NAM
 
 import sys
 
-from verify import PUBLISHED, REFERENCE
+from commands.verify import PUBLISHED, REFERENCE
 
 from unlearning.files import read_table, write_text
 from unlearning.tables.calibration import render_calibration

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pandas
-from verify import REFERENCE, numbers_of
+from commands.verify import REFERENCE, numbers_of
 
 from unlearning.files import read_table, write_text
 from unlearning.tables.intervals import half_width

@@ -15,7 +15,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from verify import REFERENCE, render
+from commands.verify import REFERENCE, render
 
 from unlearning.errors import UserError
 from unlearning.files import read_json, write_csv, write_json, write_text

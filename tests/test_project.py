@@ -10,7 +10,7 @@ from pathlib import Path
 import document_calibration
 import document_rule
 import pytest
-import verify
+from commands import verify
 import yaml
 from conftest import ROOT
 
