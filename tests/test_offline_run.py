@@ -13,7 +13,7 @@ import offline_run as offline_run_module
 import pytest
 import yaml
 from conftest import ROOT
-from keep_results import main as keep_results
+from commands.keep import main as keep_results
 from offline_run import TIME_IS_OVER, run_until, stages_of
 
 REFERENCE = ROOT / "results" / "reference"

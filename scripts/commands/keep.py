@@ -1,7 +1,7 @@
 """Keep a table and its numbers in results/reference/, joined from runs that had other seeds each.
 
-python scripts/keep_results.py paper kept               # the folder that offline_run.py kept, or results
-python scripts/keep_results.py paper kept42 kept43 kept44
+python scripts/commands/keep.py paper kept               # the folder that offline_run.py kept, or results
+python scripts/commands/keep.py paper kept42 kept43 kept44
 """
 
 from __future__ import annotations
