@@ -43,7 +43,7 @@ lint: .venv/installed-lint
 	$(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off -r requirements.lock -r requirements-lint.lock
 
 docs: .venv/installed
-	$(BIN)/python scripts/document_methods.py
+	$(BIN)/python scripts/commands/document_methods.py
 	$(BIN)/python scripts/document_rule.py
 	$(BIN)/python scripts/document_calibration.py
 
