@@ -44,7 +44,7 @@ lint: .venv/installed-lint
 
 docs: .venv/installed
 	$(BIN)/python scripts/commands/document_methods.py
-	$(BIN)/python scripts/document_rule.py
+	$(BIN)/python scripts/commands/document_rule.py
 	$(BIN)/python scripts/document_calibration.py
 
 bench: .venv/installed

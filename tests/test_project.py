@@ -8,7 +8,7 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 
 import document_calibration
-import document_rule
+from commands import document_rule
 import pytest
 from commands import verify
 import yaml
