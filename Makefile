@@ -45,7 +45,7 @@ lint: .venv/installed-lint
 docs: .venv/installed
 	$(BIN)/python scripts/commands/document_methods.py
 	$(BIN)/python scripts/commands/document_rule.py
-	$(BIN)/python scripts/document_calibration.py
+	$(BIN)/python scripts/commands/document_calibration.py
 
 bench: .venv/installed
 	$(BIN)/python scripts/commands/bench.py $(ARGS)

@@ -7,7 +7,7 @@ import subprocess
 from modulefinder import ModuleFinder
 from pathlib import Path
 
-import document_calibration
+from commands import document_calibration
 from commands import document_rule
 import pytest
 from commands import verify
