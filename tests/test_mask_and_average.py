@@ -20,7 +20,7 @@ from unlearning.training.loop import train_from_scratch
 
 BASELINES = ("retain_finetune", "negative_gradient", "bad_teacher", "scrub")
 RULE = ROOT / "scripts/methods/mask_and_average.py"
-OTHERWISE = ROOT / "scripts/ablations/mask_and_average_otherwise.py"
+OTHERWISE = ROOT / "scripts/methods/ablations/mask_and_average_variants.py"
 PLAIN = {"recency": 2.0, "feature_weight": 0.0, "flatness": 0.0}
 RETAIN = torch.randn(6, 1, 8, 8, generator=generator(1, "images")), torch.tensor([3, 3, 4, 5, 5, 5])
 
