@@ -5,7 +5,7 @@
 # make verify                          compare the tables kept in results/reference/ with their numbers
 # make test                            run the tests
 # make lint                            check code style, workflow and security
-# make docs                            write docs/methods.md and the tables of docs/rule.md and docs/calibration.md
+# make docs                            write docs/methods.md and the tables of docs/own-method.md and docs/calibration.md
 # make bench [ARGS="..."]              measure speed and write results/bench.md; ARGS=--help lists what ARGS takes
 # make clean                           remove the results and logs; data/ and .venv stay
 

@@ -131,7 +131,7 @@ def test_the_feature_term_moves_forget_features_to_where_retained_ones_mix(model
     assert distances[3.0] < 0.5 * distances[1e-9], distances
 
 
-# --- the variants of docs/rule.md
+# --- the variants of docs/own-method.md
 
 
 def weights_after_two_steps(file, settings):

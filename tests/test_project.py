@@ -209,7 +209,7 @@ def test_the_tables_of_our_rule_are_those_of_the_reference_results():
 
 
 def test_every_number_that_is_said_of_our_rule_stands_in_a_table():
-    """With three decimals, in docs/rule.md and in the README; all tables are those of docs/rule.md."""
+    """With three decimals, in docs/own-method.md and in the README; all tables are those of docs/own-method.md."""
     page = document_rule.PAGE.read_text()
     tables = " ".join(line for line in page.splitlines() if line.startswith("|"))
     said = " ".join(line for line in page.splitlines() if not line.startswith("|"))

@@ -1,4 +1,4 @@
-"""make docs: fill the tables of docs/rule.md from the results that are kept in results/reference/.
+"""make docs: fill the tables of docs/own-method.md from the results that are kept in results/reference/.
 
 A table stands between two marks, <!-- table SUITE BENCHMARK --> or <!-- sweep SUITE --> and <!-- end -->.
 """
@@ -14,7 +14,7 @@ from unlearning.tables.intervals import half_width
 from unlearning.tables.markdown import DECIMALS, fill_marked, markdown_table, mean_with_interval
 from unlearning.watched_code import SCRIPTS
 
-PAGE = SCRIPTS.parent / "docs" / "rule.md"
+PAGE = SCRIPTS.parent / "docs" / "own-method.md"
 
 OWN = "mask_and_average"
 COLUMNS = {
@@ -36,7 +36,7 @@ SWEPT = {
 
 
 def page() -> str:
-    """Return what docs/rule.md has to be."""
+    """Return what docs/own-method.md has to be."""
     return fill_marked(PAGE.read_text(encoding="utf-8"), {"table": table, "sweep": sweep_table})
 
 

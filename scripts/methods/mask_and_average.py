@@ -1,6 +1,6 @@
 """Mask the forget class, retrain towards what is left of it, and average the weights: this project's own rule.
 
-Its derivation, its ablations and what did not help are in docs/rule.md.
+Its derivation, its ablations and what did not help are in docs/own-method.md.
 """
 
 import copy

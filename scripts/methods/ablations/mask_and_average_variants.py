@@ -1,4 +1,4 @@
-"""Variants of `mask_and_average` that docs/rule.md compares with it: each switch makes one thing otherwise."""
+"""Variants of `mask_and_average` that docs/own-method.md compares with it: each switch makes one thing otherwise."""
 
 import torch
 from methods.mask_and_average import UnlearningMethod as MaskAndAverage
