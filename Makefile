@@ -1,35 +1,55 @@
-# make table [CORES=4] [SUITE=paper]   set everything up and write results/table.md
-# make table RULE=path/to/my_rule.py   the same with a row for a rule of your own
-# make new-method NAME=x               write scripts/methods/x.py to begin with, and say how to try it
-# make check                           fail if a cell of the last table failed or diverged, and say which
-# make verify                          compare the tables kept in results/reference/ with their numbers
-# make test                            run the tests
-# make lint                            check code style, workflow and security
-# make docs                            write docs/methods.md and the tables of docs/own-method.md and docs/calibration.md
-# make bench [ARGS="..."]              measure speed and write results/bench.md; ARGS=--help lists what ARGS takes
-# make clean                           remove the results and logs; data/ and .venv stay
+# make table [CORES=4] [SUITE=paper]    set everything up and write results/table.md
+#   BENCHMARKS="..." METHODS="..." SEEDS="..."   a part of the suite, by names: METHODS="scrub delete" SEEDS=42
+#   RULE=path/to/my_rule.py             with a row for a method of your own
+#   CHECKPOINT=path/to/weights.pt       with a row for a model that another program unlearned; a folder: for each in it
+#   CHECKPOINTS=path/to/results         take what fits from the results of another copy, version or machine
+# make preview [...as for table]        write results/preview.md, the table of what is finished so far
+# make status [...]                     print what is done, has failed, runs or waits
+# make plan [...]                       measure this machine, and print what the table will cost
+# make check                            fail if a cell of the last table failed or diverged, and say which
+# make new-method NAME=x                write scripts/methods/x.py to begin with, and say how to try it
+# make keep ARGS="paper results"        keep a table and its numbers in results/reference/
+# make subset ARGS="..."                write a part of a data set, for trials; ARGS=--help lists what ARGS takes
+# make verify                           compare the tables kept in results/reference/ with their numbers
+# make test                             run the tests
+# make lint                             check code style, workflow and security
+# make docs                             write docs/methods.md and the tables of docs/own-method.md and docs/calibration.md
+# make bench [ARGS="..."]               measure speed and write results/bench.md; ARGS=--help lists what ARGS takes
+# make clean                            remove the results and logs; data/ and .venv stay
 
 CORES ?= 4
-SUITE ?=
-RULE ?=
-NAME ?=
 PYTHON ?= python3
 BIN = .venv/bin
-SETTINGS = $(if $(SUITE),suite=$(SUITE)) $(if $(RULE),rule=$(RULE))
+COMMAND = PYTHONPATH=scripts $(BIN)/python -m commands
 
-.PHONY: table new-method check verify test lint docs bench clean
+# What a table is asked for, as words KEY=VALUE behind snakemake's --config.
+setting = $(if $(strip $($(1))),$(2)='$(strip $($(1)))')
+SETTINGS = $(strip $(call setting,SUITE,suite) $(call setting,BENCHMARKS,benchmarks) $(call setting,METHODS,methods) \
+	$(call setting,SEEDS,seeds) $(call setting,RULE,rule) $(call setting,CHECKPOINT,checkpoint) \
+	$(call setting,CHECKPOINTS,checkpoints))
+
+.PHONY: help table preview status plan check new-method keep subset verify test lint docs bench clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
 
 table: .venv/installed
-	$(BIN)/snakemake --cores $(CORES) results/table.md $(if $(strip $(SETTINGS)),--config $(SETTINGS))
+	$(BIN)/snakemake --cores $(CORES) results/table.md $(if $(SETTINGS),--config $(SETTINGS))
+
+preview status: .venv/installed
+	@$(COMMAND).$@ $(SETTINGS)
+
+plan: .venv/installed
+	@$(COMMAND).plan --cores $(CORES) $(SETTINGS)
+
+check verify: .venv/installed
+	@$(COMMAND).$@
 
 new-method: .venv/installed
-	@$(BIN)/python scripts/commands/new_method.py "$(NAME)"
+	@$(COMMAND).new_method "$(NAME)"
 
-check: .venv/installed
-	$(BIN)/python scripts/commands/check.py
-
-verify: .venv/installed
-	$(BIN)/python scripts/commands/verify.py
+keep subset bench: .venv/installed
+	@$(COMMAND).$@ $(ARGS)
 
 test: .venv/installed
 	$(BIN)/python -m pytest
@@ -43,12 +63,9 @@ lint: .venv/installed-lint
 	$(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off -r requirements.lock -r requirements-lint.lock
 
 docs: .venv/installed
-	$(BIN)/python scripts/commands/document_methods.py
-	$(BIN)/python scripts/commands/document_rule.py
-	$(BIN)/python scripts/commands/document_calibration.py
-
-bench: .venv/installed
-	$(BIN)/python scripts/commands/bench.py $(ARGS)
+	$(COMMAND).document_methods
+	$(COMMAND).document_rule
+	$(COMMAND).document_calibration
 
 clean:
 	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference -exec rm -rf {} +

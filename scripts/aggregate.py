@@ -3,7 +3,7 @@
 import pandas
 
 from unlearning.files import read_arrays, read_json, write_csv, write_json
-from unlearning.tables.cells import join_cells, join_costs, read_cell
+from unlearning.tables.cells import join_cells, join_costs, read_cell, without_misfits
 from unlearning.tables.columns import COMPARED
 from unlearning.tables.intervals import paired_differences, summary
 from unlearning.tables.provenance import provenance
@@ -12,15 +12,12 @@ from unlearning.workflow.job import job
 inputs, outputs = snakemake.input, snakemake.output
 
 with job(snakemake, f"{len(inputs.metrics)} cells, {len(inputs.costs)} jobs"):
-    logits = [read_arrays(path).get("non_member_logits") for path in inputs.scores]
-    on_request = [read_json(path) for path in inputs.on_request]
-    rows = join_cells(
+    cells, logits = without_misfits(
         [read_cell(path) for path in inputs.metrics],
-        on_request,
-        logits,
-        snakemake.params.kinds,
-        snakemake.params.settings,
+        [read_arrays(path).get("non_member_logits") for path in inputs.scores],
     )
+    on_request = [read_json(path) for path in inputs.on_request]
+    rows = join_cells(cells, on_request, logits, snakemake.params.kinds, snakemake.params.settings)
     write_csv(outputs.metrics, rows)
     costs = [read_json(path) for path in inputs.costs]
     write_csv(outputs.costs, join_costs(costs))

@@ -4,22 +4,23 @@ from dataclasses import asdict
 
 from unlearning.data.batches import TensorData
 from unlearning.evaluation.cell import evaluate_model
+from unlearning.evaluation.metrics import METRICS_FORMAT
 from unlearning.files import read_arrays, write_arrays, write_json
-from unlearning.formats import METRICS
 from unlearning.runner.outcomes import Outcome
-from unlearning.training.checkpoints import load_checkpoint
+from unlearning.training.checkpoints import expected_of, load_checkpoint
 from unlearning.workflow.job import cell_of, job, use_device
+from unlearning.workflow.job_sources import dataset_of
 
 params, cell = snakemake.params, cell_of(snakemake.wildcards)
 
 with job(snakemake, "{method} on {benchmark}, seed {seed}".format(**cell)):
     device = use_device(snakemake)
-    model, record = load_checkpoint(snakemake.input.checkpoint, device, snakemake.wildcards)
+    model, record = load_checkpoint(snakemake.input.checkpoint, device, expected_of(snakemake.wildcards))
     outcome, metrics, scores = Outcome(**record.get("outcome", {})), {}, {}
     if model is not None:
-        data = TensorData.read(snakemake.input.dataset, device, **params.images)
+        data = TensorData.read(dataset_of(snakemake), device, **params.images)
         outcome, metrics, scores = evaluate_model(
             model, data, read_arrays(snakemake.input.split), params.protocol, cell["seed"]
         )
-    write_json(snakemake.output.metrics, cell | {"format": METRICS} | asdict(outcome) | metrics)
+    write_json(snakemake.output.metrics, cell | {"format": METRICS_FORMAT} | asdict(outcome) | metrics)
     write_arrays(snakemake.output.scores, scores)

@@ -3,24 +3,21 @@
 import numpy as np
 
 from unlearning.data.batches import TensorData
-from unlearning.files import write_csv
-from unlearning.training.checkpoints import save_checkpoint
 from unlearning.training.loop import train_from_scratch
-from unlearning.training.precision import precision_on
-from unlearning.training.savepoint import Savepoint
+from unlearning.workflow.checkpoint_job import Trained, make_checkpoint, record_of_training, training_settings
 from unlearning.workflow.job import job, use_device
+from unlearning.workflow.job_sources import dataset_of
 
 wildcards, params = snakemake.wildcards, snakemake.params
 seed = int(wildcards.seed)
 
 with job(snakemake, f"train {wildcards.model} on {wildcards.dataset}, seed {seed}") as cost:
     device = use_device(snakemake)
-    data = TensorData.read(snakemake.input.dataset, device, **params.images)
+    data = TensorData.read(dataset_of(snakemake), device, **params.images)
     everything = (np.arange(len(data.train_labels)), np.arange(len(data.test_labels)))
-    savepoint = Savepoint.of_job(snakemake, device)
-    model, history = train_from_scratch(wildcards.model, data, params.training, seed, *everything, savepoint)
-    precision = precision_on(device, params.training["protocol"]["precision"])
-    cost |= {"training_seconds": round(savepoint.seconds, 3), "precision": precision}
-    record = dict(wildcards) | params.training | {"classes": data.classes, "channels": data.channels}
-    save_checkpoint(snakemake.output.checkpoint, model, record)
-    write_csv(snakemake.output.history, history)
+
+    def train(savepoint):
+        settings = training_settings(params)
+        return Trained(*train_from_scratch(wildcards.model, data, settings, seed, *everything, savepoint))
+
+    make_checkpoint(snakemake, cost, device, record_of_training(snakemake, data, "original"), train)

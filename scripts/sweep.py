@@ -1,6 +1,6 @@
 """Rule sweep: what every setting of every method's grid gave, which are chosen, and a plot."""
 
-from unlearning.config.checks import REFERENCES
+from unlearning.config.model import REFERENCES
 from unlearning.files import read_arrays, write_csv, write_text
 from unlearning.tables.cells import join_cells, read_cell
 from unlearning.tables.sweep import draw_sweep, render_sweep, rows_of_sweep

@@ -5,30 +5,33 @@ import numpy as np
 from unlearning.data.batches import TensorData
 from unlearning.evaluation.ulira import forget_pool, shadow_members_of
 from unlearning.files import read_arrays, write_arrays
-from unlearning.streams import stream_seed
-from unlearning.training.checkpoints import save_checkpoint
+from unlearning.seeds import stream_seed
 from unlearning.training.loop import predict_logits, train_from_scratch
-from unlearning.training.savepoint import Savepoint
+from unlearning.workflow.checkpoint_job import Trained, make_checkpoint, record_of_training, training_settings
 from unlearning.workflow.job import job, use_device
+from unlearning.workflow.job_sources import dataset_of
 
 wildcards, params = snakemake.wildcards, snakemake.params
 shadow = int(wildcards.shadow)
 
-with job(snakemake, f"{wildcards.reference}, {wildcards.model} on {wildcards.dataset}, shadow model {shadow}"):
+what = f"{wildcards.reference}, {wildcards.model} on {wildcards.dataset}, shadow model {shadow}"
+
+with job(snakemake, what) as cost:
     device = use_device(snakemake)
-    data = TensorData.read(snakemake.input.dataset, device, **params.images)
+    data = TensorData.read(dataset_of(snakemake), device, **params.images)
     split = read_arrays(snakemake.input.split)
     pool = forget_pool(split, len(data.train_labels))
-    train = split["retain_train"]
+    on = split["retain_train"]
     if wildcards.reference == "original":
         members = shadow_members_of(split, len(data.train_labels), shadow, params.shadows)
-        train = np.concatenate([train, members])
-    data = data.pooled()
-    seed = stream_seed(shadow, "shadow model")
-    parts = (train, split["retain_test"])
-    savepoint = Savepoint.of_job(snakemake, device)
-    model, _ = train_from_scratch(wildcards.model, data, params.training, seed, *parts, savepoint)
-    record = dict(wildcards) | params.training | {"classes": data.classes, "channels": data.channels}
-    save_checkpoint(snakemake.output.checkpoint, model, record)
-    logits = predict_logits(model, data.train_images[pool], data.normalisation)
+        on = np.concatenate([on, members])
+    pooled, parts = data.pooled(), (on, split["retain_test"])
+
+    def train(savepoint):
+        settings, seed = training_settings(params), stream_seed(shadow, "shadow model")
+        return Trained(*train_from_scratch(wildcards.model, pooled, settings, seed, *parts, savepoint))
+
+    record = record_of_training(snakemake, data, wildcards.reference) | {"shadow_models": params.shadows}
+    model = make_checkpoint(snakemake, cost, device, record, train)
+    logits = predict_logits(model, pooled.train_images[pool], pooled.normalisation)
     write_arrays(snakemake.output.logits, {"logits": logits.numpy()})

@@ -1,6 +1,8 @@
-"""Rule unlearn_shadow: apply an update rule to a shadow model of U-LiRA, which forgets its half of the forget class."""
+"""Rule unlearn_shadow: apply a method to a shadow model of U-LiRA, which forgets its half of the forget class."""
 
+import json
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -8,33 +10,51 @@ from unlearning.data.batches import TensorData
 from unlearning.evaluation.ulira import forget_pool, shadow_members_of
 from unlearning.files import read_arrays, write_arrays
 from unlearning.runner.loop import load_method, unlearn
-from unlearning.streams import generator, seed_global_streams, stream_seed
+from unlearning.seeds import stream_seed
+from unlearning.streams import generator, seed_global_streams
 from unlearning.training.checkpoints import load_checkpoint, rebuild
 from unlearning.training.loop import predict_logits
-from unlearning.training.precision import computing_in
-from unlearning.training.savepoint import Savepoint
+from unlearning.training.precision import computing_in, precision_on
+from unlearning.workflow.carrying import UNKNOWN, carried_logits
+from unlearning.workflow.checkpoint_job import record_of_unlearning, savepoint_of
 from unlearning.workflow.job import job, use_device
+from unlearning.workflow.job_sources import dataset_of
 
 wildcards, params = snakemake.wildcards, snakemake.params
 shadow = int(wildcards.shadow)
 
-with job(snakemake, f"{wildcards.method}, {wildcards.model} on {wildcards.dataset}, shadow model {shadow}"):
+with job(snakemake, f"{wildcards.method}, {wildcards.model} on {wildcards.dataset}, shadow model {shadow}") as cost:
     device = use_device(snakemake)
-    data = TensorData.read(snakemake.input.dataset, device, **params.images)
+    data = TensorData.read(dataset_of(snakemake), device, **params.images)
     split = read_arrays(snakemake.input.split)
     pool = forget_pool(split, len(data.train_labels))
     members = shadow_members_of(split, len(data.train_labels), shadow, params.shadows)
     data, seed = data.pooled(), stream_seed(shadow, "shadow model")
-    retain = data.unlearning_batches(split["retain_train"], params.protocol, generator(seed, "retain batches"))
-    forget = data.unlearning_batches(members, params.protocol, generator(seed, "forget batches"))
-    model, record = load_checkpoint(snakemake.input.checkpoint, device, snakemake.wildcards)
-    make_rule = partial(load_method, snakemake.input.method, params.hyperparameters)
-    seed_global_streams(seed, "method", wildcards.method)
-    savepoint = Savepoint.of_job(snakemake, device)
-    with computing_in(params.protocol["precision"], device):
-        done = unlearn(model, make_rule, snakemake.input.method, retain, forget, params.protocol["unlearn"], savepoint)
-    answer = {"failure": np.array(done.outcome.reason)}
-    if done.outcome.status == "ok":
-        unlearned = rebuild(model.state_dict(), record).to(device)  # as the attacked model comes from its checkpoint
-        answer = {"logits": predict_logits(unlearned, data.train_images[pool], data.normalisation).numpy()}
-    write_arrays(snakemake.output.logits, answer)
+    named = ("model", "dataset", "forget_class", "shadow")
+    expected = {name: wildcards[name] for name in named} | {"method": "original"}
+    model, original = load_checkpoint(snakemake.input.checkpoint, device, expected)
+    record = record_of_unlearning(snakemake, original, model)
+    logits = carried_logits(snakemake.config.get("checkpoints"), Path(snakemake.output.logits), record, device)
+    answer = {"logits": logits}
+    if logits is not None:
+        cost["carried"] = UNKNOWN
+    else:
+        retain, forget = (
+            data.unlearning_batches(chosen, params.protocol, generator(seed, f"{part} batches"))
+            for part, chosen in {"retain": split["retain_train"], "forget": members}.items()
+        )
+        file = params.unwatched["method"]
+        make_method = partial(load_method, file, params.unwatched["hyperparameters"])
+        seed_global_streams(seed, "method", wildcards.method)
+        with computing_in(params.unwatched["precision"], device):
+            protocol, savepoint = params.protocol["unlearn"], savepoint_of(snakemake, device)
+            done = unlearn(model, make_method, file, retain, forget, protocol, savepoint)
+        record["computed_in"] = cost["precision"] = precision_on(device, params.unwatched["precision"])
+        cost["training_seconds"] = round(savepoint.seconds, 3)
+        answer = {"failure": np.array(done.outcome.reason)}
+        if done.outcome.status == "ok":
+            unlearned = rebuild(model.state_dict(), record).to(
+                device
+            )  # as the attacked model comes from its checkpoint
+            answer = {"logits": predict_logits(unlearned, data.train_images[pool], data.normalisation).numpy()}
+    write_arrays(snakemake.output.logits, answer | {"made_by": np.array(json.dumps(record))})

@@ -73,18 +73,31 @@ class Project:
         assert done.returncode == 0, done.stdout
         return done.stdout
 
+    def command(self, name: str, *arguments: str) -> subprocess.CompletedProcess:
+        """Run what make runs for one of the commands, in the project's folder with the project's code."""
+        return subprocess.run(
+            [sys.executable, "-m", f"commands.{name}", *arguments],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": str(self.folder / "scripts")},
+            text=True,
+            capture_output=True,
+        )
+
     def planned(self, *arguments: str) -> list[str]:
         """Return the jobs of a dry run, each as its rule and, where it has one, its method: "unlearn scrub"."""
-        jobs = []
-        for rule, block in re.findall(
-            r"^(?:local)?rule (\w+):\n((?: +.*\n)*)", self.make(*arguments, "-n", "--quiet", "host"), re.MULTILINE
-        ):
-            method = re.search(r"method=(\w+)", block)
-            jobs.append(f"{rule} {method[1]}" if method else rule)
-        return sorted(jobs)
+        return jobs_in(self.make(*arguments, "-n", "--quiet", "host"))
 
     def read(self, path: str) -> str:
         return (self.folder / path).read_text()
+
+
+def jobs_in(printed: str) -> list[str]:
+    """Return the jobs of what a dry run printed, as `Project.planned` does."""
+    jobs = []
+    for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?: +.*\n)*)", printed, re.MULTILINE):
+        method = re.search(r"method=(\w+)", block)
+        jobs.append(f"{rule} {method[1]}" if method else rule)
+    return sorted(jobs)
 
 
 def merged(config: dict, changes: dict) -> dict:

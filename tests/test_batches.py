@@ -12,7 +12,8 @@ from unlearning.data import batches as batches_module
 from unlearning.data.batches import Batches, Normalisation, TensorData, crop_and_flip, fit_images
 from unlearning.data.datasets import DataSet
 from unlearning.errors import UserError
-from unlearning.streams import generator, seed_global_streams, stream_seed
+from unlearning.seeds import stream_seed
+from unlearning.streams import generator, seed_global_streams
 
 PROTOCOL = {"batch_size": 500, "crop_padding": 0, "flip": False}
 IDENTITY = Normalisation(torch.zeros(1), torch.ones(1))

@@ -1,6 +1,7 @@
 """make bench: its report from known numbers, its mistakes, and one small run."""
 
 import csv
+import os
 import re
 import subprocess
 import sys
@@ -26,9 +27,8 @@ def rows(part, unit, values, **columns):
 
 
 def bench(folder, *arguments):
-    return subprocess.run(
-        [sys.executable, ROOT / "scripts/commands/bench.py", *arguments], cwd=folder, text=True, capture_output=True
-    )
+    command, environment = [sys.executable, "-m", "commands.bench", *arguments], {"PYTHONPATH": str(ROOT / "scripts")}
+    return subprocess.run(command, cwd=folder, env=os.environ | environment, text=True, capture_output=True)
 
 
 def test_ratios_are_of_what_was_measured_side_by_side():

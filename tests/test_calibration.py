@@ -10,8 +10,8 @@ from conftest import TINY, Project, merged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.config.calibration import add_calibration
-from unlearning.config.checks import dataset_file
+from unlearning.config.model import dataset_file
+from unlearning.config.variants import add_calibration
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS
 from unlearning.tables.calibration import auc_by_position, render_calibration, rows_of_calibration

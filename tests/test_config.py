@@ -8,16 +8,9 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.config.checks import (
-    Benchmark,
-    asked_for,
-    check_method,
-    check_names,
-    check_request,
-    check_schema,
-    is_as_published,
-    read_switches,
-)
+from unlearning.config.checks import check_method, check_names, check_request
+from unlearning.config.model import Benchmark, asked_for, is_as_published
+from unlearning.config.reading import check_schema, read_switches
 from unlearning.errors import UserError
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -98,7 +91,12 @@ MISTAKES = [
     (
         ("sute",),
         1,
-        ["top level", "unknown key 'sute'", "did you mean suite?", "allowed: benchmarks, calibrate, data_dir"],
+        [
+            "top level",
+            "unknown key 'sute'",
+            "did you mean suite?",
+            "allowed: benchmarks, calibrate, checkpoint, checkpoints, data_dir",
+        ],
     ),
     (
         (*PAPER, "unlearn", "lerning_rate"),

@@ -6,10 +6,10 @@ from functools import partial
 import pytest
 import torch
 import yaml
+from commands.document_methods import catalogue
 from conftest import AS_CHOSEN, ROOT
-from document_methods import catalogue
 
-from unlearning.config.checks import method_file
+from unlearning.config.model import method_file
 from unlearning.data.batches import Batches, Normalisation
 from unlearning.models import build_model
 from unlearning.runner.loop import load_method, unlearn

@@ -7,7 +7,8 @@ import pytest
 import torch
 from conftest import ROOT, TINY, Project, merged
 
-from unlearning.streams import generator, seed_global_streams, stream_seed
+from unlearning.seeds import stream_seed
+from unlearning.streams import generator, seed_global_streams
 
 CELLS = "results/resnet20-digits-class0/seed1"
 FEW = {"suites": {"digits": {"methods": ["bad_teacher", "scrub"]}}}

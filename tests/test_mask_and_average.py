@@ -9,7 +9,7 @@ import torch
 from conftest import AS_CHOSEN, ROOT, TINY_PROTOCOL
 from test_methods import CONFIG, FORGET, cross_entropy, load, tiny_model
 
-from unlearning.config.checks import method_file
+from unlearning.config.model import method_file
 from unlearning.data.batches import TensorData
 from unlearning.data.datasets import DataSet, class_split
 from unlearning.data.sources import digits

@@ -7,7 +7,7 @@ import torch
 import yaml
 from conftest import ROOT
 
-from unlearning.config.checks import method_file
+from unlearning.config.model import method_file
 from unlearning.models import build_model
 from unlearning.runner.loop import load_method
 

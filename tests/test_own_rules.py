@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 
 import pytest
 from conftest import ROOT, TINY, Project, merged
@@ -91,8 +90,7 @@ def test_a_file_that_is_a_method_already_joins_the_suite(project):
 
 
 def new_method(project, name):
-    command = [sys.executable, "scripts/commands/new_method.py", name]
-    return subprocess.run(command, cwd=project.folder, text=True, capture_output=True)
+    return project.command("new_method", name)
 
 
 def test_the_skeleton_runs_as_it_is_by_the_command_that_is_printed(project):
@@ -126,4 +124,4 @@ def test_make_hands_the_name_on():
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     command = ["make", "-n", "new-method", "NAME=x"]
     done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=True)
-    assert done.stdout.splitlines()[-1] == '.venv/bin/python scripts/commands/new_method.py "x"'
+    assert done.stdout.splitlines()[-1] == 'PYTHONPATH=scripts .venv/bin/python -m commands.new_method "x"'

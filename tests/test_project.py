@@ -7,15 +7,13 @@ import subprocess
 from modulefinder import ModuleFinder
 from pathlib import Path
 
-from commands import document_calibration
-from commands import document_rule
 import pytest
-from commands import verify
 import yaml
+from commands import document_calibration, document_rule, verify
 from conftest import ROOT
 
 from unlearning import watched_code
-from unlearning.config.checks import REFERENCES
+from unlearning.config.model import REFERENCES
 from unlearning.evaluation.metrics import METRICS
 from unlearning.files import read_table
 from unlearning.watched_code import SCRIPTS, code_of
@@ -55,9 +53,11 @@ def test_the_code_that_a_script_imports_is_watched(script):
     finder.run_script(str(script))
     imported = {Path(module.__file__) for module in finder.modules.values() if module.__file__}
     assert set(code_of(script)) == imported
-    of_no_rule = {"bench", "check", "keep_results", "new_method", "offline_run", "subset", "verify"}
-    of_no_rule |= {"document_calibration", "document_methods", "document_rule"}
-    assert (SCRIPTS / "unlearning" / "jobs.py" in imported) == (script.stem not in of_no_rule)
+    assert SCRIPTS / "unlearning" / "workflow" / "job.py" in imported
+
+
+def test_the_scripts_are_those_of_the_rules_and_nothing_else():
+    assert {script.stem for script in SCRIPTS.glob("*.py")} == set(RULES) - {"all"}
 
 
 def test_imports_are_followed_through_modules_and_into_functions(tmp_path, monkeypatch):
@@ -79,8 +79,9 @@ def test_imports_are_followed_through_modules_and_into_functions(tmp_path, monke
 
 def test_a_change_of_the_models_reaches_training_but_not_the_split():
     models = SCRIPTS / "unlearning" / "models.py"
-    watching = {script.stem for script in SCRIPTS.glob("*.py") if models in code_of(script)} - {"bench"}
-    assert watching == {"pretrain", "retrain", "unlearn", "evaluate", "relearn", "train_shadow", "unlearn_shadow"}
+    watching = {script.stem for script in SCRIPTS.glob("*.py") if models in code_of(script)}
+    trained = {"pretrain", "retrain", "train_shadow", "unlearn", "unlearn_shadow", "adopt"}
+    assert watching == trained | {"evaluate", "relearn"}
     assert models in code_of(SCRIPTS / "methods" / "bad_teacher.py")
 
 
@@ -130,8 +131,12 @@ def test_make_table_is_the_snakemake_line_of_the_readme():
         return " ".join(done.stdout.splitlines()[-1].split())
 
     assert planned() == ".venv/bin/snakemake --cores 4 results/table.md"
-    assert planned("SUITE=paper", "CORES=2") == ".venv/bin/snakemake --cores 2 results/table.md --config suite=paper"
-    assert planned("RULE=my/own.py") == ".venv/bin/snakemake --cores 4 results/table.md --config rule=my/own.py"
+    assert planned("SUITE=paper", "CORES=2") == ".venv/bin/snakemake --cores 2 results/table.md --config suite='paper'"
+    assert planned("RULE=my/own.py") == ".venv/bin/snakemake --cores 4 results/table.md --config rule='my/own.py'"
+    part = planned("BENCHMARKS=a-b-class0", "METHODS=scrub delete", "SEEDS=42 43", "CHECKPOINTS=old", "CHECKPOINT=x.pt")
+    assert part.endswith(
+        "--config benchmarks='a-b-class0' methods='scrub delete' seeds='42 43' checkpoint='x.pt' checkpoints='old'"
+    )
 
 
 REFERENCE = ROOT / "results/reference"

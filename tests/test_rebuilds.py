@@ -1,6 +1,9 @@
 """What is made again after an edit, by dry runs of the real Snakemake: exactly what depends on it."""
 
+import ast
+import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -8,7 +11,7 @@ import time
 import numpy as np
 import pytest
 import yaml
-from conftest import TINY, Project, merged
+from conftest import TINY, Project, jobs_in, merged
 
 CELLS = "results/resnet20-digits-class0/seed1"
 METHODS = ["head_mask", "retain_finetune", "negative_gradient", "bad_teacher", "scrub"]
@@ -62,6 +65,10 @@ EDITED_SETTINGS = {
     "the training": ([*PROTOCOL, "pretrain", "momentum"], 0.8, [*TRAIN, *UNLEARN, *EVALUATE, *END]),
     "the augmentation": ([*PROTOCOL, "crop_padding"], 2, [*TRAIN, *UNLEARN, *EVALUATE, *END]),
     "the precision": ([*PROTOCOL, "precision"], "bfloat16", [*TRAIN, *UNLEARN, *EVALUATE, *END]),
+    "a precision that is the same on a CPU": ([*PROTOCOL, "precision"], "float32", []),
+    "a number without fraction": (["methods", "scrub", "hyperparameters", "temperature"], 4, []),
+    "a width without fraction": (["benchmarks", "resnet20-digits", "width"], 1, [*TRAIN, *UNLEARN, *EVALUATE, *END]),
+    "what is noted during the training": ([*PROTOCOL, "pretrain", "evaluate_every"], 2, []),
     "the width": (["benchmarks", "resnet20-digits", "width"], 0.5, [*TRAIN, *UNLEARN, *EVALUATE, *END]),
     "a seed more": ([*SUITE, "seeds"], [1, 2], [*TRAIN, *UNLEARN, *EVALUATE, *END]),
     "a method less": ([*SUITE, "methods"], METHODS[:-1], END),
@@ -94,12 +101,75 @@ def undone(finished_project):
 @pytest.mark.parametrize("file", EDITED_FILES)
 def test_an_edited_file(undone, file):
     path = undone.folder / file
-    before = path.read_text() if path.exists() else None
-    path.write_text((before or "") + "\n# edited\n")
+    before = path.read_text()
+    path.write_text(f"{before}\nedited = 1\n")
     try:
-        assert plan(undone) == sorted(EDITED_FILES[file])
+        printed = undone.make("-n", "--quiet", "host")
+        assert jobs_in(printed) == sorted([*EDITED_FILES[file], "all"])
+        # It says which file it was.
+        changed = re.findall(r"before: \[?'(.*) \w+'\]? now: \[?'(.*) \w+'", printed)
+        named = file.removeprefix("scripts/").removeprefix("methods/")
+        assert (changed and all(names == (named, named) for names in changed)) or named.endswith(".csv")
     finally:
-        path.unlink() if before is None else path.write_text(before)
+        path.write_text(before)
+
+
+ONE_OPERATOR = {
+    "scripts/methods/scrub.py": ("epoch < self.max_epochs", "epoch <= self.max_epochs"),
+    "scripts/unlearning/training/loop.py": ("train_loss = train_epoch(", "train_loss = 1 * train_epoch("),
+    "scripts/unlearning/data/datasets.py": ("/ 1e9", "* 1e9"),
+}
+
+
+@pytest.mark.parametrize("file", ONE_OPERATOR)
+def test_one_operator_makes_again_what_depends_on_its_file(undone, file):
+    old, new = ONE_OPERATOR[file]
+    path = undone.folder / file
+    assert path.read_text().count(old) == 1
+    path.write_text(path.read_text().replace(old, new))
+    assert plan(undone) == sorted(EDITED_FILES[file])
+
+
+def a_comment(text):
+    return text.replace("\n\n\n", "\n\n\n# a comment\n", 1) + "# and one at the end"
+
+
+def a_docstring(text):
+    return text.replace('"""', '"""Otherwise said. ', 1)
+
+
+def formatting(text):
+    """As another formatter would have it: everything on lines of its own, other quotes."""
+    return ast.unparse(ast.parse(text))
+
+
+def without_documentation(text):
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(getattr(node, "body", None), list):
+            texts = [each for each in node.body if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)]
+            node.body = [each for each in node.body if each not in texts] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+@pytest.mark.parametrize("edit", [a_comment, a_docstring, formatting, without_documentation])
+def test_what_is_no_part_of_the_program_makes_nothing_again(undone, edit):
+    """In all files of the project at once; only the position of a line in its file may be another."""
+    for name in EDITED_FILES:
+        path = undone.folder / name
+        if path.suffix == ".py":
+            before = path.read_text()
+            path.write_text(edit(before))
+            assert path.read_text() != before
+    assert plan(undone) == []
+
+
+def test_a_file_that_is_no_program_counts_by_its_bytes(undone):
+    """While a method is being edited, its row is to be made again, and the others stand."""
+    path = undone.folder / "scripts/methods/scrub.py"
+    path.write_text(path.read_text() + "\nif:\n")
+    assert "Nothing to be done" in undone.make(f"{CELLS}/head_mask/metrics.json", "-n")
+    assert "not valid Python" in undone.run("-n").stdout
 
 
 @pytest.mark.parametrize("edit", EDITED_SETTINGS)
@@ -116,7 +186,7 @@ def test_what_has_no_effect_remakes_nothing(undone):
     """Code that no job of the suite runs, documents, and settings of what the suite does not use."""
     for name in WITHOUT_EFFECT:
         path = undone.folder / name
-        path.write_text((path.read_text() if path.exists() else "") + "\n# edited\n")
+        path.write_text((path.read_text() if path.exists() else "") + "\nedited = 1\n")
     changes = {
         "device": "cpu",
         "protocols": {"tiny": {"relearn": {"images": 30}}, "paper": {"batch_size": 64}},
@@ -176,7 +246,7 @@ def test_other_bytes_in_the_data_set_remake_all_that_uses_them(undone, age):
 
 def test_code_that_is_older_than_the_results_is_noticed_as_well(undone):
     file = undone.folder / "scripts/methods/scrub.py"
-    file.write_text(file.read_text() + "\n# edited\n")
+    file.write_text(file.read_text() + "\nedited = 1\n")
     os.utime(file, (0, 0))
     assert plan(undone) == sorted(EDITED_FILES["scripts/methods/scrub.py"])
 
@@ -247,7 +317,7 @@ def test_an_edit_while_its_job_runs_is_noticed_afterwards(two_seeds):
         "from pathlib import Path\n"
         "class UnlearningMethod:\n"
         "    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):\n"
-        "        Path(__file__).write_text(Path(__file__).read_text() + '# edited')\n"
+        "        Path(__file__).write_text(Path(__file__).read_text() + 'edited = 1\\n')\n"
         "        return {'loss': 0.0}\n"
     )
     before = two_seeds.read("config.yaml")
@@ -276,3 +346,77 @@ def test_a_mistake_that_is_undone_costs_no_training(two_seeds):
     assert two_seeds.read("results/metrics.csv") == metrics
     # With the seconds of the first training: it was not done again.
     assert {path: path.read_bytes() for path in two_seeds.folder.rglob("history.csv")} == histories
+
+
+# --- data sets
+
+
+def test_a_data_set_that_has_moved_makes_nothing_again(copied_project, tmp_path):
+    (copied_project.folder / "data").rename(tmp_path / "elsewhere")
+    assert plan(copied_project, "--config", f"data_dir={tmp_path / 'elsewhere'}") == []
+
+
+def test_a_data_set_that_is_gone_is_fetched_again_for_new_cells_alone(copied_project):
+    """The rest is known to be up to date all the same, also with what was computed on another machine."""
+    metrics = copied_project.read("results/metrics.csv")
+    shutil.rmtree(copied_project.folder / "data")
+    assert plan(copied_project) == []
+    target = "results/resnet20-digits-class3/seed1/retain_finetune/metrics.json"
+    assert plan(copied_project, target) == ["evaluate retain_finetune", "split", "unlearn retain_finetune"]
+    copied_project.make(target)
+    assert (copied_project.folder / "data/digits.npz").exists()
+    assert plan(copied_project) == []
+    assert copied_project.read("results/metrics.csv") == metrics
+
+
+# --- what is missing beside a checkpoint
+
+
+@pytest.mark.parametrize("name", ["scrub/unlearn.log", "scrub/history.csv", "retrain/retrain.log"])
+def test_a_history_or_a_log_that_was_deleted_comes_back_without_training(copied_project, name):
+    path = copied_project.folder / CELLS / name
+    checkpoint = next(path.parent.glob("*.pt"))
+    cost, weights, before = path.with_name("cost.json").read_text(), checkpoint.read_bytes(), path.read_text()
+    path.unlink()
+    copied_project.make()
+    assert checkpoint.read_bytes() == weights
+    assert "going on after" in next(path.parent.glob("*n.log")).read_text()
+    if name.endswith(".csv"):
+        assert path.read_text() == before
+    else:
+        assert "epoch 0, " in path.read_text()  # what the epochs gave is there again
+    again = path.with_name("cost.json").read_text()
+    kept = ("training_seconds", "peak_memory_mb", "device")
+    assert [json.loads(again)[key] for key in kept] == [json.loads(cost)[key] for key in kept]
+    assert plan(copied_project) == []
+
+
+def test_a_log_without_a_savepoint_is_not_worth_a_training(copied_project):
+    for file in (copied_project.folder / CELLS / "scrub").glob(".unlearn.*.savepoint"):
+        file.unlink()
+    (copied_project.folder / CELLS / "scrub/unlearn.log").unlink()
+    assert plan(copied_project) == []
+
+
+def test_what_was_missing_once_is_not_missing_for_ever(copied_project):
+    """Snakemake would note that the file was missing when it planned, and make the table again the next time."""
+    (copied_project.folder / CELLS / "scrub/cost.json").unlink()
+    copied_project.make()
+    assert plan(copied_project) == []
+
+
+def test_a_gpu_that_computed_in_another_precision_computes_again(undone):
+    """On a CPU tf32 and float32 are one thing, so nothing else tells."""
+    path = undone.folder / CELLS / "scrub/cost.json"
+    before = path.read_text()
+    on_gpu = json.loads(before) | {"device": "NVIDIA H100", "precision": "tf32"}
+    config = undone.folder / "config.yaml"
+    settings = yaml.safe_load(config.read_text())
+    assert settings["protocols"]["tiny"].get("precision", "tf32") == "tf32"
+    try:
+        path.write_text(json.dumps(on_gpu))
+        assert "unlearn scrub" not in plan(undone)
+        config.write_text(yaml.safe_dump(merged(settings, {"protocols": {"tiny": {"precision": "float32"}}})))
+        assert [job for job in plan(undone) if job.startswith("unlearn")] == ["unlearn scrub"]
+    finally:
+        path.write_text(before)

@@ -9,8 +9,10 @@ import pytest
 import torch
 import yaml
 from conftest import AS_CHOSEN, ROOT
+from snakemake.iocontainers import Params
 
-from unlearning.config.checks import method_file
+from unlearning import watched_code
+from unlearning.config.model import method_file
 from unlearning.data.batches import TensorData
 from unlearning.data.datasets import DataSet
 from unlearning.errors import UserError
@@ -18,7 +20,10 @@ from unlearning.runner.loop import load_method, unlearn
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.loop import train_from_scratch
 from unlearning.training.savepoint import Savepoint
-from unlearning.watched_code import digest_of
+from unlearning.watched_code import digest_of_file, meanings_of
+from unlearning.workflow import job_sources
+from unlearning.workflow.checkpoint_job import savepoint_of
+from unlearning.workflow.job_sources import dataset_of
 
 METHODS = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
 PROTOCOL = {
@@ -42,8 +47,8 @@ class Interrupting(Savepoint):
         super().__init__(path, "the same job")
         self.last = last
 
-    def keep(self, state):
-        super().keep(state)
+    def _write(self, state, is_over):
+        super()._write(state, is_over)
         if state["epochs"] == self.last:
             raise InterruptionError
 
@@ -250,7 +255,7 @@ def test_a_savepoint_runs_no_code(tmp_path):
         def __reduce__(self):
             return (open, (str(tmp_path / "planted"), "w"))
 
-    torch.save({"identity": "one", "seconds": 0.0, "state": Payload()}, tmp_path / "kept")
+    torch.save({"identity": "one", "seconds": 0.0, "state": Payload()}, tmp_path / "kept")  # else as it should be
     assert Savepoint(tmp_path / "kept", "one").read() is None
     assert not (tmp_path / "planted").exists()
 
@@ -267,28 +272,38 @@ def test_seconds_go_on_from_those_before(tmp_path):
     assert other.seconds < 100
 
 
-@pytest.fixture
-def job(tmp_path):
-    """Return a function that makes a job of the rule unlearn, as Snakemake describes it to the script."""
+def params_of(*files, **named):
+    """Return parameters as Snakemake hands them to a script: those of the code without a name, the others named."""
+    params = Params()
+    for name, value in [*((None, value) for value in files), *named.items()]:
+        params.append(value)
+        if name:
+            params._set_name(name, len(params) - 1)
+    return params
 
-    def make(split=b"split", checkpoint=b"checkpoint", hyperparameters=None, **changes):
-        files = {
-            "split": split,
-            "checkpoint": checkpoint,
-            "dataset": b"data",
-            "code": b"code",
-            "method_code": b"method",
-        }
-        for name, content in files.items():
-            (tmp_path / name).write_bytes(content)
-        code, method = [tmp_path / "code"], [tmp_path / "method_code"]
-        params = {"code": digest_of([*code, *method]), "data": digest_of([tmp_path / "dataset"])}
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """Return a function that makes a job of the rule unlearn, as Snakemake describes it to the script."""
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    for module in (job_sources, watched_code):
+        monkeypatch.setattr(module, "SCRIPTS", scripts)
+
+    def make(split=b"split", checkpoint=b"checkpoint", hyperparameters=None, precision="float32", **changes):
+        (tmp_path / "split").write_bytes(split)
+        (tmp_path / "checkpoint").write_bytes(checkpoint)
+        files = [scripts / "unlearn.py", scripts / "unlearn_shadow.py", tmp_path / "method.py"]
+        for file in files:
+            file.write_text(f"name = '{file.stem}'\n")
+        named = {"method_code": meanings_of(files[2:]), "hyperparameters": hyperparameters, "lost": []}
+        unwatched = {"method": str(files[2]), "precision": precision}
         described = {
             "rule": "unlearn",
             "wildcards": {"seed": "1"},
-            "params": params | {"hyperparameters": hyperparameters},
+            "params": params_of(*meanings_of(files[:2]), **named, unwatched=unwatched),
             "threads": 1,
-            "input": AttributeDict({name: tmp_path / name for name in files} | {"code": code, "method_code": method}),
+            "input": {"split": tmp_path / "split", "checkpoint": tmp_path / "checkpoint"},
             "output": [tmp_path / "out/unlearned.pt"],
         }
         return SimpleNamespace(**described | changes)
@@ -296,45 +311,120 @@ def job(tmp_path):
     return make
 
 
-class AttributeDict(dict):
-    __getattr__ = dict.__getitem__
-
-
-def test_everything_that_determines_a_result_is_in_its_identity(job):
-    def identity(device="cpu", **changes):
-        return Savepoint.of_job(job(**changes), torch.device(device)).identity
+def test_everything_that_was_asked_for_is_in_its_identity(job):
+    def identity(**changes):
+        return savepoint_of(job(**changes), torch.device("cpu")).identity
 
     params = job().params
     others = [
         identity(),
         identity(split=b"another"),
         identity(checkpoint=b"another"),
-        identity(device="cuda"),
         identity(rule="unlearn_shadow"),
         identity(wildcards={"seed": "2"}),
         identity(hyperparameters={"a": 2}),
-        identity(params=params | {"protocol": {"batch_size": 3}}),
+        identity(params=params_of(*[*params][:2], **dict(params.items()), protocol={"batch_size": 3})),
+        identity(params=params_of(*[*params][:2], "more.py 0", **dict(params.items()))),
     ]
     assert len(set(others)) == len(others)
     assert identity() == others[0]
+    # What Snakemake does not watch is no part of it, and neither is why the job runs again.
+    watched = {key: value for key, value in params.items() if key not in ("unwatched", "lost")}
+    without = {"lost": ["history.csv is missing"], "unwatched": params.unwatched | {"dataset": "elsewhere"}}
+    assert identity(params=params_of(*[*params][:2], **watched, **without)) == others[0]
 
 
-@pytest.mark.parametrize("name", ["code", "method_code", "dataset"])
-def test_a_job_whose_code_or_data_changed_while_it_was_starting_is_ended(job, name, tmp_path):
+def test_the_middle_of_a_training_is_of_use_only_where_it_was_made(job, monkeypatch):
+    """Another device or version rounds differently; what is done counts everywhere."""
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    savepoint_of(job(), cpu).keep({"epochs": 1})
+    assert savepoint_of(job(), cpu).read() == {"epochs": 1}
+    assert savepoint_of(job(), cuda).read() is None
+    with monkeypatch.context() as another:
+        another.setattr(torch, "__version__", "99.0")
+        assert savepoint_of(job(), cpu).read() is None
+    savepoint_of(job(), cpu).keep_end({"epochs": 4})
+    monkeypatch.setattr(torch, "__version__", "99.0")
+    for device in (cpu, cuda):
+        assert savepoint_of(job(), device).read() == {"epochs": 4}
+
+
+def test_what_is_done_comes_back_with_its_cost(job):
+    first = savepoint_of(job(), torch.device("cpu"))
+    first._seconds_before = 1000.0
+    first.keep_end({"epochs": 4})
+    again = savepoint_of(job(), torch.device("cuda"))
+    again.read()
+    assert first.cost["device"] == "cpu"
+    assert again.cost == first.cost
+    assert again.seconds == pytest.approx(first.seconds, abs=60)
+    assert again.seconds == again.seconds  # the clock stands: nothing is trained
+
+
+@pytest.mark.parametrize(("asked", "then", "is_of_use"), [("tf32", "tf32", True), ("tf32", "float32", False)])
+def test_what_is_done_in_another_precision_than_is_asked_for_does_not_count(job, asked, then, is_of_use):
+    """tf32 is CUDA's alone; on a CPU it is float32, and asked for again it may come from there."""
+    cuda, cpu = torch.device("cuda"), torch.device("cpu")
+    savepoint_of(job(precision=asked), cuda).keep_end({"epochs": 4})
+    for device in (cuda, cpu):
+        assert (savepoint_of(job(precision=then), device).read() is not None) == is_of_use
+    savepoint_of(job(precision="tf32"), cpu).keep_end({"epochs": 4})
+    assert savepoint_of(job(precision="float32"), cpu).read() is not None
+
+
+@pytest.mark.parametrize("name", ["scripts/unlearn.py", "method.py"])
+def test_a_job_whose_code_changed_while_it_was_starting_is_ended(job, name, tmp_path):
     """Or what the changed file gave would be taken for what the file before it gives."""
     started = job()
-    (tmp_path / name).write_bytes(b"edited")
-    with pytest.raises(UserError, match="of this job changed while it was starting; run again"):
-        Savepoint.of_job(started, torch.device("cpu"))
+    (tmp_path / name).write_text(f"# a comment\n{(tmp_path / name).read_text()}")
+    savepoint_of(started, torch.device("cpu"))  # which means the same
+    (tmp_path / name).write_text("name = 'edited'\n")
+    with pytest.raises(UserError, match=r"the code of this job changed while it was starting \(.*\.py\); run again"):
+        savepoint_of(started, torch.device("cpu"))
 
 
 def test_an_unfinished_job_removes_no_savepoint_and_a_finished_one_all_others(job):
-    first, second = (
-        Savepoint.of_job(job(hyperparameters=value), torch.device("cpu")) for value in ({"a": 1}, {"a": 2})
-    )
+    first, second = (savepoint_of(job(hyperparameters=value), torch.device("cpu")) for value in ({"a": 1}, {"a": 2}))
     first.keep_end({"epochs": 4})
     second.keep({"epochs": 1})
     assert first.read() == {"epochs": 4}  # the edit may yet be undone
     second.keep_end({"epochs": 4})
     assert first.read() is None
     assert second.read() == {"epochs": 4}
+
+
+@pytest.fixture
+def dataset_job(tmp_path, monkeypatch):
+    """Return a function that makes a job on the data set that is in place, and the file."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "data/digits.npz"
+
+    def make(source="digits"):
+        digest = digest_of_file(file) if file.exists() else "0123"
+        unwatched = {"dataset": str(file), "source": source}
+        return SimpleNamespace(params=params_of(data=digest, unwatched=unwatched))
+
+    job_sources._fetch("digits", file)
+    return make, file
+
+
+def test_a_job_whose_data_changed_while_it_was_starting_is_ended(dataset_job):
+    make, file = dataset_job
+    started = make()
+    assert dataset_of(started) == file
+    file.write_bytes(b"edited")
+    with pytest.raises(UserError, match="the data of this job changed while it was starting"):
+        dataset_of(started)
+
+
+def test_a_data_set_that_is_gone_is_fetched_again_if_the_same_comes_of_it(dataset_job):
+    make, file = dataset_job
+    started, content = make(), file.read_bytes()
+    file.unlink()
+    assert dataset_of(started).read_bytes() == content
+    assert list(file.parent.iterdir()) == [file]
+    file.unlink()
+    with pytest.raises(UserError, match=r"digits\.npz: no such file"):
+        dataset_of(make(source=None))
+    with pytest.raises(UserError, match="the data of this job changed"):
+        dataset_of(make())

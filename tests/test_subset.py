@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from commands.subset import main, part_of_each_class
 from hypothesis import given
 from hypothesis import strategies as st
-from commands.subset import main, part_of_each_class
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 10), st.booleans())

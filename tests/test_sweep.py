@@ -9,8 +9,10 @@ from conftest import TINY, Project, merged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.config.variants import add_sweep, carve, choose, grid_of, pareto_front
+from unlearning.config.variants import add_sweep, grid_of
+from unlearning.data.parts import carve
 from unlearning.errors import UserError
+from unlearning.tables.sweep import choose, pareto_front
 
 
 @given(st.lists(st.integers(2, 30), min_size=2, max_size=5), st.floats(0.01, 0.5), st.booleans())

@@ -12,7 +12,7 @@ from unlearning.data.datasets import DataSet, class_split
 from unlearning.errors import UserError
 from unlearning.evaluation.cell import evaluate_model
 from unlearning.models import build_model
-from unlearning.training.checkpoints import load_checkpoint, save_checkpoint
+from unlearning.training.checkpoints import digest_of_weights, load_checkpoint, save_checkpoint
 from unlearning.training.loop import predict_logits, train_from_scratch
 
 SETTINGS = {
@@ -87,15 +87,14 @@ def test_prediction_is_in_eval_mode_without_augmentation_and_restores_the_mode(d
     torch.testing.assert_close(logits, one_by_one, rtol=1e-3, atol=1e-4)
 
 
-RECORD = {"model": "resnet20", "width": 0.25, "classes": 3, "channels": 1, "seed": 1}
+RECORD = {"model": "resnet20", "width": 0.25, "classes": 3, "channels": 1, "seed": 1, "method": "original"}
 
 
 def test_a_checkpoint_comes_back_with_what_made_it(tmp_path):
     model = build_model("resnet20", 3, 1, 0.25)
-    save_checkpoint(tmp_path / "m.pt", model, RECORD)
-    loaded, made_by = load_checkpoint(tmp_path / "m.pt")
-    assert made_by.items() >= RECORD.items()
-    assert made_by["versions"]["torch"] == torch.__version__
+    save_checkpoint(tmp_path / "m.pt", model.state_dict(), RECORD)
+    loaded, record = load_checkpoint(tmp_path / "m.pt", "cpu", {"seed": 1, "method": "original"})
+    assert record == RECORD
     assert all(
         torch.equal(a, b) for a, b in zip(model.state_dict().values(), loaded.state_dict().values(), strict=True)
     )
@@ -105,9 +104,9 @@ def test_a_checkpoint_comes_back_with_what_made_it(tmp_path):
 
 def test_the_checkpoint_of_a_cell_that_failed_holds_no_model_and_says_why(tmp_path):
     save_checkpoint(tmp_path / "m.pt", None, RECORD | {"outcome": {"status": "failed", "reason": "why"}})
-    model, made_by = load_checkpoint(tmp_path / "m.pt")
+    model, record = load_checkpoint(tmp_path / "m.pt", "cpu", {})
     assert model is None
-    assert made_by["outcome"] == {"status": "failed", "reason": "why"}
+    assert record["outcome"] == {"status": "failed", "reason": "why"}
 
 
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
@@ -117,21 +116,73 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
 
     torch.save({"state_dict": {}, "made_by": Payload()}, tmp_path / "evil.pt", pickle_module=pickle)
     with pytest.raises(UserError, match=r"evil\.pt: not the checkpoint that is needed"):
-        load_checkpoint(tmp_path / "evil.pt")
+        load_checkpoint(tmp_path / "evil.pt", "cpu", {})
     assert not (tmp_path / "planted").exists()
 
 
 @pytest.mark.parametrize("spoil", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"not a zip file" * 9])
 def test_a_damaged_checkpoint_is_named_in_one_line(tmp_path, spoil):
     path = tmp_path / "m.pt"
-    save_checkpoint(path, build_model("resnet20", 3, 1, 0.25), RECORD)
+    save_checkpoint(path, build_model("resnet20", 3, 1, 0.25).state_dict(), RECORD)
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(UserError, match=r"m\.pt: not the checkpoint that is needed") as caught:
-        load_checkpoint(path)
+        load_checkpoint(path, "cpu", {})
     assert "\n" not in str(caught.value)
 
 
 def test_another_architectures_weights_are_refused(tmp_path):
-    save_checkpoint(tmp_path / "m.pt", build_model("resnet20", 3, 1, 0.5), RECORD)
+    save_checkpoint(tmp_path / "m.pt", build_model("resnet20", 3, 1, 0.5).state_dict(), RECORD)
     with pytest.raises(UserError, match=r"m\.pt: not the checkpoint that is needed"):
-        load_checkpoint(tmp_path / "m.pt")
+        load_checkpoint(tmp_path / "m.pt", "cpu", {})
+
+
+def test_a_record_that_contradicts_or_lacks_what_is_expected_is_refused(tmp_path):
+    path = tmp_path / "m.pt"
+    save_checkpoint(path, build_model("resnet20", 3, 1, 0.25).state_dict(), RECORD)
+    with pytest.raises(UserError, match="it was made with method original, not scrub"):
+        load_checkpoint(path, "cpu", {"method": "scrub"})
+    with pytest.raises(UserError, match="it does not say with which forget_class it was made"):
+        load_checkpoint(path, "cpu", {"forget_class": "0"})
+
+
+OLDER = {key: value for key, value in RECORD.items() if key != "method"}
+OF_FORMAT_2 = {
+    "original": OLDER,
+    "retrain": OLDER | {"forget_class": "0"},
+    "scrub": OLDER | {"forget_class": "0", "method": "scrub"},
+}
+
+
+@pytest.mark.parametrize("is_of", OF_FORMAT_2)
+@pytest.mark.parametrize("wanted", OF_FORMAT_2)
+def test_a_checkpoint_of_an_older_format_is_of_one_row_alone_although_it_may_not_name_it(tmp_path, is_of, wanted):
+    """The oracle copied over scrub's file is not shown as scrub."""
+    content = {"format": 2, "state_dict": build_model("resnet20", 3, 1, 0.25).state_dict()}
+    torch.save(content | {"made_by": OF_FORMAT_2[is_of]}, tmp_path / "m.pt")
+    if is_of == wanted:
+        assert load_checkpoint(tmp_path / "m.pt", "cpu", {"method": wanted})[0] is not None
+    else:
+        with pytest.raises(UserError, match=f"it was made with method {is_of}, not {wanted}"):
+            load_checkpoint(tmp_path / "m.pt", "cpu", {"method": wanted})
+
+
+def test_what_is_noted_during_a_training_changes_no_weight(data):
+    """So evaluate_every is no part of what determines a training."""
+    pretrain = SETTINGS["protocol"]["pretrain"] | {"evaluate_every": 1}
+    often = SETTINGS | {"protocol": SETTINGS["protocol"] | {"pretrain": pretrain}}
+    (first, _), (second, history) = (
+        train_from_scratch("mobilenetv2", data, its, 1, np.arange(192), np.arange(24)) for its in (SETTINGS, often)
+    )
+    assert all(row["test_accuracy"] is not None for row in history)
+    states = first.state_dict(), second.state_dict()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_the_digest_of_weights_depends_on_names_and_values_alone():
+    state = build_model("resnet20", 3, 1, 0.25).state_dict()
+    digest = digest_of_weights(state)
+    assert digest_of_weights(dict(reversed(list(state.items())))) == digest
+    assert digest_of_weights({name: tensor.clone().contiguous() for name, tensor in state.items()}) == digest
+    name = next(iter(state))
+    assert digest_of_weights(state | {name: state[name] + 1}) != digest
+    assert digest_of_weights({("x" if key == name else key): its for key, its in state.items()}) != digest

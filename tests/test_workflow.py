@@ -1,10 +1,9 @@
 """The workflow, run by the real Snakemake on a tiny protocol: its files, its rebuilds, its messages."""
 
 import csv
+import hashlib
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -92,7 +91,7 @@ def test_every_column_is_in_the_dictionary_and_the_other_way_round(finished_proj
     columns = set(rows_of(finished_project, f"results/{file}")[0])
     described = set(dictionary_of(finished_project, file))
     gaps = {column for column in columns if column.startswith("gap_")}
-    on_request = {"relearn_epochs", "ulira_auc", "ulira_tpr_at_1pct_fpr", "ulira_failure"}
+    on_request = {"relearn_epochs", "ulira_auc", "ulira_tpr_at_1pct_fpr", "ulira_failure", "carried"}
     assert columns - gaps == described - {"gap_{metric}"} - (on_request - columns)
     assert {column.removeprefix("gap_") for column in gaps} < columns
 
@@ -123,9 +122,7 @@ def test_make_check_is_content_with_a_whole_table(finished_project):
 
 
 def check(project):
-    """Run what ``make check`` runs, in the project's folder."""
-    command = [sys.executable, "scripts/commands/check.py"]
-    done = subprocess.run(command, cwd=project.folder, text=True, capture_output=True)
+    done = project.command("check")
     return done.returncode, done.stdout, done.stderr
 
 
@@ -162,12 +159,40 @@ def test_a_checkpoint_says_what_made_it_and_needs_no_trust(finished_project):
         "seed": "1",
         "forget_class": "0",
         "method": "scrub",
+        "images": {"classes": 10, "fit": "resize", "image_size": 8, "normalisation": "channels"},
+        "computed_in": "float32",
     }
     assert made_by.items() >= expected.items()
     assert made_by["hyperparameters"]["temperature"] == 4.0
     assert made_by["protocol"]["pretrain"]["epochs"] == 2
     assert made_by["unlearning_protocol"]["unlearn"]["epochs"] == 1
-    assert {"torch", "python"} == set(made_by["versions"])
+    assert "evaluate_every" not in made_by["protocol"]["pretrain"]
+    assert {"torch", "python", "commit"} == set(made_by["versions"])
+    images = np.load(finished_project.folder / "data/digits.npz")["train_images"]
+    assert made_by["normalisation"] == {
+        "mean": [pytest.approx(images.mean())],
+        "std": [pytest.approx(images.std())],
+    }
+    data = hashlib.sha256((finished_project.folder / "data/digits.npz").read_bytes()).hexdigest()
+    assert data.startswith(made_by["data"])
+
+
+def test_every_checkpoint_says_which_row_it_is_of(finished_project):
+    folder = finished_project.folder
+    paths = ["results/resnet20-digits/seed1/pretrained.pt", f"{CELLS}/retrain/retrained.pt"]
+    paths += [f"{CELLS}/{method}/unlearned.pt" for method in METHODS]
+    records = [torch.load(folder / path, weights_only=True)["made_by"] for path in paths]
+    assert [record["method"] for record in records] == ROWS
+    assert ["forget_class" in record for record in records] == [False] + [True] * 6
+
+
+def test_the_oracle_in_place_of_another_row_is_refused(copied_project):
+    folder = copied_project.folder / CELLS
+    (folder / "scrub/unlearned.pt").write_bytes((folder / "retrain/retrained.pt").read_bytes())
+    done = copied_project.run()
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("error in evaluate")]
+    assert "not the checkpoint that is needed (it was made with method retrain, not scrub)" in line
 
 
 def test_the_split_is_by_class(finished_project):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from benches import slots, training, unlearning
+from benches import methods, slots, training
 from benches.setting import MODELS, config
 from unlearning.clocks import PARTS
 from unlearning.tables.markdown import markdown_table
@@ -79,7 +79,7 @@ def _unlearning(rows: Sequence[Row]) -> list[str]:
     table = []
     for model, method in dict.fromkeys((row["model"], row["method"]) for row in rows):
         bare, loop = (
-            _values(rows, model=model, method=method, what=what) for what in (unlearning.BARE, unlearning.LOOP)
+            _values(rows, model=model, method=method, what=what) for what in (methods.BARE, methods.LOOP)
         )
         table.append([model, method, _spread(bare), _spread(loop), _ratio(loop, bare)])
     return [markdown_table(table, ["model", "method", "bare steps/s", "our loop's steps/s", "loop / bare"], texts=2)]

@@ -15,7 +15,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from unlearning.config.checks import method_file
+from unlearning.config.model import method_file
 from unlearning.data.batches import Batches, Normalisation
 from unlearning.models import Classifier, build_model
 from unlearning.streams import generator, seed_global_streams
@@ -49,9 +49,10 @@ class Setting:
     seconds: float
     steps: int
     default_allocator: bool
+    precision: str
 
     @classmethod
-    def of(cls, arguments: argparse.Namespace, device: torch.device) -> Setting:
+    def of(cls, arguments: argparse.Namespace, device: torch.device, precision: str | None = None) -> Setting:
         """Return the command line's, and prepare this process for it as `unlearning.workflow.job` prepares a job's."""
         setting = cls(
             device,
@@ -61,6 +62,7 @@ class Setting:
             arguments.seconds,
             arguments.steps,
             arguments.default_allocator,
+            precision or config()["protocols"]["paper"]["precision"],
         )
         setting.prepare_process()
         return setting
@@ -77,7 +79,7 @@ class Setting:
 
     @property
     def protocol(self) -> dict[str, Any]:
-        return config()["protocols"]["paper"]
+        return config()["protocols"]["paper"] | {"precision": self.precision}
 
     @property
     def where(self) -> dict[str, Any]:
@@ -85,7 +87,7 @@ class Setting:
         memory = " (default allocator)" if self.default_allocator else ""
         return {
             "device": device_name(self.device) + memory,
-            "precision": precision_on(self.device, self.protocol["precision"]),
+            "precision": precision_on(self.device, self.precision),
             "torch": str(torch.__version__),
         }
 
@@ -126,7 +128,7 @@ class Setting:
 
     def in_turns(self, runs: dict[str, Run]) -> Iterator[tuple[int, str, float]]:
         """Yield (round, name, steps a second): A B C A B C ..., so that what slows the machine down slows all alike."""
-        with computing_in(self.protocol["precision"], self.device):
+        with computing_in(self.precision, self.device):
             steps = {name: self.steps_of(run) for name, run in runs.items()}
             for number in range(self.rounds):
                 for name, run in runs.items():

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch.multiprocessing as multiprocessing
 
-from benches.setting import Setting
 from benches.methods import bare
+from benches.setting import Setting
 from unlearning.errors import UserError
 from unlearning.training.precision import computing_in
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 
+from benches.methods import measure_unlearning
 from benches.report import render_report
 from benches.setting import MODELS, Setting
 from benches.slots import measure_slots
 from benches.training import measure_training
-from benches.methods import measure_unlearning
 from benches.workflow import measure_growth, measure_workflow
 from unlearning.errors import UserError
 from unlearning.files import write_csv, write_text
@@ -31,12 +31,16 @@ MEASURES = {
     "workflow": (measure_workflow, "what a make table on 2 cores spends its processor time on"),
     "growth": (measure_growth, "plans of 600 cells, a million images, many epochs"),
 }
+PRECISIONS = ("float32", "tf32", "bfloat16")
 ON_A_DEVICE = ("training", "unlearning", "slots")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description="Measure speed side by side, in one run.")
     parser.add_argument("--device", choices=["cpu", "cuda"], action="append", help="default: each that there is")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, action="append", help="default: that of the paper suite's protocol"
+    )
     parser.add_argument("--model", choices=MODELS, action="append", help="default: all")
     parser.add_argument(
         "--method", action="append", help="a name under methods of config.yaml; default: those of the paper suite"
@@ -82,11 +86,12 @@ def main() -> int:
 def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield the rows of bench.csv."""
     for device in arguments.device:
-        setting = Setting.of(arguments, torch.device(device))
-        for name in arguments.parts:
-            if name in ON_A_DEVICE or device == arguments.device[0]:
-                for row in MEASURES[name][0](setting):
-                    yield {"part": name} | row
+        for number, precision in enumerate(arguments.precision or [None]):
+            setting = Setting.of(arguments, torch.device(device), precision)
+            for name in arguments.parts:
+                if name in ON_A_DEVICE or (device == arguments.device[0] and number == 0):
+                    for row in MEASURES[name][0](setting):
+                        yield {"part": name} | row
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ The tables of calibration-NAME.csv stand between two marks, <!-- calibration NAM
 import sys
 
 from commands.verify import PUBLISHED, REFERENCE
-
 from unlearning.files import read_table, write_text
 from unlearning.tables.calibration import render_calibration
 from unlearning.tables.markdown import fill_marked

@@ -4,7 +4,7 @@ import sys
 
 import yaml
 
-from unlearning.config.checks import method_file
+from unlearning.config.model import method_file
 from unlearning.errors import UserError
 from unlearning.files import write_text
 from unlearning.tables.pages import render_catalogue

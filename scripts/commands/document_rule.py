@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 import pandas
-from commands.verify import REFERENCE, numbers_of
 
+from commands.verify import REFERENCE, numbers_of
 from unlearning.files import read_table, write_text
 from unlearning.tables.intervals import half_width
 from unlearning.tables.markdown import DECIMALS, fill_marked, markdown_table, mean_with_interval

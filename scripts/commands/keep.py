@@ -1,7 +1,7 @@
-"""Keep a table and its numbers in results/reference/, joined from runs that had other seeds each.
+"""make keep: keep a table and its numbers in results/reference/, joined from runs that had other seeds each.
 
-python scripts/commands/keep.py paper kept               # the folder that offline_run.py kept, or results
-python scripts/commands/keep.py paper kept42 kept43 kept44
+make keep ARGS="paper results"
+make keep ARGS="paper results42 results43 results44"    copies of results/ of runs with SEEDS=42, 43 and 44
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from commands.verify import REFERENCE, render
-
 from unlearning.errors import UserError
 from unlearning.files import read_json, write_csv, write_json, write_text
 
@@ -40,7 +39,7 @@ def main(arguments: list[str]) -> int:
         given.to.mkdir(parents=True, exist_ok=True)
         for name, rows in joined.items():
             write_csv(given.to / f"{given.suite}-{name}.csv", rows)
-        write_json(given.to / f"{given.suite}-provenance.json", {"runs": list(map(of_run, given.folders, provenances))})
+        write_json(given.to / f"{given.suite}-provenance.json", {"runs": [of_run(its) for its in provenances]})
         write_text(given.to / f"{given.suite}-table.md", render(given.suite, given.to))
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -103,11 +102,10 @@ def settings_of(provenance: Mapping[str, Any]) -> dict[Hashable, Any]:
     return {key: value for key, value in provenance["config"].items() if key not in ("suites", OF_THE_MACHINE)}
 
 
-def of_run(folder: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the provenance of a run, with the slices of offline_run.py if it was that which ran it."""
+def of_run(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the provenance of a run without what is the machine's own."""
     config = {key: value for key, value in provenance["config"].items() if key != OF_THE_MACHINE}
-    slices = folder / "run.json"
-    return {**provenance, "config": config} | (read_json(slices) if slices.exists() else {})
+    return {**provenance, "config": config}
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from unlearning.config.checks import METHOD_NAME, REFERENCES, method_file
+from unlearning.config.model import METHOD_NAME, REFERENCES, method_file
 
 CELL = "results/resnet20-digits-class0/seed42"
 

@@ -1,17 +1,15 @@
-"""Write a data set with fewer training images, of each class alike, and the same test images: for trials on a CPU.
+"""make subset: write a data set with fewer training images, of each class alike, and the same test images.
 
-python scripts/commands/subset.py data/cifar10.npz 4000 data/cifar10_small.npz
+For trials on a CPU: make subset ARGS="data/cifar10.npz 4000 data/cifar10_small.npz"
 """
 
 import argparse
 import sys
 
-import numpy as np
-
 from unlearning.data.datasets import ARRAYS, read_dataset
+from unlearning.data.parts import part_of_each_class
 from unlearning.errors import UserError
 from unlearning.files import write_arrays
-from unlearning.streams import stream_seed
 
 
 def main(arguments: list[str]) -> int:
@@ -38,16 +36,6 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def part_of_each_class(labels: np.ndarray, count: int, at_random: bool) -> np.ndarray:
-    """Return the indices of ``count`` images of every class, or of all where there are fewer, in ascending order."""
-    random_stream = np.random.default_rng(stream_seed(0, "subset"))
-    kept = []
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        kept.append(random_stream.permutation(members)[:count] if at_random else members[:count])
-    return np.sort(np.concatenate(kept))
 
 
 if __name__ == "__main__":

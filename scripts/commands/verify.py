@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas
 
-from unlearning.config.checks import as_published
+from unlearning.config.model import as_published
 from unlearning.files import read_json, read_table
 from unlearning.tables.columns import render_dictionary
 from unlearning.tables.comparison import render_table

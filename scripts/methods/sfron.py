@@ -3,9 +3,8 @@
 import math
 
 import torch
-from torch.nn import functional as F
-
 from methods.shared.gradients import add_squared_gradients
+from torch.nn import functional as F
 
 EPSILON = 1e-15
 

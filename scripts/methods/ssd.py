@@ -1,7 +1,6 @@
 """SSD: Foster et al., "Fast Machine Unlearning without Retraining through Selective Synaptic Dampening", AAAI 2024."""
 
 import torch
-
 from methods.shared.gradients import add_squared_gradients
 
 

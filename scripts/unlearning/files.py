@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
 import zipfile
@@ -88,17 +87,6 @@ def read_arrays(path: str | os.PathLike) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: damaged ({reason}); delete it to have it made again") from None
-
-
-@spent_on("files")
-def write_tensors(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
-    """Write tensors and plain values as torch.save does; the same content gives the same bytes."""
-    import torch
-
-    buffer = io.BytesIO()  # torch's own writer hides why it failed, such as a full disk
-    torch.save(content, buffer)
-    with whole_file(path) as partial:
-        partial.write_bytes(buffer.getbuffer())
 
 
 @spent_on("files")

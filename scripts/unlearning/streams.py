@@ -6,18 +6,13 @@ changes another's numbers and a method that draws random numbers never changes t
 
 from __future__ import annotations
 
-import hashlib
 import random
 from typing import Any
 
 import numpy as np
 import torch
 
-
-def stream_seed(seed: int, *purpose: str) -> int:
-    """Return a 63-bit seed for one purpose, e.g. ``stream_seed(42, "init")``; equal on every machine."""
-    text = "/".join([str(seed), *purpose])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+from unlearning.seeds import stream_seed
 
 
 def generator(seed: int, *purpose: str) -> torch.Generator:

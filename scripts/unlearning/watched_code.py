@@ -1,16 +1,19 @@
-"""Which files of the project a Python file runs: what Snakemake must watch, because it does not follow imports."""
+"""Which files of the project a Python file runs, and what they mean: Snakemake must be told, it follows no imports."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from unlearning.errors import UserError
+from unlearning.meaning import digest_of_code
 
 SCRIPTS = Path(__file__).resolve().parents[1]
+LIBRARY = "unlearning"
 
 
 def code_of(file: Path) -> list[Path]:
@@ -29,13 +32,27 @@ def code_of(file: Path) -> list[Path]:
     return sorted(found)
 
 
-def digest_of(files: Iterable[Path]) -> str:
-    """Return one digest of the contents of ``files``, whose order and place on the disk do not matter.
+def meanings_of(files: Iterable[Path]) -> list[str]:
+    """Return "NAME DIGEST" of each of the Python ``files``, sorted; of equal texts the programs are equal.
 
-    Raises FileNotFoundError, which says which file, if one is missing.
+    NAME is the path under scripts/ of a module of the library, and the name alone of any other file, so that a method
+    may lie anywhere. Raises FileNotFoundError if one is missing.
     """
-    digests = sorted(f"{file.name} {_digest(file, _version(file))}" for file in files)
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]
+    return sorted(f"{_name(file)} {_read(file, _version(file)).digest}" for file in files)
+
+
+def is_of_library(file: Path) -> bool:
+    """Return whether ``file`` is a module of the library, and not a script or a method."""
+    return file.is_relative_to(SCRIPTS / LIBRARY)
+
+
+def digest_of_file(file: Path) -> str:
+    """Return a digest of the bytes of ``file``. Raises FileNotFoundError if it is missing."""
+    return _digest_of_bytes(file, _version(file))
+
+
+def _name(file: Path) -> str:
+    return file.relative_to(SCRIPTS).as_posix() if is_of_library(file) else file.name
 
 
 def _version(file: Path) -> tuple[int, int, int]:
@@ -45,22 +62,40 @@ def _version(file: Path) -> tuple[int, int, int]:
 
 
 @cache
-def _digest(file: Path, _of_version: tuple) -> str:
+def _digest_of_bytes(file: Path, _of_version: tuple) -> str:
     with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+        return hashlib.file_digest(content, "sha256").hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A Python file, read once: its syntax tree, or why it has none, and the digest of what it means."""
+
+    tree: ast.Module | None
+    problem: str | None
+    digest: str
 
 
 @cache
-def _direct_imports(file: Path, _of_version: tuple) -> list[Path]:
+def _read(file: Path, _of_version: tuple) -> _Source:
+    source = file.read_bytes()
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        tree = ast.parse(source)
     except SyntaxError as error:
-        raise UserError(f"{file}, line {error.lineno}: not valid Python ({error.msg})") from None
-    except ValueError as error:  # null bytes, or no UTF-8
-        raise UserError(f"{file}: not valid Python ({error})") from None
+        return _Source(None, f"{file}, line {error.lineno}: not valid Python ({error.msg})", digest_of_code(source))
+    except ValueError as error:  # null bytes
+        return _Source(None, f"{file}: not valid Python ({error})", digest_of_code(source))
+    return _Source(tree, None, digest_of_code(source, tree))
+
+
+@cache
+def _direct_imports(file: Path, of_version: tuple) -> list[Path]:
+    source = _read(file, of_version)
+    if source.tree is None:
+        raise UserError(str(source.problem))
     names: set[str] = set()
     modules: set[str] = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(source.tree):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -68,7 +103,7 @@ def _direct_imports(file: Path, _of_version: tuple) -> list[Path]:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     for name in modules:
         path = SCRIPTS / name.replace(".", "/")
-        if name.startswith("unlearning.") and not path.with_suffix(".py").is_file() and not path.is_dir():
+        if name.startswith(f"{LIBRARY}.") and not path.with_suffix(".py").is_file() and not path.is_dir():
             raise UserError(f"{file}: it imports {name}, which is not there")
     names |= modules
     # Importing a.b.c runs a/__init__.py and a/b/__init__.py as well.

@@ -1,24 +1,16 @@
 """All cells together, and the table."""
 
-METRICS = cell_files("metrics.json", ROWS)
-SCORES = cell_files("scores.npz", ROWS)
-COSTS = [
-    *suite_files("results/{model}-{dataset}/seed{seed}/cost.json", ["original"]),
-    *cell_files("cost.json", ["retrain", *SUITE["methods"]]),
-    *cell_files("evaluation_cost.json", ROWS),
+TABLES = [
+    f"results/{name}" for name in ("metrics.csv", "costs.csv", "summary.csv", "comparisons.csv", "provenance.json")
 ]
 
 
 rule aggregate:
     input:
-        metrics=METRICS,
-        scores=SCORES,
-        on_request=[
-            *(cell_files("relearning.json", ROWS) if RELEARNING else []),
-            *(cell_files("ulira.json", ROWS) if SHADOW_MODELS else []),
-        ],
-        costs=COSTS,
-        code=code("aggregate.py"),
+        metrics=plan.table_cells("metrics.json"),
+        scores=plan.table_cells("scores.npz"),
+        on_request=plan.on_request(),
+        costs=plan.costs(),
     output:
         metrics="results/metrics.csv",
         costs="results/costs.csv",
@@ -34,18 +26,14 @@ rule aggregate:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_digest("aggregate.py"),
-        missing=missing(*METRICS, *SCORES, *COSTS),
-        kinds=kinds_of_rows(),
-        settings=settings_of_rows(),
-        order=[SUITE["benchmarks"], SUITE["seeds"]],  # Snakemake itself compares inputs without their order
+        *code("aggregate.py"),
+        missing=plan.missing(*plan.needed_for_the_table()),
+        kinds=plan.kinds(),
+        settings=plan.settings(),
+        order=[plan.suite["benchmarks"], plan.suite["seeds"], by_meaning(plan.externals)],
+        on_request=[plan.is_relearning, plan.shadow_models],
     script:
         "../../scripts/aggregate.py"
-
-
-TABLES = [
-    f"results/{name}" for name in ("metrics.csv", "costs.csv", "summary.csv", "comparisons.csv", "provenance.json")
-]
 
 
 rule table:
@@ -54,7 +42,6 @@ rule table:
         costs="results/costs.csv",
         beside=TABLES,  # not shown in it, but to be there with it
         published=relative([Path(workflow.basedir) / "resources" / "published.csv"])[0],
-        code=code("table.py"),
     output:
         table="results/table.md",
         dictionary="results/metrics.md",
@@ -67,8 +54,8 @@ rule table:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_digest("table.py"),
-        missing=missing(*TABLES),
+        *code("table.py"),
+        missing=plan.missing(*TABLES),
         suite=config["suite"],
         as_published=as_published(config),
     script:

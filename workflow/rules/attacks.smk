@@ -1,19 +1,16 @@
 """What a suite asks for beside the usual evaluation: relearning, and U-LiRA with its shadow models."""
 
-SHADOW = "results/{model}-{dataset}-class{forget_class}/shadow{shadow}"
-
 
 rule relearn:
     input:
-        dataset=dataset,
-        split="results/{model}-{dataset}-class{forget_class}/split.npz",
-        checkpoint=checkpoint_of,
-        original="results/{model}-{dataset}-class{forget_class}/seed{seed}/original/metrics.json",
-        code=code("relearn.py"),
+        dataset=plan.dataset,
+        split=f"{BENCHMARK}/split.npz",
+        checkpoint=plan.checkpoint,
+        original=f"{BENCHMARK}/seed{{seed}}/original/metrics.json",
     output:
-        relearning="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/relearning.json",
+        relearning=f"{CELL}/relearning.json",
     log:
-        "results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/relearn.log",
+        f"{CELL}/relearn.log",
     wildcard_constraints:
         method="|".join([*REFERENCES, *config["methods"]]),
     conda:
@@ -24,10 +21,11 @@ rule relearn:
         runtime=60,
         gpu_slots=GPU_SLOTS,
     params:
-        code=code_digest("relearn.py"),
-        data=data_digest,
-        images=image_settings,
-        protocol=relearning_protocol,
+        *code("relearn.py"),
+        data=plan.data,
+        images=plan.images,
+        protocol=plan.relearning,
+        unwatched=plan.unwatched(),
     script:
         "../../scripts/relearn.py"
 
@@ -35,12 +33,12 @@ rule relearn:
 # Shared by all methods and seeds. That of `retrain` never saw the forget class.
 rule train_shadow:
     input:
-        dataset=dataset,
-        split="results/{model}-{dataset}-class{forget_class}/split.npz",
-        code=code("train_shadow.py"),
+        dataset=plan.dataset,
+        split=f"{BENCHMARK}/split.npz",
     output:
         checkpoint=f"{SHADOW}/{{reference}}/trained.pt",
         logits=f"{SHADOW}/{{reference}}/logits.npz",
+        cost=f"{SHADOW}/{{reference}}/cost.json",
     log:
         f"{SHADOW}/{{reference}}/train_shadow.log",
     wildcard_constraints:
@@ -53,30 +51,29 @@ rule train_shadow:
         runtime=1440,
         gpu_slots=GPU_SLOTS,
     params:
-        code=code_digest("train_shadow.py"),
-        data=data_digest,
-        images=image_settings,
-        training=training_settings,
-        # Those that never saw the forget class do not depend on how it is divided.
-        shadows=lambda wildcards: SHADOW_MODELS if wildcards.reference == "original" else None,
+        *code("train_shadow.py"),
+        data=plan.data,
+        images=plan.images,
+        training=plan.training,
+        shadows=plan.shadows,
+        lost=plan.lost(f"{SHADOW}/{{reference}}/trained.pt"),
+        unwatched=plan.unwatched("precision", "evaluate_every"),
     script:
         "../../scripts/train_shadow.py"
 
 
 rule unlearn_shadow:
     input:
-        dataset=dataset,
-        split="results/{model}-{dataset}-class{forget_class}/split.npz",
+        dataset=plan.dataset,
+        split=f"{BENCHMARK}/split.npz",
         checkpoint=f"{SHADOW}/original/trained.pt",
-        method=method,
-        method_code=method_code,
-        code=code("unlearn_shadow.py"),
     output:
         logits=f"{SHADOW}/{{method}}/logits.npz",
+        cost=f"{SHADOW}/{{method}}/cost.json",
     log:
         f"{SHADOW}/{{method}}/unlearn_shadow.log",
     wildcard_constraints:
-        method="|".join(config["methods"]),
+        method="|".join(plan.methods),
     conda:
         "../../envs/unlearning.yaml"
     threads: 1
@@ -85,28 +82,31 @@ rule unlearn_shadow:
         runtime=720,
         gpu_slots=GPU_SLOTS,
     params:
-        code=code_digest("unlearn_shadow.py", of_method=True),
-        data=data_digest,
-        images=image_settings,
-        protocol=unlearning_protocol,
-        hyperparameters=hyperparameters,
-        shadows=SHADOW_MODELS,
+        *code("unlearn_shadow.py"),
+        method_code=plan.method_code,
+        data=plan.data,
+        images=plan.images,
+        protocol=plan.unlearning,
+        hyperparameters=plan.hyperparameters,
+        shadows=plan.shadow_models,
+        lost=plan.lost(f"{SHADOW}/{{method}}/logits.npz"),
+        unwatched=plan.unwatched("method", "hyperparameters", "precision"),
     script:
         "../../scripts/unlearn_shadow.py"
 
 
 rule ulira:
     input:
-        scores="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/scores.npz",
+        scores=f"{CELL}/scores.npz",
         shadows=expand(
-            "results/{{model}}-{{dataset}}-class{{forget_class}}/shadow{shadow}/{{method}}/logits.npz",
-            shadow=range(SHADOW_MODELS),
+            f"{BENCHMARK}/shadow{{shadow}}/{{method}}/logits.npz",
+            shadow=range(plan.shadow_models),
+            allow_missing=True,
         ),
-        code=code("ulira.py"),
     output:
-        ulira="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/ulira.json",
+        ulira=f"{CELL}/ulira.json",
     log:
-        "results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/ulira.log",
+        f"{CELL}/ulira.log",
     wildcard_constraints:
         method="|".join([*REFERENCES, *config["methods"]]),
     conda:
@@ -116,6 +116,7 @@ rule ulira:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_digest("ulira.py"),
+        *code("ulira.py"),
+        shadows=plan.shadow_models,
     script:
         "../../scripts/ulira.py"

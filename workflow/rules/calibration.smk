@@ -1,14 +1,13 @@
-"""On request: the baselines with each line of the protocol that its publication leaves open otherwise."""
+"""On request: the baselines with each line of the protocol otherwise that its publication leaves open."""
 
 CALIBRATION = ["results/calibration.md"] if config["calibrate"] else []
 
 
 rule calibrate:
     input:
-        metrics=calibration_files("metrics.json") if config["calibrate"] else [],
-        scores=calibration_files("scores.npz") if config["calibrate"] else [],
+        metrics=plan.calibrated("metrics.json", BASELINES, LINES),
+        scores=plan.calibrated("scores.npz", BASELINES, LINES),
         published=relative([Path(workflow.basedir) / "resources" / "published.csv"])[0],
-        code=code("calibrate.py"),
     output:
         report="results/calibration.md",
         rows="results/calibration.csv",
@@ -21,9 +20,9 @@ rule calibrate:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_digest("calibrate.py"),
+        *code("calibrate.py"),
         lines=LINES,
-        order=[SUITE["benchmarks"], BASELINES, SUITE["seeds"]],
+        order=[plan.suite["benchmarks"], BASELINES, plan.suite["seeds"]],
         as_published=as_published(config),
     script:
         "../../scripts/calibrate.py"

@@ -4,9 +4,9 @@
 # Without inputs, and with an output that Snakemake does not delete: a file that is there is used as it is.
 rule dataset:
     output:
-        update(dataset_file(config, "{dataset}")),
+        update(Path(config["data_dir"]).expanduser() / "{dataset}.npz"),
     log:
-        "results/datasets/{dataset}.log",
+        f"{DATASETS}/{{dataset}}.log",
     retries: 2  # a download may fail once
     conda:
         "../../envs/unlearning.yaml"
@@ -15,19 +15,18 @@ rule dataset:
         mem_mb=3000,
         runtime=120,
     params:
-        source=dataset_settings("source"),
+        source=plan.of_dataset("source"),
     script:
         "../../scripts/dataset.py"
 
 
 rule split:
     input:
-        dataset=dataset,
-        code=code("split.py"),
+        dataset=plan.dataset,
     output:
-        split="results/{model}-{dataset}-class{forget_class}/split.npz",
+        split=f"{BENCHMARK}/split.npz",
     log:
-        "results/{model}-{dataset}-class{forget_class}/split.log",
+        f"{BENCHMARK}/split.log",
     conda:
         "../../envs/unlearning.yaml"
     threads: 1
@@ -35,8 +34,9 @@ rule split:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_digest("split.py"),
-        data=data_digest,
-        classes=dataset_settings("classes"),
+        *code("split.py"),
+        data=plan.data,
+        classes=plan.of_dataset("classes"),
+        unwatched=plan.unwatched(),
     script:
         "../../scripts/split.py"

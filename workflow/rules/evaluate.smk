@@ -3,16 +3,15 @@
 
 rule evaluate:
     input:
-        dataset=dataset,
-        split="results/{model}-{dataset}-class{forget_class}/split.npz",
-        checkpoint=checkpoint_of,
-        code=code("evaluate.py"),
+        dataset=plan.dataset,
+        split=f"{BENCHMARK}/split.npz",
+        checkpoint=plan.checkpoint,
     output:
-        metrics="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/metrics.json",
-        scores="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/scores.npz",
-        cost="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/evaluation_cost.json",
+        metrics=f"{CELL}/metrics.json",
+        scores=f"{CELL}/scores.npz",
+        cost=f"{CELL}/evaluation_cost.json",
     log:
-        "results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/evaluate.log",
+        f"{CELL}/evaluate.log",
     wildcard_constraints:
         method="|".join([*REFERENCES, *config["methods"]]),
     conda:
@@ -23,10 +22,11 @@ rule evaluate:
         runtime=60,
         gpu_slots=GPU_SLOTS,
     params:
-        code=code_digest("evaluate.py"),
-        data=data_digest,
-        missing=missing(checkpoint_of),
-        images=image_settings,
-        protocol=evaluation_protocol,
+        *code("evaluate.py"),
+        data=plan.data,
+        missing=plan.missing(plan.checkpoint),
+        images=plan.images,
+        protocol=plan.evaluation,
+        unwatched=plan.unwatched(),
     script:
         "../../scripts/evaluate.py"

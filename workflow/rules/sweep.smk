@@ -1,20 +1,19 @@
 """On request: every method's grid, at most eight settings, on a validation part of the training data."""
 
 SWEEP = ["results/sweep.md"] if config["sweep"] else []
-SWEPT = [name.replace("-class", f"{VALIDATION}-class") for name in SUITE["benchmarks"]]
+SWEPT = [name.replace("-class", f"{VALIDATION}-class") for name in plan.suite["benchmarks"]]
 SWEPT_ROWS = ["original", "retrain", *(variant for variants in VARIANTS.values() for variant in variants)]
-SWEPT_CELLS = (SWEPT_ROWS, SWEPT, SUITE["seeds"][:1]) if config["sweep"] else ([], [], [])
+SWEPT_CELLS = (SWEPT_ROWS, SWEPT, plan.suite["seeds"][:1]) if config["sweep"] else ([], [], [])
 
 
 # Of the training part alone: what the table is judged by is not looked at.
 rule carve:
     input:
-        dataset=dataset,
-        code=code("carve.py"),
+        dataset=plan.dataset,
     output:
-        dataset=f"results/datasets/{{dataset}}{VALIDATION}.npz",
+        dataset=f"{DATASETS}/{{dataset}}{VALIDATION}.npz",
     log:
-        f"results/datasets/{{dataset}}{VALIDATION}.log",
+        f"{DATASETS}/{{dataset}}{VALIDATION}.log",
     conda:
         "../../envs/unlearning.yaml"
     threads: 1
@@ -22,19 +21,19 @@ rule carve:
         mem_mb=6000,
         runtime=30,
     params:
-        code=code_digest("carve.py"),
-        data=data_digest,
-        classes=dataset_settings("classes"),
+        *code("carve.py"),
+        data=plan.data,
+        classes=plan.of_dataset("classes"),
         share=config["validation_share"],
+        unwatched=plan.unwatched(),
     script:
         "../../scripts/carve.py"
 
 
 rule sweep:
     input:
-        metrics=cell_files("metrics.json", *SWEPT_CELLS),
-        scores=cell_files("scores.npz", *SWEPT_CELLS),
-        code=code("sweep.py"),
+        metrics=plan.cells("metrics.json", *SWEPT_CELLS),
+        scores=plan.cells("scores.npz", *SWEPT_CELLS),
     output:
         report="results/sweep.md",
         rows="results/sweep.csv",
@@ -48,15 +47,16 @@ rule sweep:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_digest("sweep.py"),
+        *code("sweep.py"),
         # As pairs, because their order is that of the report and Snakemake compares parameters by their text.
         variants=[
-            (variant, name, by_key(config["methods"][variant]["hyperparameters"]))
+            (variant, name, by_meaning(config["methods"][variant]["hyperparameters"]))
             for name, variants in VARIANTS.items()
             for variant in variants
         ],
         kinds={variant: config["methods"][variant]["kind"] for variant in SWEPT_ROWS[2:]},
-        seed=SUITE["seeds"][0],
+        benchmarks=SWEPT,
+        seed=plan.suite["seeds"][0],
         share=config["validation_share"],
     script:
         "../../scripts/sweep.py"

@@ -3,14 +3,13 @@
 
 rule pretrain:
     input:
-        dataset=dataset,
-        code=code("pretrain.py"),
+        dataset=plan.dataset,
     output:
-        checkpoint="results/{model}-{dataset}/seed{seed}/pretrained.pt",
-        history="results/{model}-{dataset}/seed{seed}/history.csv",
-        cost="results/{model}-{dataset}/seed{seed}/cost.json",
+        checkpoint=f"{PRETRAINING}/pretrained.pt",
+        history=f"{PRETRAINING}/history.csv",
+        cost=f"{PRETRAINING}/cost.json",
     log:
-        "results/{model}-{dataset}/seed{seed}/pretrain.log",
+        f"{PRETRAINING}/pretrain.log",
     conda:
         "../../envs/unlearning.yaml"
     threads: 1
@@ -19,25 +18,26 @@ rule pretrain:
         runtime=1440,
         gpu_slots=GPU_SLOTS,
     params:
-        code=code_digest("pretrain.py"),
-        data=data_digest,
-        images=image_settings,
-        training=training_settings,
+        *code("pretrain.py"),
+        data=plan.data,
+        images=plan.images,
+        training=plan.training,
+        lost=plan.lost(f"{PRETRAINING}/pretrained.pt", "history.csv", "pretrain.log"),
+        unwatched=plan.unwatched("precision", "evaluate_every"),
     script:
         "../../scripts/pretrain.py"
 
 
 rule retrain:
     input:
-        dataset=dataset,
-        split="results/{model}-{dataset}-class{forget_class}/split.npz",
-        code=code("retrain.py"),
+        dataset=plan.dataset,
+        split=f"{BENCHMARK}/split.npz",
     output:
-        checkpoint="results/{model}-{dataset}-class{forget_class}/seed{seed}/retrain/retrained.pt",
-        history="results/{model}-{dataset}-class{forget_class}/seed{seed}/retrain/history.csv",
-        cost="results/{model}-{dataset}-class{forget_class}/seed{seed}/retrain/cost.json",
+        checkpoint=f"{BENCHMARK}/seed{{seed}}/retrain/retrained.pt",
+        history=f"{BENCHMARK}/seed{{seed}}/retrain/history.csv",
+        cost=f"{BENCHMARK}/seed{{seed}}/retrain/cost.json",
     log:
-        "results/{model}-{dataset}-class{forget_class}/seed{seed}/retrain/retrain.log",
+        f"{BENCHMARK}/seed{{seed}}/retrain/retrain.log",
     conda:
         "../../envs/unlearning.yaml"
     threads: 1
@@ -46,9 +46,11 @@ rule retrain:
         runtime=1440,
         gpu_slots=GPU_SLOTS,
     params:
-        code=code_digest("retrain.py"),
-        data=data_digest,
-        images=image_settings,
-        training=training_settings,
+        *code("retrain.py"),
+        data=plan.data,
+        images=plan.images,
+        training=plan.training,
+        lost=plan.lost(f"{BENCHMARK}/seed{{seed}}/retrain/retrained.pt", "history.csv", "retrain.log"),
+        unwatched=plan.unwatched("precision", "evaluate_every"),
     script:
         "../../scripts/retrain.py"

@@ -1,22 +1,19 @@
-"""The update rules, each on the pretrained model of its benchmark and seed."""
+"""The methods, each on the pretrained model of its benchmark and seed."""
 
 
 rule unlearn:
     input:
-        dataset=dataset,
-        split="results/{model}-{dataset}-class{forget_class}/split.npz",
-        checkpoint="results/{model}-{dataset}/seed{seed}/pretrained.pt",
-        method=method,
-        method_code=method_code,
-        code=code("unlearn.py"),
+        dataset=plan.dataset,
+        split=f"{BENCHMARK}/split.npz",
+        checkpoint=f"{PRETRAINING}/pretrained.pt",
     output:
-        checkpoint="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/unlearned.pt",
-        history="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/history.csv",
-        cost="results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/cost.json",
+        checkpoint=f"{CELL}/unlearned.pt",
+        history=f"{CELL}/history.csv",
+        cost=f"{CELL}/cost.json",
     log:
-        "results/{model}-{dataset}-class{forget_class}/seed{seed}/{method}/unlearn.log",
+        f"{CELL}/unlearn.log",
     wildcard_constraints:
-        method="|".join(config["methods"]),
+        method="|".join(plan.methods),
     conda:
         "../../envs/unlearning.yaml"
     threads: 1
@@ -25,10 +22,40 @@ rule unlearn:
         runtime=720,
         gpu_slots=GPU_SLOTS,
     params:
-        code=code_digest("unlearn.py", of_method=True),
-        data=data_digest,
-        images=image_settings,
-        protocol=unlearning_protocol,
-        hyperparameters=hyperparameters,
+        *code("unlearn.py"),
+        method_code=plan.method_code,
+        data=plan.data,
+        images=plan.images,
+        protocol=plan.unlearning,
+        hyperparameters=plan.hyperparameters,
+        lost=plan.lost(f"{CELL}/unlearned.pt", "history.csv", "unlearn.log"),
+        unwatched=plan.unwatched("method", "hyperparameters", "precision"),
     script:
         "../../scripts/unlearn.py"
+
+
+# A model that another program unlearned, on request (--config checkpoint=...).
+rule adopt:
+    input:
+        dataset=plan.dataset,
+        weights=plan.weights,
+    output:
+        checkpoint=f"{CELL}/unlearned.pt",
+    log:
+        f"{CELL}/adopt.log",
+    wildcard_constraints:
+        method="|".join(plan.externals) or "none",
+    conda:
+        "../../envs/unlearning.yaml"
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime=30,
+    params:
+        *code("adopt.py"),
+        data=plan.data,
+        images=plan.images,
+        width=plan.width,
+        unwatched=plan.unwatched(),
+    script:
+        "../../scripts/adopt.py"

@@ -17,6 +17,16 @@ from unlearning.files import write_arrays
 
 DIGITS_TEST_SHARE = 0.25
 
+SIZES = {
+    "digits": (1_347, 450),
+    "CIFAR10": (50_000, 10_000),
+    "CIFAR100": (50_000, 10_000),
+    "FashionMNIST": (60_000, 10_000),
+}
+"""Training and test images of what is not on the disk yet."""
+
+CHANNELS = {"digits": 1, "CIFAR10": 3, "CIFAR100": 3, "FashionMNIST": 1}
+
 
 def make_dataset(source: str, target: str | os.PathLike) -> None:
     """Write the data set ``source`` ("digits" or the name of a torchvision class) as ``target``, a .npz file.

@@ -9,6 +9,9 @@ import numpy as np
 METRICS = ("retain_acc", "forget_acc", "forget_mia_auc", "unlearn_score")
 """The metrics of the protocol, in its order; the last is the primary one."""
 
+METRICS_FORMAT = 2
+"""Of metrics.json, to be raised where the meaning of its content changes. Format 1 did not name itself."""
+
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the share of images whose largest logit is their label's; logits (N, classes), labels (N,)."""

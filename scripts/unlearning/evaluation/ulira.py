@@ -16,7 +16,7 @@ from scipy.stats import norm
 
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import membership_auc, true_positive_rate
-from unlearning.streams import stream_seed
+from unlearning.seeds import stream_seed
 
 
 def forget_pool(split: Mapping[str, np.ndarray], train_size: int) -> np.ndarray:

@@ -109,7 +109,7 @@ def unlearn(
             following_batches = following.forever()
             run = Interruptible(savepoint or Savepoint(), result, model, optimizer, rule, leading, following_batches)
             run.go_on()
-            progress = Progress(protocol["epochs"], done=len(result.history))
+            progress = Progress(protocol["epochs"], result.history)
             for epoch in progress:
                 returned = []
                 for step, batch in enumerate(leading.epoch()):

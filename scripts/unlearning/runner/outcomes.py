@@ -11,6 +11,9 @@ from pathlib import Path
 
 from unlearning.errors import UserError, first_line
 
+MISFIT = "misfit"
+"""The status of a model from elsewhere that does not fit the benchmark. It is in no table: see `tables.cells`."""
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from unlearning.errors import UserError
-from unlearning.evaluation.metrics import jensen_shannon, tug_of_war
+from unlearning.evaluation.metrics import METRICS_FORMAT, jensen_shannon, tug_of_war
 from unlearning.files import read_json
-from unlearning.formats import METRICS
+from unlearning.runner.outcomes import MISFIT
 from unlearning.tables.columns import CELL, FAILURE, MEASURED, ON_REQUEST, TO_ORACLE, WITHOUT_GAP
 
 Row = dict[str, Any]
+
+PENDING = "pending"
+"""The status of a cell that is not made yet. It is in previews alone."""
 
 OVERALL_GAP = ("retain_acc", "forget_acc", "forget_mia_auc_two_sided")
 TOW_ACCURACIES = ("forget_train_acc", "retain_train_acc", "test_acc")
@@ -29,9 +32,23 @@ def read_cell(path: str | os.PathLike) -> Row:
     """Read a metrics.json. Raises UserError if it is damaged or was written by a version with other metrics."""
     cell = read_json(path)
     written_as = cell.get("format", 1)
-    if written_as != METRICS:
-        raise UserError(f"{path}: of format {written_as}, not {METRICS}; delete it to have it made again")
+    if written_as != METRICS_FORMAT:
+        raise UserError(f"{path}: of format {written_as}, not {METRICS_FORMAT}; delete it to have it made again")
     return cell
+
+
+def without_misfits(cells: Sequence[Row], *beside: Sequence[Any]) -> tuple[list[Any], ...]:
+    """Return ``cells``, and what belongs to them one by one, without models from elsewhere that fit another benchmark.
+
+    Raises UserError, with what is expected of it, for a model that fits none.
+    """
+    for name in dict.fromkeys(cell["method"] for cell in cells if cell["status"] == MISFIT):
+        of_model = [cell for cell in cells if cell["method"] == name]
+        if all(cell["status"] == MISFIT for cell in of_model):
+            reasons = "; ".join(f"{cell['benchmark']}: {cell['reason']}" for cell in of_model)
+            raise UserError(f"the model {name} fits no benchmark of the suite: {reasons}")
+    kept = [row for row in zip(cells, *beside, strict=True) if row[0]["status"] != MISFIT]
+    return tuple(list(column) for column in zip(*kept, strict=True))
 
 
 def join_cells(
@@ -95,6 +112,6 @@ def join_costs(costs: Sequence[Row]) -> list[Row]:
     oracles = {(row["benchmark"], row["seed"]): row["training_seconds"] for row in rows if row["rule"] == "retrain"}
     for row in rows:
         of_oracle = oracles.get((row["benchmark"], row["seed"]))
-        if of_oracle and "training_seconds" in row:
+        if of_oracle and row.get("training_seconds") is not None:
             row["seconds_to_oracle"] = round(row["training_seconds"] / of_oracle, 4)
     return rows

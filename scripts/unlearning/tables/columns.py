@@ -26,7 +26,7 @@ CELL = (
     Column("method", "", "", "", "a name under methods in the configuration, or a reference: original (before unlearning), retrain (the oracle)"),
     Column("seed", "", "0 and up", "", "all methods of a benchmark and seed start from the same pretrained model"),
     Column("status", "", "ok, failed, diverged", "", "failed: the rule raised or broke its contract or the protocol; diverged: loss, weights or logits not finite"),
-    Column("kind", "", "reference, control, baseline, rule", "", "references and controls do not compete"),
+    Column("kind", "", "reference, control, baseline, rule, external", "", "references, controls and external models (unlearned by another program) do not compete"),
     Column("settings", "", "authors, tuned, own", "", "whose hyperparameters a method has: its authors', chosen by a sweep on a validation part of the training data, or one's own"),
 )  # fmt: skip
 
@@ -85,6 +85,7 @@ COSTS_CSV = (
     Column("peak_gpu_memory_mb", "MB", "", "↓", "largest memory allocated on the GPU, where there is one"),
     Column("precision", "", "float32, tf32, bfloat16", "", "what the training or unlearning was computed in; everything else is computed in float32"),
     Column("device, threads, torch, python", "", "", "", "what it ran on"),
+    Column("carried", "", "", "", "of a checkpoint that was taken from elsewhere (--config checkpoints=...) the project's commit there, or unknown; the row is that of its training there"),
 )  # fmt: skip
 
 SUMMARY_CSV = (
@@ -113,6 +114,19 @@ COMPARED = {column.name: column.better for column in (*MEASURED, *ON_REQUEST, *T
 """The metrics that have a direction, with it."""
 
 
+CHECKPOINTS = (
+    "## Checkpoints",
+    "",
+    "A checkpoint (`pretrained.pt`, `retrained.pt`, `unlearned.pt`) holds `state_dict`, the weights, and `made_by`, the record",
+    "of what made them; `torch.load(path, weights_only=True)` reads it. To measure the model elsewhere: the images of the data",
+    "set whose file has the digest `data` (the first 16 digits of its SHA-256) are brought to `images.image_size` as",
+    "`images.fit` says (pad with black, or resize); then the means in `normalisation` are subtracted, and the result is divided by",
+    "the deviations. Both are per channel, on the scale 0 to 255, of the training images as they are stored, before `fit`: the",
+    "padding's black does not count. `seed`, `method`, `forget_class`, `protocol`, `hyperparameters`, `unlearning_protocol` and",
+    "`outcome` say how the model came about, `computed_in` and `versions` with what, `carried` that it was taken from elsewhere.",
+)
+
+
 def render_dictionary() -> str:
     """Return results/metrics.md: what every column of the tables in results/ is."""
     lines = [
@@ -123,7 +137,7 @@ def render_dictionary() -> str:
     for file, columns in FILES.items():
         lines += ["", f"## {file}", ""]
         lines += [_entry(column) for column in columns]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *CHECKPOINTS]) + "\n"
 
 
 def _entry(column: Column) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 
 import pandas
 
-from unlearning.config.checks import REFERENCES
+from unlearning.config.model import EXTERNAL, REFERENCES
 from unlearning.evaluation.metrics import METRICS
+from unlearning.tables.cells import PENDING
 from unlearning.tables.columns import COMPARED
 from unlearning.tables.intervals import half_width, paired_differences, summary
 from unlearning.tables.markdown import DECIMALS, markdown_table, mean_with_interval
@@ -26,6 +27,8 @@ HONEST = {
 }
 """The columns of the second block and their titles there; those on request only where they were asked for."""
 NOTHING = "–"
+TRAININGS = ("pretrain", "retrain", "unlearn")
+"""The rules that make a checkpoint."""
 
 
 def render_table(
@@ -34,13 +37,16 @@ def render_table(
     """Return the table of a suite; benchmarks and methods come in the order of ``metrics`` (metrics.csv).
 
     ``costs`` (costs.csv) gives the cost columns and says on which device and with which versions the cells were made.
-    ``published`` has the published rows of those benchmarks that were run as published.
+    ``published`` has the published rows of those benchmarks that were run as published. Cells that are pending are
+    marked as such, and what is said of a row is said of its other seeds.
     """
     seeds = [str(seed) for seed in sorted(metrics["seed"].unique())]
     parts = [
         f"# Unlearning Bench: suite `{suite}`",
+        *_so_far(metrics),
         f"Seeds {', '.join(seeds)} · {_made_on(costs)}",
-        _legend(len(seeds)),
+        *_carried(costs),
+        _legend(len(seeds)) + (f" {OF_EXTERNALS}" if (metrics["kind"] == EXTERNAL).any() else ""),
     ]
     for benchmark, frame in metrics.groupby("benchmark", sort=False):
         # What is empty was not asked for; the protocol's metrics stand even where every cell failed.
@@ -54,6 +60,17 @@ def render_table(
     return "\n\n".join(parts) + "\n"
 
 
+def _so_far(metrics: pandas.DataFrame) -> list[str]:
+    """Return a line that says how much of the table is there, if it is not whole."""
+    done = (metrics["status"] != PENDING).sum()
+    if done == len(metrics):
+        return []
+    return [
+        f"**A preview: {done} of {len(metrics)} cells are finished.** Behind a row's name stands over how many of its "
+        "seeds it is, if not over all; such a row is not compared for the best of a column."
+    ]
+
+
 def _made_on(costs: pandas.DataFrame) -> str:
     """Return e.g. "cpu, float32, 1 thread a job · torch 2.13.0, Python 3.11.7"; several where the jobs differ."""
     names = ("device", "precision", "threads", "torch", "python")
@@ -61,6 +78,26 @@ def _made_on(costs: pandas.DataFrame) -> str:
     threads = "1 thread" if values["threads"] == "1" else f"{values['threads']} threads"
     made_with = f"torch {values['torch']}, Python {values['python']}"
     return f"{values['device']}, {values['precision']}, {threads} a job · {made_with}"
+
+
+OF_EXTERNALS = (
+    "*External* models were unlearned by another program, outside of the protocol: they are measured like all others, "
+    "and do not compete."
+)
+
+
+def _carried(costs: pandas.DataFrame) -> list[str]:
+    """Return a line about the trainings that were done elsewhere, if there are any."""
+    if "carried" not in costs or costs["carried"].isna().all():
+        return []
+    trainings = costs[costs["rule"].isin(TRAININGS)]
+    carried = trainings[trainings["carried"].notna()]
+    commits = ", ".join(str(commit)[:10] for commit in sorted(carried["carried"].unique()))
+    torch = ", ".join(sorted(map(str, carried["torch"].dropna().unique()))) or "unknown"
+    return [
+        f"Carried from elsewhere, not trained in this run: {len(carried)} of {len(trainings)} checkpoints "
+        f"(the project's commit there: {commits}; torch there: {torch})."
+    ]
 
 
 def _legend(seeds: int) -> str:
@@ -84,21 +121,37 @@ class _Cells:
     """The cells of one benchmark, by method."""
 
     def __init__(self, frame: pandas.DataFrame):
-        self.frame = frame
-        self.by_method = dict(list(frame.groupby("method", sort=False)))
-        kinds = {name: rows["kind"].iloc[0] for name, rows in self.by_method.items()}
+        self.frame = frame[frame["status"] != PENDING]
+        planned = dict(list(frame.groupby("method", sort=False)))
+        self.seeds = {name: len(rows) for name, rows in planned.items()}
+        self.by_method = {name: rows[rows["status"] != PENDING] for name, rows in planned.items()}
+        kinds = {name: rows["kind"].iloc[0] for name, rows in planned.items()}
         self.references = [name for name in REFERENCES if name in kinds]
         self.controls = [name for name, kind in kinds.items() if kind == "control"]
         self.baselines = [name for name, kind in kinds.items() if kind == "baseline"]
-        self.methods = [name for name in kinds if name not in self.references + self.controls]
+        self.externals = [name for name, kind in kinds.items() if kind == EXTERNAL]
+        aside = self.references + self.controls + self.externals
+        self.methods = [name for name in kinds if name not in aside]
 
     def rows(self, row_of: Callable[[str], list[str]], width: int) -> list[list[str]]:
-        """Return labelled rows: references and controls, a gap, the methods. ``row_of`` maps a name to cells."""
-        aside = [[self.label(name), *row_of(name)] for name in self.references + self.controls]
-        return [*aside, [""] * (width + 1), *([name, *row_of(name)] for name in self.methods)]
+        """Return labelled rows: references and controls, the methods, models from elsewhere, with gaps between them.
+
+        ``row_of`` maps a name to cells.
+        """
+        groups = [self.references + self.controls, self.methods, self.externals]
+        labelled = [[[self.label(name), *row_of(name)] for name in names] for names in groups if names]
+        gap = [""] * (width + 1)
+        return [row for group in labelled for row in (gap, *group)][1:]
 
     def label(self, name: str) -> str:
-        return LABELS.get(name, f"*{name}* (control)" if name in self.controls else name)
+        label = LABELS.get(name, name)
+        if name in self.controls + self.externals:
+            label = f"*{name}* ({'control' if name in self.controls else EXTERNAL})"
+        done = len(self.by_method[name])
+        return label if done in (0, self.seeds[name]) else f"{label}, {done} of {self.seeds[name]} seeds"
+
+    def is_whole(self, name: str) -> bool:
+        return len(self.by_method[name]) == self.seeds[name]
 
     def failed(self, name: str) -> pandas.DataFrame:
         cells = self.by_method[name]
@@ -113,7 +166,8 @@ class _Cells:
         """Return each metric's best mean of the methods, as shown, so that what looks equal is bold alike."""
         best = {}
         for metric in metrics:
-            means = [mean for name in self.methods if not math.isnan(mean := self.mean(name, metric))]
+            whole = [name for name in self.methods if self.is_whole(name)]
+            means = [mean for name in whole if not math.isnan(mean := self.mean(name, metric))]
             if means and COMPARED[metric] != "oracle":
                 best[metric] = max(means) if COMPARED[metric] == "↑" else min(means)
         return best
@@ -123,7 +177,7 @@ class _Cells:
         mean = self.mean(name, metric)
         if math.isnan(mean):
             return NOTHING
-        is_best = name in self.methods and mean == best.get(metric)
+        is_best = name in self.methods and self.is_whole(name) and mean == best.get(metric)
         return mean_with_interval(mean, half_width(self.by_method[name][metric]), is_best)
 
 
@@ -132,6 +186,8 @@ def _primary_block(cells: _Cells) -> str:
 
     def row_of(name: str) -> list[str]:
         failed = cells.failed(name)
+        if cells.by_method[name].empty:
+            return [PENDING, *[NOTHING] * (len(METRICS) - 1)]
         if len(failed):
             state = f"{failed['status'].iloc[0]} ({len(failed)} of {len(cells.by_method[name])} seeds)"
             return [state, *[NOTHING] * (len(METRICS) - 1)]
@@ -154,9 +210,10 @@ def _honest_block(cells: _Cells, costs: pandas.DataFrame) -> str:
     best = cells.best(metrics)
 
     def row_of(name: str) -> list[str]:
-        if len(cells.failed(name)):
+        if len(cells.failed(name)) or cells.by_method[name].empty:
             return [NOTHING] * (len(metrics) + len(COST_TITLES) + 1)
-        whose = NOTHING if name in cells.references else cells.by_method[name]["settings"].iloc[0]
+        has_settings = name not in cells.references + cells.externals
+        whose = cells.by_method[name]["settings"].iloc[0] if has_settings else NOTHING
         return [*(cells.shown(name, metric, best) for metric in metrics), *_cost(costs, name), whose]
 
     arrows = {metric: COMPARED[metric].replace("oracle", "→") for metric in metrics}
@@ -189,7 +246,7 @@ def _paired_block(cells: _Cells) -> str:
     def row_of(name: str) -> list[str]:
         return [
             NOTHING
-            if name == baseline or len(cells.failed(name)) or len(cells.failed(baseline))
+            if (name, baseline) not in differences.index or len(cells.failed(name)) or len(cells.failed(baseline))
             else _difference(differences.loc[(name, baseline)])
             for baseline in cells.baselines
         ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tabulate import tabulate
 
@@ -39,3 +41,8 @@ def fill_marked(text: str, makers: Mapping[str, Callable[..., str]]) -> str:
     """
     marked = re.compile(rf"(<!-- ({'|'.join(makers)}) ([\w -]+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
     return marked.sub(lambda match: f"{match[1]}\n{makers[match[2]](*match[3].split()).rstrip()}\n\n", text)
+
+
+def shown(hyperparameters: Mapping[str, Any]) -> str:
+    """Return e.g. "alpha 0.5, steps 2", or "none"."""
+    return ", ".join(f"{key} {json.dumps(value)}" for key, value in hyperparameters.items()) or "none"

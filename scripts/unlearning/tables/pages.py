@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unlearning.config.variants import shown
 from unlearning.errors import UserError
+from unlearning.tables.markdown import shown
 
 LABELS = ("Formula", "Cost", "Defaults", "Deviations", "When to use")
 

@@ -5,21 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import subprocess  # nosec B404: git, with fixed arguments
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
+from unlearning.versions import commit_of
 from unlearning.watched_code import SCRIPTS
 
 PACKAGES = ("torch", "torchvision", "snakemake", "numpy", "scipy", "pandas", "scikit-learn")
-OF_THE_MACHINE = ("device",)
+OF_THE_MACHINE = ("device", "data_dir", "checkpoints")
 """Settings that change no result on the same kind of device."""
+
+MADE_ON = ("device", "torch", "python")
 
 
 def provenance(config: Mapping[str, Any], costs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the contents of provenance.json for a run with ``config``; ``costs`` are those of its jobs.
+
+    ``carried`` has the trainings that were not done in this run (see `unlearning.workflow.carrying`), each with the
+    commit, device and versions of torch and Python of where it was.
 
     ``commit`` and ``dirty`` (whether any file differs from the commit, or is unknown to it) are those of the time when
     the table was made, None outside of a git repository. The digest does not depend on the order of keys.
@@ -31,8 +35,14 @@ def provenance(config: Mapping[str, Any], costs: Sequence[Mapping[str, Any]]) ->
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "config": json.loads(text),
         "versions": {"python": platform.python_version()} | {package: _version(package) for package in PACKAGES},
-        "jobs": {name: sorted({str(cost[name]) for cost in costs}) for name in ("device", "torch", "python")},
+        "jobs": {name: sorted({str(cost[name]) for cost in costs}) for name in MADE_ON},
+        "carried": [_carried(cost) for cost in costs if cost.get("carried")],
     }
+
+
+def _carried(cost: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("rule", "model", "dataset", "forget_class", "seed", "method", *MADE_ON)
+    return {name: cost[name] for name in names if name in cost} | {"commit": cost["carried"]}
 
 
 def _version(package: str) -> str | None:
@@ -40,18 +50,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:  # as Snakemake in the environments that it makes for its jobs
         return None
-
-
-def commit_of(root: Path) -> dict[str, Any]:
-    """Return commit and dirty of the project in ``root``, None outside of a repository of its own."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(root), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # nosec B603
-
-    try:
-        if Path(git("rev-parse", "--show-toplevel")) != root.resolve():
-            raise FileNotFoundError("the project only lies somewhere in the repository of another")
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}

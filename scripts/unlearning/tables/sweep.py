@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from unlearning.config.variants import choose, pareto_front, shown
 from unlearning.files import whole_file
+from unlearning.tables.markdown import shown
 
 Row = dict[str, Any]
 
@@ -62,6 +62,43 @@ def _described(tried: Sequence[Row], method: str, setting: str | None) -> list[s
     rows = [row for row in tried if (row["method"], row["setting"]) == (method, setting)]
     names = ("retain_acc", "forget_mia_auc_two_sided", "unlearn_score", "mean_abs_gap")
     return [setting, *(f"{np.mean([row[name] for row in rows]):.3f}" for name in names)]
+
+
+def choose(tried: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return for each method the setting with the best mean unlearn_score and that with the smallest gap to the oracle.
+
+    ``tried`` has a row for each method, setting (text) and benchmark, with status, unlearn_score and mean_abs_gap. A
+    setting that is not ok on every benchmark cannot be chosen; a method without another has None for both.
+    """
+    chosen = []
+    for method, rows in _by(tried, "method"):
+        settings = {setting: its for setting, its in _by(rows, "setting") if all(r["status"] == "ok" for r in its)}
+        means = {
+            setting: {key: float(np.mean([row[key] for row in its])) for key in ("unlearn_score", "mean_abs_gap")}
+            for setting, its in settings.items()
+        }
+        chosen.append(
+            {
+                "method": method,
+                "settings": len({row["setting"] for row in rows}),
+                "by_score": max(means, key=lambda s: means[s]["unlearn_score"], default=None),
+                "by_gap": min(means, key=lambda s: means[s]["mean_abs_gap"], default=None),
+            }
+        )
+    return chosen
+
+
+def _by(rows: Sequence[Mapping[str, Any]], key: str) -> list[tuple[Any, list[Mapping[str, Any]]]]:
+    return [(value, [row for row in rows if row[key] == value]) for value in dict.fromkeys(row[key] for row in rows)]
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the points (retain_acc, two-sided AUC) that none surpasses in one and equals in the other, ascending."""
+    front = []
+    for retain, auc in sorted(set(points), key=lambda point: (-point[0], point[1])):
+        if not front or auc < front[-1][1]:
+            front.append((retain, auc))
+    return front[::-1]
 
 
 def draw_sweep(rows: Sequence[Row], path: str | os.PathLike) -> None:

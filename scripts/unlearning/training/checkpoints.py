@@ -1,68 +1,138 @@
-"""Checkpoints: a state dict and the record of what made it, readable without running any code."""
+"""Checkpoints: a state dict and the record of what made it, readable without running any code.
+
+A record has all that it takes to measure the model elsewhere:
+
+    model, dataset, seed, method, forget_class   what it is; the original model has no forget_class
+    width, classes, channels                     how the model is built
+    data                                         the digest of the data set's file
+    images                                       classes, fit, image_size, normalisation: how the images are read
+    normalisation                                mean and standard deviation of each channel (see `Normalisation`)
+    protocol                                     the constants of the training from scratch
+    hyperparameters, unlearning_protocol         of an unlearned model, with
+    method_code, original                        digests of the method's code and of the weights that it began with
+    outcome                                      how the unlearning ended
+    computed_in                                  the precision of the arithmetic
+    versions                                     torch, Python and the project's commit
+    carried                                      only of a checkpoint that was taken from elsewhere; see `carrying`
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle  # nosec B403: only the name of its exception
-import platform
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from unlearning.clocks import spent_on
 from unlearning.errors import UserError
-from unlearning.files import write_tensors
-from unlearning.formats import CHECKPOINT
 from unlearning.models import Classifier, build_model
+from unlearning.training.tensor_files import write_tensors
+
+FORMAT = 3
+"""Formats 1 (which does not name itself) and 2 lack a part of the record: see `_brought_up_to_date`."""
+
+WHOLE_SINCE = 3
+"""The first format whose records are whole."""
+
+State = dict[str, Tensor]
+
+
+class BadCheckpointError(Exception):
+    """Why a file is no checkpoint of ours."""
 
 
 @spent_on("files")
-def save_checkpoint(path: str | os.PathLike, model: nn.Module | None, made_by: dict[str, Any]) -> None:
-    """Write ``model`` and ``made_by`` (model, width, channels, classes, data set, seed, protocol ...), and versions.
+def save_checkpoint(path: str | os.PathLike, state: Mapping[str, Tensor] | None, record: Mapping[str, Any]) -> None:
+    """Write the weights ``state``, None for a cell that failed, and the ``record`` of what made them."""
+    if state is not None:
+        state = {name: tensor.detach().cpu() for name, tensor in state.items()}
+    write_tensors(path, {"format": FORMAT, "state_dict": state, "made_by": dict(record)})
 
-    The model of a cell that failed is None; its record has the outcome.
+
+def rebuild(state: State, record: Mapping[str, Any]) -> Classifier:
+    """Return the model of a record with the weights ``state``: nothing else that was done to it comes along.
+
+    Raises BadCheckpointError if they do not fit.
     """
-    state = None
-    if model is not None:
-        state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    versions = {"torch": str(torch.__version__), "python": platform.python_version()}
-    write_tensors(path, {"format": CHECKPOINT, "state_dict": state, "made_by": made_by | {"versions": versions}})
-
-
-def rebuild(state: dict[str, torch.Tensor], made_by: dict[str, Any]) -> Classifier:
-    """Return the model of a record with the weights ``state``: nothing else that was done to it comes along."""
-    model = build_model(made_by["model"], made_by["classes"], made_by["channels"], made_by["width"])
-    model.load_state_dict(state)
+    with _bad_if_it_fails():
+        model = build_model(record["model"], record["classes"], record["channels"], record["width"])
+        model.load_state_dict(state)
     return model
 
 
 @spent_on("files")
+def read_checkpoint(path: str | os.PathLike) -> tuple[int, State | None, dict[str, Any]]:
+    """Return format, weights (None of a cell that failed) and record; of an older format it lacks what it did not say.
+
+    Raises BadCheckpointError for what is no checkpoint of ours, or that of a newer version.
+    """
+    with _bad_if_it_fails():
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        written_as = content.get("format", 1)
+        if written_as > FORMAT:
+            raise ValueError(f"format {written_as}, of a newer version than this, which reads up to {FORMAT}")
+        return written_as, content["state_dict"], _brought_up_to_date(content["made_by"], written_as)
+
+
+@contextmanager
+def _bad_if_it_fails() -> Iterator[None]:
+    try:
+        yield
+    except pickle.UnpicklingError:
+        raise BadCheckpointError("it holds something else than tensors and plain values") from None
+    except Exception as error:  # torch.load raises half a dozen types for a damaged file
+        raise BadCheckpointError(textwrap.shorten(str(error) or type(error).__name__, 200)) from None
+
+
+def _brought_up_to_date(record: Mapping[str, Any], written_as: int) -> dict[str, Any]:
+    """Return the record of an older format as far as it goes: with its method, without what is no part of it now."""
+    if written_as >= WHOLE_SINCE:
+        return dict(record)
+    of_reference = "retrain" if "forget_class" in record else "original"
+    protocol = dict(record.get("protocol", {}))
+    if "pretrain" in protocol:
+        protocol["pretrain"] = {key: its for key, its in protocol["pretrain"].items() if key != "evaluate_every"}
+    return {"method": record.get("reference", of_reference)} | record | ({"protocol": protocol} if protocol else {})
+
+
 def load_checkpoint(
-    path: str | os.PathLike, device: torch.device | str = "cpu", expected: Mapping[str, Any] | None = None
+    path: str | os.PathLike, device: torch.device | str, expected: Mapping[str, Any]
 ) -> tuple[Classifier | None, dict[str, Any]]:
     """Return the model on ``device`` and its record; the model of a cell that failed is None.
 
     Raises UserError for a file that is no checkpoint of ours, was made by a newer version, does not fit the model that
-    its record names, or whose record contradicts ``expected``.
+    its record names, or whose record contradicts ``expected`` or lacks it.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        made_by, written_as = content["made_by"], content.get("format", 1)
-        if written_as > CHECKPOINT:
-            raise ValueError(f"format {written_as}, of a newer version than this, which reads up to {CHECKPOINT}")
-        for key, value in (expected or {}).items():
-            if made_by.get(key, value) != value:
-                raise ValueError(f"it was made with {key} {made_by[key]}, not {value}")
-        if content["state_dict"] is None:
-            return None, made_by
-        model = rebuild(content["state_dict"], made_by)
-    except pickle.UnpicklingError:
-        reason = "it holds something else than tensors and plain values"
-    except Exception as error:  # torch.load raises half a dozen types for a damaged file
-        reason = textwrap.shorten(str(error) or type(error).__name__, 200)
-    else:
-        return model.to(device), made_by
-    raise UserError(f"{path}: not the checkpoint that is needed ({reason}); delete it to have it made again")
+        written_as, state, record = read_checkpoint(path)
+        for key, value in expected.items():
+            if key not in record and written_as >= WHOLE_SINCE:
+                raise BadCheckpointError(f"it does not say with which {key} it was made")
+            if record.get(key, value) != value:
+                raise BadCheckpointError(f"it was made with {key} {record[key]}, not {value}")
+        return (None if state is None else rebuild(state, record).to(device)), record
+    except BadCheckpointError as error:
+        message = f"{path}: not the checkpoint that is needed ({error}); delete it to have it made again"
+        raise UserError(message) from None
+
+
+def expected_of(wildcards: Mapping[str, str]) -> dict[str, str]:
+    """Return what the record of a cell's model has to say, given the ``wildcards`` that name the cell."""
+    named = ("model", "dataset", "seed", "method", "forget_class")
+    return {key: wildcards[key] for key in named if key != "forget_class" or wildcards["method"] != "original"}
+
+
+def digest_of_weights(state: Mapping[str, Tensor]) -> str:
+    """Return a digest of names, types, shapes and values, which does not depend on the order or on the file."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        tensor = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,12 +65,17 @@ def accuracy(
 
 
 class Progress:
-    """Epochs with a progress bar in a terminal and one line an epoch in a log file."""
+    """Epochs with a progress bar in a terminal and one line per epoch in a log file.
 
-    def __init__(self, epochs: int, done: int = 0):
+    ``done`` has the history of the epochs that an earlier run has done: the log, which begins anew, shows them too.
+    """
+
+    def __init__(self, epochs: int, done: Sequence[Mapping[str, Any]] = ()):
         self.in_terminal = sys.stderr.isatty()
         file = sys.stderr if self.in_terminal else io.StringIO()
-        self.bar = tqdm(total=epochs, initial=done, unit="epoch", file=file)
+        for row in () if self.in_terminal else done:
+            print(", ".join(f"{name} {value}" for name, value in row.items() if value is not None), file=sys.stderr)
+        self.bar = tqdm(total=epochs, initial=len(done), unit="epoch", file=file)
 
     def __iter__(self) -> Iterator[int]:
         yield from range(self.bar.initial, self.bar.total)
@@ -146,7 +151,7 @@ def train_classifier(
             batches.random_stream.set_state(saved["batches"])
             set_global_streams(saved["streams"])
     gradients = gradients_of(model, batches.images.device, batches.batch_size)
-    progress = Progress(protocol["epochs"], done=len(history))
+    progress = Progress(protocol["epochs"], history)
     for epoch in progress:
         start = time.perf_counter()
         lr = schedule.get_last_lr()[0]

@@ -5,91 +5,111 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from unlearning.clocks import spent_on
-from unlearning.errors import UserError
-from unlearning.files import write_tensors
-from unlearning.watched_code import digest_of
+from unlearning.training.tensor_files import write_tensors
 
 
 class Savepoint:
     """What a job has done so far, in a file that the same job of a later run finds.
 
-    The file is of use only to a job with the same ``identity``: with everything equal that determines its result. It
-    stays when the job has ended, so that a result that is lost (Snakemake removes a job's old output before it starts,
-    and a mistake may end the job) comes back without training. Without a ``path`` nothing is kept.
+    The file is of use only to a job with the same ``identity``: with everything equal that was asked for. To go on in
+    the middle, the job must also run with what the part before was made with (``made_with``: device, versions ...),
+    because another device or version of torch rounds differently. A training that is done counts wherever it was made,
+    if it was made in the same precision or was asked for in the same (``asked_precision``; tf32 is CUDA's alone).
+
+    The file stays when the job has ended, so that a result that is lost (Snakemake removes a job's old output before it
+    starts, and a mistake may end the job) comes back without training. ``cost_so_far`` says what is noted of the cost
+    then. Without a ``path`` nothing is kept.
     """
 
-    def __init__(self, path: Path | None = None, identity: str = ""):
+    def __init__(
+        self,
+        path: Path | None = None,
+        identity: str = "",
+        made_with: Mapping[str, Any] | None = None,
+        asked_precision: str = "float32",
+        cost_so_far: Callable[[], dict[str, Any]] = dict,
+    ):
         self.path = path
         self.identity = identity
+        self.made_with = dict(made_with or {})
+        self.asked_precision = asked_precision
+        self.cost: dict[str, Any] = {}
+        self._cost_so_far = cost_so_far
         self._seconds_before = 0.0
-        self._start = time.perf_counter()
+        self._start: float | None = time.perf_counter()
 
     @classmethod
-    @spent_on("files")
-    def of_job(cls, snakemake: Any, device: torch.device) -> Savepoint:
-        """Return that of a job: beside its first output, and identified by its parameters and its small inputs.
-
-        Snakemake's parameters hold the digests of the code and of the data set. Another device or version of torch
-        rounds differently. Raises UserError if code or data are no longer those that Snakemake started the job with.
-        """
-        _check_sources(snakemake)
-        inputs = [snakemake.input.get(name) for name in ("split", "checkpoint")]
-        digests = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in inputs if file]
-        made_with = [device.type, str(torch.__version__), snakemake.threads]
-        identity = [snakemake.rule, dict(snakemake.wildcards), dict(snakemake.params), digests, made_with]
-        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-        return cls(Path(snakemake.output[0]).with_name(f".{snakemake.rule}.{digest[:12]}.savepoint"), digest)
+    def beside(cls, output: Path, rule: str, identity: str, made_with: Mapping[str, Any], **further: Any) -> Savepoint:
+        """Return that of the job of ``rule`` that makes ``output``: .RULE.IDENTITY.MADE_WITH.savepoint beside it."""
+        made = hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()
+        return cls(output.with_name(f".{rule}.{identity[:12]}.{made[:6]}.savepoint"), identity, made_with, **further)
 
     @spent_on("files")
     def read(self) -> dict[str, Any] | None:
         """Return the state that was kept, its tensors on the CPU; None if there is none, or none of use."""
-        if self.path is None or not self.path.exists():
+        if self.path is None:
             return None
+        with_its_identity = self.path.name.rsplit(".", 2)[0]
+        for path in dict.fromkeys([self.path, *sorted(self.path.parent.glob(f"{with_its_identity}.*.savepoint"))]):
+            state = self._read(path) if path.exists() else None
+            if state is not None:
+                print(f"going on after {state['epochs']} epoch(s) that an earlier run has done: {path}", flush=True)
+                return state
+        return None
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
         try:
-            kept = torch.load(self.path, map_location="cpu", weights_only=True)
-            state, self._seconds_before = kept["state"], kept["seconds"]
-            of_use = kept["identity"] == self.identity
+            kept = torch.load(path, map_location="cpu", weights_only=True)
+            state, seconds, is_over, cost = (kept[name] for name in ("state", "seconds", "is_over", "cost"))
+            is_as_made = self._is_as_asked(kept) if is_over else kept["made_with"] == self.made_with
+            is_of_use = kept["identity"] == self.identity and is_as_made
         except Exception as error:  # torch.load raises half a dozen types for a damaged file
-            print(f"{self.path} cannot be read ({type(error).__name__}): from the beginning", flush=True)
+            print(f"{path} cannot be read ({type(error).__name__}): from the beginning", flush=True)
             return None
-        if not of_use:
-            self._seconds_before = 0.0
+        if not is_of_use:
             return None
-        print(f"going on after {state['epochs']} epoch(s) that an earlier run has done: {self.path}", flush=True)
+        self._seconds_before = seconds
+        if is_over:
+            self._start, self.cost = None, cost
         return state
+
+    def _is_as_asked(self, kept: Mapping[str, Any]) -> bool:
+        computed_in = kept["made_with"].get("precision")
+        return kept["asked_precision"] == self.asked_precision or computed_in == self.made_with.get("precision")
 
     def keep(self, state: dict[str, Any]) -> None:
         """Replace what is kept by ``state``: tensors and plain values, among them ``epochs``, how many are done."""
-        if self.path is not None:
-            write_tensors(self.path, {"identity": self.identity, "seconds": self.seconds, "state": state})
+        self._write(state, is_over=False)
 
     def keep_end(self, state: dict[str, Any]) -> None:
         """Keep the ``state`` of a job that is done, and remove what the rule's jobs with other identities had done.
 
         Not before: what an edit or a setting has replaced comes back at once if it is undone half-way.
         """
-        self.keep(state)
+        if self._start is not None:  # not one that was found to be done
+            self.cost = self._cost_so_far()
+            self._seconds_before, self._start = self.seconds, None  # the same for whoever reads it
+        self._write(state, is_over=True)
         if self.path is not None:
-            rule = self.path.name.removesuffix(f".{self.identity[:12]}.savepoint")
+            rule = self.path.name.rsplit(".", 3)[0]
             for other in self.path.parent.glob(f"{rule}.*.savepoint"):
                 if other != self.path:
                     other.unlink()
 
+    def _write(self, state: dict[str, Any], is_over: bool) -> None:
+        if self.path is not None:
+            names = ("identity", "made_with", "asked_precision", "seconds", "cost")
+            about = {name: getattr(self, name) for name in names}
+            write_tensors(self.path, {**about, "is_over": is_over, "state": state})
+
     @property
     def seconds(self) -> float:
         """Return the wall-clock seconds since this object was made, and those of the epochs done before."""
-        return self._seconds_before + time.perf_counter() - self._start
-
-
-def _check_sources(snakemake: Any) -> None:
-    """Raise UserError if the files that the job runs or reads have changed since its parameters were worked out."""
-    code = [Path(file) for file in (*snakemake.input.code, *(snakemake.input.get("method_code") or ()))]
-    for name, files in {"code": code, "data": [Path(snakemake.input.dataset)]}.items():
-        if digest_of(files) != snakemake.params.get(name):
-            raise UserError(f"the {name} of this job changed while it was starting; run again")
+        return self._seconds_before + (0.0 if self._start is None else time.perf_counter() - self._start)

@@ -42,7 +42,8 @@ def job(snakemake: Any, what: str) -> Iterator[dict[str, Any]]:
     try:
         yield further_cost
         if hasattr(snakemake.output, "cost"):
-            write_json(snakemake.output.cost, _cost(snakemake, time.perf_counter() - start) | further_cost)
+            named = {"rule": snakemake.rule, **snakemake.wildcards, "seconds": round(time.perf_counter() - start, 2)}
+            write_json(snakemake.output.cost, named | cost_of_process(snakemake) | further_cost)
     except Exception as error:
         if isinstance(error, UserError):
             message = str(error)
@@ -113,16 +114,13 @@ def _device_name(torch: Any, device: str) -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
 
 
-def _cost(snakemake: Any, seconds: float) -> dict[str, Any]:
-    """Return the cost of this process so far: wall-clock seconds and peak memory in MB."""
+def cost_of_process(snakemake: Any) -> dict[str, Any]:
+    """Return the peak memory of this process so far, in MB, and what it runs on."""
     import torch
 
     on_gpu = torch.cuda.is_initialized()
     peak_gpu = torch.cuda.max_memory_allocated() / 1e6 if on_gpu else None
     return {
-        "rule": snakemake.rule,
-        **snakemake.wildcards,
-        "seconds": round(seconds, 2),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3 * 1.024, 1),
         "peak_gpu_memory_mb": round(peak_gpu, 1) if on_gpu else None,
         "device": torch.cuda.get_device_name() if on_gpu else "cpu",

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import shutil
 import signal
+import threading
+import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil
 
 from unlearning.errors import UserError
 
 LEAST_FREE_MB = 50
+PATIENCE, BETWEEN_TELLINGS = 20.0, 0.5
+"""Seconds."""
 
 
 def sees_gpu() -> bool:
@@ -62,14 +67,70 @@ def remove_partial_files(results: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def prepare_snakemake(workflow: Any) -> None:
+    """Change what Snakemake does between planning and running, where it stands in the way; see each part.
+
+    ``workflow`` is its own object, and the attributes are not part of its interface: each has a test.
+    """
+    # What a job depends on is what it was when the job began. Of a parameter that was looked at in planning, Snakemake
+    # notes the value of that time, which would make the job again: a missing file is no longer missing.
+    workflow.persistence._params.cache_clear()
+    _forget_planned_parameters()
+    if workflow.local_exec:
+        end_jobs_with_me()
+        # Its limit of 100 jobs a second is for clusters. Here it only makes the scheduler look again after every
+        # second, once for each job that it has started so far, and the run end a second late.
+        workflow.scheduler.job_rate_limiter = None
+        # Its handler of SIGTERM takes a lock that the interrupted code may hold, and would wait for itself.
+        workflow.scheduler._lock = threading.RLock()
+
+
+def _forget_planned_parameters() -> None:
+    """Let the parameters that are noted of a job be worked out anew when it runs, like those that it is given.
+
+    By itself Snakemake does so on this machine alone, not where a cluster runs the job.
+    """
+    from snakemake.jobs import Job
+
+    reset = Job.reset_params_and_resources
+
+    def reset_all(job: Any) -> None:
+        reset(job)
+        job._non_derived_params = None
+
+    Job.reset_params_and_resources = reset_all
+
+
 def end_jobs_with_me() -> None:
-    """On SIGTERM, end the jobs as well; Snakemake would wait for them, longer than whoever sends it does."""
-    snakemakes = signal.getsignal(signal.SIGTERM)
+    """On SIGTERM and Ctrl-C, end the jobs as well, and this process with them within `PATIENCE` seconds.
 
-    def leave(*arguments) -> None:
-        if callable(snakemakes):
-            snakemakes(*arguments)
+    Snakemake would wait for its jobs, longer than whoever sends the signal does. They are told again and again, because
+    a job that is just being started misses the first time; what does not end then is killed.
+    """
+    snakemakes = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    is_ending = threading.Event()
+
+    def leave(number: int, frame: Any) -> None:
+        if not is_ending.is_set():
+            is_ending.set()
+            threading.Thread(target=_end_children, daemon=True).start()
+        snakemakes_own = snakemakes[number]
+        if callable(snakemakes_own):
+            snakemakes_own(number, frame)  # that of SIGINT raises KeyboardInterrupt
+
+    for number in snakemakes:
+        signal.signal(number, leave)
+
+
+def _end_children() -> None:
+    """Tell the children of this process to end until it ends itself; kill them and end it if that takes too long."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
         for child in psutil.Process().children(recursive=True):
-            child.terminate()
-
-    signal.signal(signal.SIGTERM, leave)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.terminate()
+        time.sleep(BETWEEN_TELLINGS)
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    os._exit(1)

@@ -1,0 +1,178 @@
+"""How long the jobs of a plan will take on this device: some steps of each model and method, and arithmetic."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import subprocess  # nosec B404: this Python, to time its start
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unlearning.data.batches import Normalisation
+from unlearning.evaluation.probe import probe_accuracy
+from unlearning.models import Classifier, build_model
+from unlearning.runner.loop import load_method
+from unlearning.streams import seed_global_streams
+from unlearning.training.cuda_graphs import gradients_of
+from unlearning.training.loop import predict_logits
+from unlearning.training.precision import computing_in
+from unlearning.watched_code import SCRIPTS
+
+LONGEST_STEP = 0.15
+"""Seconds. Where a training step takes longer, methods are measured on smaller batches, in units of a training step."""
+
+PROBED = 500
+"""Images to measure the probe on."""
+
+LEAST_TIME, MOST_STEPS = 0.1, 5
+"""A measurement goes on for so many seconds, if that takes no more steps."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Images of a data set: for training, for the test, and those of the forget class among them."""
+
+    train: int
+    test: int
+    forget_train: int
+    forget_test: int
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A model, the images that it sees, and how it computes."""
+
+    model: str
+    width: float
+    classes: int
+    channels: int
+    image_size: int
+    batch_size: int
+    precision: str
+
+    def build(self, device: torch.device) -> Classifier:
+        """Return the model."""
+        seed_global_streams(0, "estimate")
+        return build_model(self.model, self.classes, self.channels, self.width).to(device).train()
+
+    def batch(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return a mini-batch of made-up images: what they show does not change the time."""
+        images = torch.rand(self.batch_size, self.channels, self.image_size, self.image_size)
+        images = images.to(device, memory_format=torch.channels_last)
+        return images, torch.arange(self.batch_size, device=device) % self.classes
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds on this device: of a training step, of looking at an image, of the probe for an image; bytes of weights.
+
+    Methods are measured on ``small``, the same model with smaller batches where a step takes long, and their seconds
+    multiplied by ``scale``, which is how much longer a training step takes on whole batches.
+    """
+
+    step: float
+    image: float
+    probe: float
+    weights: int
+    small: Setup
+    scale: float
+
+
+def speed_of(setup: Setup, device: torch.device) -> Speed:
+    """Measure the training and the evaluation of a model."""
+    model = setup.build(device)
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    shape = (2 * setup.batch_size, setup.image_size, setup.image_size, setup.channels)
+    images = torch.zeros(shape, dtype=torch.uint8, device=device)
+    scale = Normalisation(torch.zeros(1), torch.ones(1)).to(device)
+    looking = _seconds(lambda: predict_logits(model, images, scale), device) / len(images)
+    features = torch.rand(PROBED, model.head.in_features, device=device)
+    probing = _once(lambda: probe_accuracy(features, torch.arange(PROBED, device=device) % 10 == 0), device) / PROBED
+    step = training_step(setup, device)
+    share = min(1.0, LONGEST_STEP / step)
+    small = replace(setup, batch_size=max(2, round(share * setup.batch_size)))
+    scale_of_small = step / training_step(small, device) if small != setup else 1.0
+    return Speed(step, looking, probing, weights, small, scale_of_small)
+
+
+def training_step(setup: Setup, device: torch.device) -> float:
+    """Return the seconds of a step of training from scratch."""
+    model, batch = setup.build(device), setup.batch(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4)
+    gradients = gradients_of(model, device, setup.batch_size)
+
+    def step() -> None:
+        gradients(*batch)
+        optimizer.step()
+
+    with computing_in(setup.precision, device):
+        return _seconds(step, device)
+
+
+def unlearning_seconds(
+    speed: Speed, device: torch.device, file: Path, hyperparameters: dict[str, Any], epochs: int, steps: int
+) -> float:
+    """Return the seconds of unlearning for ``epochs`` of ``steps`` each with the method in ``file``.
+
+    A step of the first, second, middle and last epoch stands for those between; the very first is counted by itself,
+    because many a method prepares something in it. Raises what the method raises.
+    """
+    model, batch = speed.small.build(device), speed.small.batch(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-6)
+    with computing_in(speed.small.precision, device), contextlib.redirect_stdout(io.StringIO()):
+        method = load_method(file, hyperparameters)
+
+        def step_of(epoch: int, step: int) -> Callable[[], None]:
+            def run() -> None:
+                model.train()
+                method.unlearn_step(model, batch, batch, optimizer, step, epoch)
+
+            return run
+
+        first = _once(step_of(0, 0), device)
+        sampled = sorted({0, min(1, epochs - 1), epochs // 2, epochs - 1})
+        measured = {epoch: _seconds(step_of(epoch, 1), device, is_warm=True) for epoch in sampled}
+    total, last = first - measured[0], measured[0]
+    for epoch in range(epochs):
+        last = measured.get(epoch, last)
+        total += steps * last
+    return speed.scale * max(total, 0.0)
+
+
+def start_seconds() -> float:
+    """Return how long it takes a job to import what it needs."""
+    code = "import unlearning.data.batches, unlearning.training.loop, unlearning.runner.loop"
+    begin = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(SCRIPTS)}, check=True)  # nosec B603
+    return time.perf_counter() - begin
+
+
+def _seconds(run: Callable[[], Any], device: torch.device, is_warm: bool = False) -> float:
+    """Return the seconds of a run, after one that warms up if that is needed."""
+    if not is_warm:
+        _once(run, device)
+    begin, count = time.perf_counter(), 0
+    while count < MOST_STEPS and (count == 0 or time.perf_counter() - begin < LEAST_TIME):
+        run()
+        count += 1
+    _wait(device)
+    return (time.perf_counter() - begin) / count
+
+
+def _once(run: Callable[[], Any], device: torch.device) -> float:
+    begin = time.perf_counter()
+    run()
+    _wait(device)
+    return time.perf_counter() - begin
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()

@@ -1,0 +1,255 @@
+"""make plan: what a table will cost before it is made: jobs, hours, disk; and what is there already.
+
+Some steps of each model and method are measured on this device; the rest is arithmetic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+import sys
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from tabulate import tabulate
+
+from benches.estimate import Setup, Sizes, Speed, speed_of, start_seconds, unlearning_seconds
+from benches.setting import device_name
+from commands.request import Request, add_request, request_of
+from unlearning.config.model import Benchmark, dataset_file, method_file
+from unlearning.data.sources import CHANNELS, SIZES
+from unlearning.errors import UserError
+from unlearning.workflow.process import defer_dynamo, keep_freed_memory
+from unlearning.workflow.progress import PlannedJob, duration, planned_jobs
+
+OF_PATH = re.compile(
+    r"results/(?P<model>\w+?)-(?P<dataset>\w+?)(-class(?P<forget_class>\d+))?/"
+    r"((seed(?P<seed>\d+)|shadow(?P<shadow>\d+))/)?((?P<method>\w+)/)?[\w.]+"
+)
+TRAININGS = ("pretrain", "retrain", "unlearn", "train_shadow")
+"""Rules that leave a checkpoint and a savepoint."""
+
+OVERHEAD = ("split", "aggregate", "table", "ulira", "dataset", "all")
+"""Rules that take a second or two."""
+
+ORDER = ("dataset", "split", "pretrain", "retrain", "unlearn", "adopt", "evaluate", "relearn", "train_shadow")
+"""Of the rules in the table, as they run; others come after them."""
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="make plan", description=__doc__)
+    add_request(parser)
+    parser.add_argument("--cores", type=int, default=4, help="how many jobs run at a time (default: 4)")
+    given = parser.parse_args(arguments)
+    try:
+        request = request_of(given)
+        print(report(request, planned_jobs(request.arguments), given.cores))
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def report(request: Request, jobs: list[PlannedJob], cores: int) -> str:
+    """Return what ``make plan`` prints."""
+    estimates = Estimates(request.config)
+    pending = [job for job in jobs if not job.is_done and job.rule != "all"]
+    counts: Counter = Counter()
+    seconds: dict[tuple[str, str], float] = defaultdict(float)
+    disk = 0.0
+    for job in pending:
+        key = (job.rule, estimates.model_of(job))
+        counts[key] += 1
+        seconds[key] += estimates.seconds(job)
+        disk += estimates.megabytes(job)
+    total = sum(seconds.values())
+    unit = Unit("hours", 3600) if total > 7200 else Unit("minutes", 60)
+    what = "device" if estimates.device.type == "cuda" else "core"
+    if what == "core":
+        cores = min(cores, os.cpu_count() or 1)
+    wall = duration(total / min(cores, len(pending) or 1))
+    together = f"{wall} with {cores} job{'s' if cores > 1 else ''} at a time, if they do not slow each other down"
+    missing = [name for name in estimates.datasets() if not estimates.is_there(name)]
+    lines = [
+        f"suite {request.config['suite']} on {device_name(estimates.device)}, {what} {unit.name}:",
+        time_by_rule_and_model(counts, seconds, estimates.models(), unit),
+        f"{unit.of(total)} {what} {unit.name} in all; {together}",
+        f"disk: {disk:,.0f} MB of results" + (f"; to be fetched first: {', '.join(missing)}" if missing else ""),
+        f"there already: {sum(job.is_done for job in jobs)} of {sum(job.rule != 'all' for job in jobs)} jobs",
+    ]
+    return "\n\n".join(lines)
+
+
+def time_by_rule_and_model(
+    counts: Counter, seconds: dict[tuple[str, str], float], models: list[str], unit: Unit
+) -> str:
+    """Return a table with a row for each rule and a column for each of ``models``."""
+    rules = sorted({rule for rule, _ in seconds}, key=lambda rule: [*ORDER, rule].index(rule))
+    rows = []
+    for rule in [*rules, "all"]:
+        of_rule = [key for key in seconds if rule in (key[0], "all")]
+        row = [rule, str(sum(counts[key] for key in of_rule))]
+        for model in models:
+            of_model = [seconds[key] for key in of_rule if key[1] == model]
+            row.append(unit.of(sum(of_model)) if of_model else "")
+        rows.append([*row, unit.of(sum(seconds[key] for key in of_rule))])
+    align = ("left", *["right"] * (len(models) + 2))
+    return tabulate(rows, ["rule", "jobs", *models, "all"], colalign=align, disable_numparse=True)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Of time, and its seconds."""
+
+    name: str
+    seconds: int
+
+    def of(self, seconds: float) -> str:
+        return f"{seconds / self.seconds:.1f}"
+
+
+class Estimates:
+    """Seconds and megabytes of jobs; whatever has to be measured for them is measured once."""
+
+    def __init__(self, config: dict[str, Any]):
+        self.config = config
+        keep_freed_memory()
+        defer_dynamo()
+        torch.set_num_threads(1)
+        on_gpu = config["device"] != "cpu" and torch.cuda.is_available()
+        self.device = torch.device("cuda" if on_gpu else "cpu")
+        self._start = start_seconds()
+        self._speeds: dict[Setup, Speed] = {}
+        self._methods: dict[tuple, float] = {}
+
+    def _benchmarks(self) -> list[Benchmark]:
+        return [Benchmark.parse(name) for name in self.config["suites"][self.config["suite"]]["benchmarks"]]
+
+    def models(self) -> list[str]:
+        return list(dict.fromkeys(benchmark.model for benchmark in self._benchmarks()))
+
+    def datasets(self) -> list[str]:
+        return list(dict.fromkeys(benchmark.dataset for benchmark in self._benchmarks()))
+
+    def is_there(self, dataset: str) -> bool:
+        return dataset_file(self.config, dataset).exists()
+
+    def model_of(self, job: PlannedJob) -> str:
+        match = OF_PATH.fullmatch(job.outputs[0])
+        return match["model"] if match and job.rule not in OVERHEAD else ""
+
+    def seconds(self, job: PlannedJob) -> float:
+        """Return how long the job will take."""
+        match = OF_PATH.fullmatch(job.outputs[0])
+        if job.rule in OVERHEAD or match is None:
+            return 1.0
+        setup, sizes, protocol = self._setup(match), self._sizes(match), self._protocol(match)
+        speed = self._speed(setup)
+        retain = sizes.train - sizes.forget_train
+        seconds = {
+            "pretrain": lambda: self._training(protocol, speed, sizes.train, sizes.test),
+            "retrain": lambda: self._training(protocol, speed, retain, sizes.test - sizes.forget_test),
+            "train_shadow": lambda: self._training(protocol, speed, retain + sizes.forget_train // 2, sizes.test),
+            "unlearn": lambda: self._unlearning(match, setup, sizes, protocol),
+            "unlearn_shadow": lambda: self._unlearning(match, setup, sizes, protocol),
+            "relearn": lambda: self._relearning(protocol, speed, sizes),
+            "evaluate": lambda: self._evaluation(speed, sizes),
+        }
+        return self._start + seconds.get(job.rule, lambda: 0.0)()
+
+    def megabytes(self, job: PlannedJob) -> float:
+        """Return what the job leaves on the disk: a checkpoint and its savepoint, or scores."""
+        match = OF_PATH.fullmatch(job.outputs[0])
+        if match is None or job.rule in OVERHEAD:
+            return 0.1
+        setup, sizes = self._setup(match), self._sizes(match)
+        if job.rule == "evaluate":
+            return 4e-6 * setup.classes * (2 * sizes.forget_train + sizes.forget_test)
+        return 2e-6 * self._speed(setup).weights if job.rule in TRAININGS else 0.1
+
+    def _benchmark(self, match: re.Match) -> dict[str, Any]:
+        return self.config["benchmarks"][f"{match['model']}-{match['dataset']}"]
+
+    def _protocol(self, match: re.Match) -> dict[str, Any]:
+        return self.config["protocols"][self._benchmark(match)["protocol"]]
+
+    def _setup(self, match: re.Match) -> Setup:
+        benchmark, protocol = self._benchmark(match), self._protocol(match)
+        dataset = self.config["datasets"][match["dataset"]]
+        return Setup(
+            match["model"],
+            benchmark["width"],
+            dataset["classes"],
+            self._channels(match["dataset"]),
+            benchmark["image_size"],
+            protocol["batch_size"],
+            protocol["precision"],
+        )
+
+    def _channels(self, dataset: str) -> int:
+        file = dataset_file(self.config, dataset)
+        if not file.exists():
+            return CHANNELS[self.config["datasets"][dataset]["source"]]
+        with np.load(file, allow_pickle=False) as arrays:
+            shape = arrays["test_images"].shape
+        return shape[3] if len(shape) == 4 else 1
+
+    def _sizes(self, match: re.Match) -> Sizes:
+        dataset, forgotten = match["dataset"], int(match["forget_class"] or 0)
+        file = dataset_file(self.config, dataset)
+        if not file.exists():
+            settings = self.config["datasets"][dataset]
+            train, test = SIZES[settings["source"]]
+            return Sizes(train, test, train // settings["classes"], test // settings["classes"])
+        with np.load(file, allow_pickle=False) as arrays:
+            train, test = (arrays[f"{part}_labels"].ravel() for part in ("train", "test"))
+        return Sizes(len(train), len(test), int((train == forgotten).sum()), int((test == forgotten).sum()))
+
+    def _speed(self, setup: Setup) -> Speed:
+        if setup not in self._speeds:
+            print(f"measuring {setup.model} ...", file=sys.stderr, flush=True)
+            self._speeds[setup] = speed_of(setup, self.device)
+        return self._speeds[setup]
+
+    def _training(self, protocol: dict[str, Any], speed: Speed, images: int, test: int) -> float:
+        settings = protocol["pretrain"]
+        steps = settings["epochs"] * math.ceil(images / protocol["batch_size"])
+        looks = math.ceil(settings["epochs"] / settings["evaluate_every"])
+        return steps * speed.step + looks * test * speed.image
+
+    def _unlearning(self, match: re.Match, setup: Setup, sizes: Sizes, protocol: dict[str, Any]) -> float:
+        settings, name = protocol["unlearn"], match["method"]
+        method = self.config["methods"][name]
+        retain, forget = sizes.train - sizes.forget_train, sizes.forget_train
+        steps = math.ceil((retain if settings["epoch_of"] == "retain" else forget) / protocol["batch_size"])
+        key = (setup, name, settings["epochs"], steps)
+        if key not in self._methods:
+            print(f"measuring {name} on {setup.model} ...", file=sys.stderr, flush=True)
+            file = method_file(name, method)
+            try:
+                speed, given = self._speed(setup), method["hyperparameters"]
+                seconds = unlearning_seconds(speed, self.device, file, given, settings["epochs"], steps)
+            except Exception as error:  # the method's own: its cell will be a failed one
+                print(f"{name} cannot be measured: {type(error).__name__}: {error}", file=sys.stderr)
+                seconds = 0.0
+            self._methods[key] = seconds
+        return self._methods[key]
+
+    def _evaluation(self, speed: Speed, sizes: Sizes) -> float:
+        """The forget class's training images are looked at twice: plain, and augmented."""
+        return (sizes.train + sizes.test + sizes.forget_train) * speed.image + sizes.test * speed.probe
+
+    def _relearning(self, protocol: dict[str, Any], speed: Speed, sizes: Sizes) -> float:
+        settings = protocol["relearn"]
+        images = 2 * min(settings["images"], sizes.forget_train)
+        per_image = speed.step / protocol["batch_size"]
+        return settings["epochs"] * (images * per_image + sizes.forget_test * speed.image)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

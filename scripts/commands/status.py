@@ -1,0 +1,74 @@
+"""make status: a grid of benchmark, method and seed: what is done, has failed, runs (and for how long), or waits."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+from tabulate import tabulate
+
+from commands.request import Request, add_request, request_of
+from unlearning.config.model import Benchmark
+from unlearning.errors import UserError
+from unlearning.files import read_json
+from unlearning.workflow.paths import CELL, PRETRAINING
+from unlearning.workflow.progress import Running, owner, planned_jobs, running
+
+LOGS = {"original": [f"{PRETRAINING}/pretrain.log"], "retrain": [f"{CELL}/retrain.log"]}
+"""Of the trainings; of a method's, see `logs_of`."""
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="make status", description=__doc__)
+    add_request(parser)
+    try:
+        request = request_of(parser.parse_args(arguments))
+        print(report(request))
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def report(request: Request) -> str:
+    """Return the grid of every benchmark, and a line about all."""
+    done = {file for job in planned_jobs(request.arguments) if job.is_done for file in job.outputs}
+    alive, counts, blocks = owner(), Counter(), []
+    seeds = request.plan.suite["seeds"]
+    for benchmark in request.plan.suite["benchmarks"]:
+        rows = []
+        for method in [*request.plan.rows, *request.plan.externals]:
+            of_seeds = request.plan.externals.get(method, seeds)
+            states = [state_of(benchmark, method, seed, done, alive) if seed in of_seeds else "" for seed in seeds]
+            counts.update(kind_of(state) for state in states if state)
+            rows.append([method, *states])
+        blocks.append(f"{benchmark}\n\n{tabulate(rows, ['', *(f'seed {seed}' for seed in seeds)])}")
+    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    run = f"a run is going on (process {alive})" if alive else "no run is going on"
+    return "\n\n".join([*blocks, f"{sum(counts.values())} cells: {kinds}; {run}"])
+
+
+def state_of(benchmark: str, method: str, seed: int, done: set[str], alive: str | None) -> str | Running:
+    """Return what a cell is: done, failed or diverged, waiting, or how far the job is that works on it."""
+    cell = SimpleNamespace(**vars(Benchmark.parse(benchmark)), method=method, seed=seed)
+    metrics = f"{CELL}/metrics.json".format(**vars(cell))
+    if metrics in done:
+        status = read_json(metrics)["status"]
+        return "done" if status == "ok" else str(status)
+    logs = [*LOGS.get(method, [f"{CELL}/unlearn.log", f"{CELL}/adopt.log"]), f"{CELL}/evaluate.log"]
+    for log in reversed(logs if alive else []):
+        its = running(Path(log.format(**vars(cell))))
+        if its is not None:
+            return its
+    return "waiting"
+
+
+def kind_of(state: str | Running) -> str:
+    return "running" if isinstance(state, Running) else state
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,140 @@
+"""From config.yaml and what is laid over it to one checked configuration."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.validators import extend
+
+from unlearning.config.checks import check_names
+from unlearning.config.messages import explanation, location
+from unlearning.config.variants import add_checkpoint, add_rule, choose_parts, take_parts
+from unlearning.errors import UserError
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without tags that make objects, without aliases, and without a key that stands twice.
+
+    Of two equal keys the first would be lost unseen; aliases can make a few lines a structure without end.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            problem = f"the alias *{event.anchor} is not allowed; write the value out"
+            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                continue  # which the base class refuses
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_config(files: Sequence[Path], given: Mapping[str, Any], schema_file: Path) -> dict[str, Any]:
+    """Return the configuration that ``files`` make, each laid over those before it, and ``given`` on top of all.
+
+    ``given`` is what ``--config`` says; see `take_parts` for what it may say of a suite. What the schema has a default
+    for is filled in. Raises UserError, which says what to write instead, for whatever cannot be.
+    """
+    parts, settings = take_parts(given)
+    config: dict[str, Any] = {}
+    for layer in (*map(read_yaml, files), settings):
+        config = laid_over(config, layer)
+    read_switches(config)
+    schema = read_yaml(schema_file)
+    check_schema(config, schema)
+    choose_parts(config, parts)
+    add_rule(config)
+    check_schema(config, schema)
+    _FillingValidator(schema).validate(config)
+    check_names(config)
+    add_checkpoint(config)
+    return config
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return what ``path`` holds. Raises UserError unless it is YAML that runs no code, each key standing once.
+
+    Snakemake itself reads configurations with a loader that evaluates expressions where ``__use_yte__`` is set.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # nosec B506: a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UserError(f"{path.name}{line}: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path.name}: not valid YAML ({' '.join(str(error).split())})") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path.name}: it holds no keys; see config.yaml of the repository")
+    if "__use_yte__" in content:
+        raise UserError(f"{path.name}: __use_yte__ would run code; a configuration holds values only")
+    return content
+
+
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``below`` with ``above`` laid over it, level by level; anything but a mapping is replaced as a whole."""
+    both = dict(below)
+    for key, value in above.items():
+        is_level = isinstance(value, Mapping) and isinstance(both.get(key), Mapping)
+        both[key] = laid_over(both[key], value) if is_level else value
+    return both
+
+
+def read_switches(config: dict[str, Any]) -> None:
+    """Read true and false of the top level as such, in place: Snakemake hands those of ``--config`` on as text."""
+    switches = {"true": True, "false": False}
+    for key, value in config.items():
+        if isinstance(value, str) and value.lower() in switches:
+            config[key] = switches[value.lower()]
+
+
+def check_schema(config: dict[str, Any], schema: dict[str, Any]) -> None:
+    """Raise UserError for the gravest violation of ``schema``, naming the key and what is allowed there."""
+    error = best_match(_Validator(schema).iter_errors(config))
+    if error is not None:
+        raise UserError(f"configuration: {location(error)}: {explanation(error)}")
+
+
+def _is_number(_checker: Any, value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_integer(_checker: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+# JSON Schema takes 42.0 for an integer and lets NaN pass every minimum; a seed and a learning rate must not.
+_Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number).redefine("integer", _is_integer),
+)
+
+
+def _with_defaults(validator: Any, properties: dict, instance: Any, schema: dict) -> Iterator[ValidationError]:
+    """Fill in the defaults of ``properties``, in place, before their values are looked at."""
+    if isinstance(instance, dict):
+        for key, settings in properties.items():
+            if "default" in settings:
+                instance.setdefault(key, copy.deepcopy(settings["default"]))
+    yield from Draft202012Validator.VALIDATORS["properties"](validator, properties, instance, schema)
+
+
+_FillingValidator = extend(_Validator, {"properties": _with_defaults})

@@ -1,0 +1,43 @@
+"""Parts of a data set: some images of every class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from unlearning.errors import UserError
+from unlearning.seeds import stream_seed
+
+
+def carve(arrays: Mapping[str, np.ndarray], share: float) -> dict[str, np.ndarray]:
+    """Return a data set whose test part is ``share`` of the training part of ``arrays``, of each class alike.
+
+    The test part of ``arrays`` is not looked at. Every class keeps at least one image on either side; raises UserError
+    if one has fewer than two.
+    """
+    images, labels = arrays["train_images"], arrays["train_labels"]
+    random_stream = np.random.default_rng(stream_seed(0, "validation part"))
+    is_validation = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels.reshape(len(labels)) == label)
+        if len(members) < 2:
+            raise UserError(f"class {label} has one training image: a sweep needs one to train on and one to judge by")
+        count = min(max(1, round(share * len(members))), len(members) - 1)
+        is_validation[random_stream.permutation(members)[:count]] = True
+    return {
+        "train_images": images[~is_validation],
+        "train_labels": labels[~is_validation],
+        "test_images": images[is_validation],
+        "test_labels": labels[is_validation],
+    }
+
+
+def part_of_each_class(labels: np.ndarray, count: int, at_random: bool) -> np.ndarray:
+    """Return the indices of ``count`` images of every class, or of all where there are fewer, in ascending order."""
+    random_stream = np.random.default_rng(stream_seed(0, "subset"))
+    kept = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        kept.append(random_stream.permutation(members)[:count] if at_random else members[:count])
+    return np.sort(np.concatenate(kept))

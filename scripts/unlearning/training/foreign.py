@@ -1,0 +1,135 @@
+"""Weights that another program wrote: read without running code, and brought to the names of our models.
+
+A plain state dict, alone or under a usual key, as torch.save or safetensors write it; with our names or torchvision's,
+with or without the prefix of DataParallel or torch.compile.
+"""
+
+from __future__ import annotations
+
+import pickle  # nosec B403: only the name of its exception
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unlearning.errors import UserError, first_line
+
+State = dict[str, Tensor]
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")
+"""Under which keys other programs put a state dict beside their own notes."""
+
+PREFIXES = ("module.", "_orig_mod.")
+"""Of DataParallel and of torch.compile."""
+
+HEADS = ("fc", "linear", "classifier", "classifier.0", "classifier.1", "classifier.6")
+"""What the last layer is called elsewhere."""
+
+NEEDLESS = "num_batches_tracked"
+"""Counts steps and changes no answer; some programs leave it out."""
+
+
+class MisfitError(Exception):
+    """Why weights do not fit a model, and what the model expects."""
+
+
+def read_weights(file: Path) -> State:
+    """Return the state dict in ``file``. Raises UserError if there is none that can be read without running code."""
+    content = _read_safetensors(file) if file.suffix == ".safetensors" else _read_torch(file)
+    for key in WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    if not isinstance(content, dict) or not content or not all(isinstance(its, Tensor) for its in content.values()):
+        raise UserError(f"{file}: it holds no state dict, a mapping of names to tensors; save model.state_dict()")
+    state = {str(name): tensor for name, tensor in content.items()}
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return state
+
+
+def _read_torch(file: Path) -> Any:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise UserError(
+            f"{file}: it holds something else than tensors, such as a whole pickled model, which is never loaded; "
+            "save model.state_dict()"
+        ) from None
+    except Exception as error:  # torch.load raises half a dozen types for a damaged file
+        raise UserError(f"{file}: torch cannot read it ({first_line(error) or type(error).__name__})") from None
+
+
+def _read_safetensors(file: Path) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{file}: safetensors cannot read it ({first_line(error)})") from None
+
+
+def fitted(state: State, model: nn.Module, name: str) -> State:
+    """Return the weights ``state`` under the names of ``model``, which is called ``name``, in its types.
+
+    Raises MisfitError, which says what is expected, if one is missing, has another shape, or has no place.
+    """
+    wanted = model.state_dict()
+    found = {our_name(theirs, name): tensor for theirs, tensor in state.items()}
+    for key, tensor in wanted.items():
+        if key not in found and not key.endswith(NEEDLESS):
+            raise MisfitError(f"{name} expects {key} {_shape(tensor)}, which is missing; it has {_some(state)}")
+        if key in found and found[key].shape != tensor.shape:
+            raise MisfitError(f"{name} expects {key} {_shape(tensor)}; it is {_shape(found[key])}")
+    without_place = [key for key in found if key not in wanted]
+    if without_place:
+        raise MisfitError(f"{name} has no {_some(without_place)}")
+    return {key: found[key].to(tensor.dtype) if key in found else tensor for key, tensor in wanted.items()}
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"({', '.join(map(str, tensor.shape))})"
+
+
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def our_name(theirs: str, model: str) -> str:
+    """Return what a tensor of another program's ``model`` is called in ours; the same name where none is known."""
+    layer, _, tensor = theirs.rpartition(".")
+    return f"{_LAYERS[model].get(layer, layer)}.{tensor}" if layer else theirs
+
+
+def _resnet20() -> dict[str, str]:
+    names = {"conv1": "features.0", "bn1": "features.1"}
+    inside = {"conv1": "residual.0", "bn1": "residual.1", "conv2": "residual.3", "bn2": "residual.4"}
+    shortcuts = {f"{its}.{part}": f"shortcut.{part}" for its in ("downsample", "shortcut") for part in (0, 1)}
+    for stage in range(3):
+        for block in range(3):
+            ours, theirs = f"features.{3 + 3 * stage + block}", f"layer{stage + 1}.{block}"
+            names |= {f"{theirs}.{its}": f"{ours}.{part}" for its, part in (inside | shortcuts).items()}
+    return names
+
+
+def _mobilenetv2() -> dict[str, str]:
+    names = {"features.0.0": "features.0", "features.0.1": "features.1"}
+    names |= {"features.18.0": "features.20", "features.18.1": "features.21"}
+    first = {"0.0": 0, "0.1": 1, "1": 3, "2": 4}
+    others = {"0.0": 0, "0.1": 1, "1.0": 3, "1.1": 4, "2": 6, "3": 7}
+    for block in range(1, 18):
+        inside = first if block == 1 else others
+        names |= {f"features.{block}.conv.{its}": f"features.{block + 2}.layers.{part}" for its, part in inside.items()}
+    return names
+
+
+_LAYERS = {
+    model: names | dict.fromkeys(HEADS, "head")
+    for model, names in {"resnet20": _resnet20(), "vgg16bn": {}, "mobilenetv2": _mobilenetv2()}.items()
+}
+"""By model: our name of each layer by torchvision's (VGG-16's convolutions have the same)."""

@@ -1,0 +1,186 @@
+"""Checkpoints of another copy of the project, an older version of it, or another machine: taken where they fit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unlearning.errors import UserError
+from unlearning.files import read_arrays, read_json
+from unlearning.meaning import by_meaning
+from unlearning.models import Classifier
+from unlearning.training.checkpoints import (
+    WHOLE_SINCE,
+    BadCheckpointError,
+    digest_of_weights,
+    read_checkpoint,
+    rebuild,
+)
+from unlearning.training.precision import precision_on
+from unlearning.workflow.paths import PRETRAINING, RESULTS
+
+Record = dict[str, Any]
+
+UNKNOWN = "unknown"
+"""By which version of the project a checkpoint was made whose record does not say it."""
+
+OF_A_TRAINING = ("seconds", "training_seconds", "steps", "peak_memory_mb", "peak_gpu_memory_mb", "precision")
+MADE_ON = ("device", "threads", "torch", "python")
+"""What the cost of a carried checkpoint says is that of its training there."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A checkpoint from elsewhere: the model, its record, the history and the cost of its training."""
+
+    model: Classifier
+    record: Record
+    history: str = ""
+    cost: dict[str, Any] = field(default_factory=dict)
+
+
+def carried_checkpoint(folder: str | None, output: Path, wanted: Record, device: torch.device) -> Carried | None:
+    """Return the checkpoint that lies in ``folder`` where ``output`` lies here, if its record says what is ``wanted``.
+
+    None without a ``folder``, or if nothing lies there, the cell failed there, or a field differs: which, is printed.
+    Raises UserError for a file that is damaged or no checkpoint of ours.
+    """
+    if not folder:
+        return None
+    file = place_in(folder, output)
+    if not file.exists():
+        print(f"not carried: there is no {file}", flush=True)
+        return None
+    try:
+        written_as, state, record = read_checkpoint(file)
+        if state is None:
+            print(f"not carried: {file}: its cell failed there", flush=True)
+            return None
+        if written_as < WHOLE_SINCE and "original" in wanted:
+            record |= _beginning(folder, wanted)
+        lacking = fitting(file, record, wanted, device, may_lack=written_as < WHOLE_SINCE)
+        if lacking is None:
+            return None
+        model = rebuild(state, record)
+    except BadCheckpointError as error:
+        raise UserError(f"{file}: no checkpoint of this project ({error}); remove it, and it is trained here") from None
+    cost = _cost_beside(file) | {"carried": record.get("versions", {}).get("commit") or UNKNOWN}
+    return Carried(model, carried_record(record, wanted, lacking), _history_beside(file), cost)
+
+
+def _beginning(folder: str, wanted: Record) -> Record:
+    """Return with which weights an unlearning in ``folder`` began, if the pretrained model is still there."""
+    pretrained = place_in(folder, Path(PRETRAINING.format(**wanted)) / "pretrained.pt")
+    state = read_checkpoint(pretrained)[1] if pretrained.exists() else None
+    return {} if state is None else {"original": digest_of_weights(state)}
+
+
+def place_in(folder: str, output: Path) -> Path:
+    """Return where ``output``, a file of results/, lies in ``folder``: a copy of results/, or of the whole project."""
+    root = Path(folder).expanduser()
+    root = root / RESULTS if (root / RESULTS).is_dir() else root
+    return root / output.relative_to(RESULTS)
+
+
+def fitting(file: Path, record: Record, wanted: Record, device: torch.device, may_lack: bool) -> list[str] | None:
+    """Return the fields that a ``record`` lacks of those ``wanted``; None if one differs, which is printed.
+
+    Only the record of an older format ``may_lack`` something.
+    """
+    differences, lacking = [], []
+    recorded = _compared(record)
+    for name, value in _compared(wanted).items():
+        if name not in recorded:
+            lacking.append(name)
+        elif recorded[name] != value:
+            differences.append(f"{name} is {recorded[name]} there, {value} here")
+    if not _same_precision(record, wanted, device):
+        differences.append(f"precision is {_precision(record)} there, {_precision(wanted)} here")
+    if lacking and not may_lack:
+        differences.append(f"it does not say {', '.join(lacking)}")
+    if differences:
+        print(f"not carried: {file}: {'; '.join(differences)}", flush=True)
+        return None
+    return lacking
+
+
+def carried_record(record: Record, wanted: Record, lacking: list[str]) -> Record:
+    """Return the record of a checkpoint that was carried: what was ``wanted``, and what it was made with there."""
+    versions = record.get("versions", {})
+    shown = ", ".join(f"{name} {version}" for name, version in versions.items() if version) or "unknown versions"
+    print(f"carried: the training was done elsewhere, with {shown}", flush=True)
+    if lacking:
+        print(f"carried: its older format does not record {', '.join(lacking)}, which is taken on trust", flush=True)
+    kept = {key: record[key] for key in ("computed_in", "outcome") if key in record}
+    return wanted | kept | {"versions": versions, "carried": {"lacks": lacking}}
+
+
+_PROTOCOLS = ("unlearning_protocol", "protocol")
+_AS_A_WHOLE = ("hyperparameters", "method_code")
+_NOT_COMPARED = ("normalisation",)
+"""Follows from the data set and the images' settings; as numbers it may differ by rounding."""
+
+
+def _compared(record: Record) -> dict[str, str]:
+    """Return what is compared of a record, on one level: e.g. {"protocol.pretrain.epochs": "80"}.
+
+    Without the precisions, which mean the same or not depending on the device.
+    """
+    flat: dict[str, str] = {}
+    for key, value in record.items():
+        if key in _PROTOCOLS:
+            value = {name: its for name, its in value.items() if name != "precision"}
+        if key not in _NOT_COMPARED:
+            _flatten(key, value, flat)
+    return flat
+
+
+def _flatten(name: str, value: Any, flat: dict[str, str]) -> None:
+    if isinstance(value, dict) and name not in _AS_A_WHOLE:
+        for key, its in value.items():
+            _flatten(f"{name}.{key}", its, flat)
+    else:
+        flat[name] = json.dumps(by_meaning(value))
+
+
+def _precision(record: Record) -> str | None:
+    """Return the setting of a record's own part of the protocol: the unlearning's, if it is of an unlearned model."""
+    protocols = [record[name] for name in _PROTOCOLS if name in record]
+    return protocols[0].get("precision") if protocols else None
+
+
+def _same_precision(record: Record, wanted: Record, device: torch.device) -> bool:
+    setting, here = _precision(record), str(_precision(wanted))
+    return setting == here or record.get("computed_in") == precision_on(device, here)
+
+
+def _history_beside(file: Path) -> str:
+    history = file.with_name("history.csv")
+    return history.read_text(encoding="utf-8") if history.exists() else ""
+
+
+def _cost_beside(file: Path) -> dict[str, Any]:
+    cost = file.with_name("cost.json")
+    if not cost.exists():
+        print(f"carried without its cost: there is no {cost}", flush=True)
+        return dict.fromkeys((*OF_A_TRAINING, *MADE_ON))
+    its = read_json(cost)
+    return {key: its[key] for key in (*OF_A_TRAINING, *MADE_ON) if key in its}
+
+
+def carried_logits(folder: str | None, output: Path, wanted: Record, device: torch.device) -> np.ndarray | None:
+    """Return the logits of a shadow model that unlearned, under the conditions of `carried_checkpoint`."""
+    file = place_in(folder, output) if folder else None
+    if file is None or not file.exists():
+        return None
+    arrays = read_arrays(file)
+    if "logits" not in arrays or "made_by" not in arrays:
+        print(f"not carried: {file}: its cell failed there, or it does not say how it was made", flush=True)
+        return None
+    record = json.loads(str(arrays["made_by"]))
+    return None if fitting(file, record, wanted, device, may_lack=False) is None else arrays["logits"]

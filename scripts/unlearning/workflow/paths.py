@@ -1,0 +1,33 @@
+"""Where each result lies, from the working directory."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+RESULTS = "results"
+DATASETS = f"{RESULTS}/datasets"
+PRETRAINING = f"{RESULTS}/{{model}}-{{dataset}}/seed{{seed}}"
+BENCHMARK = f"{RESULTS}/{{model}}-{{dataset}}-class{{forget_class}}"
+CELL = f"{BENCHMARK}/seed{{seed}}/{{method}}"
+SHADOW = f"{BENCHMARK}/shadow{{shadow}}"
+
+KNOWN_DIGEST = f"{DATASETS}/{{dataset}}.digest"
+"""The digest of a data set's file, as the last job has seen it."""
+
+
+CELL_FILE = re.compile(rf"{RESULTS}/(?P<benchmark>[^/]+)/seed(?P<seed>[0-9]+)/(?P<method>[^/]+)/[^/]+")
+
+
+def cell_at(path: str) -> dict[str, Any]:
+    """Return the benchmark, method and seed of the cell that the file at ``path`` belongs to."""
+    match = CELL_FILE.fullmatch(path)
+    assert match, path
+    return {"benchmark": match["benchmark"], "method": match["method"], "seed": int(match["seed"])}
+
+
+def checkpoint_of(method: str) -> str:
+    """Return the checkpoint of a row of the table, with wildcards."""
+    if method == "original":
+        return f"{PRETRAINING}/pretrained.pt"
+    return f"{CELL}/{'retrained' if method == 'retrain' else 'unlearned'}.pt"

@@ -1,0 +1,311 @@
+"""What each job needs: its inputs and parameters, answered to the rules by wildcards.
+
+A job depends on its parameters and on the contents of its inputs; Snakemake compares both with those of the last time.
+Code and data sets are parameters alone, by their digests, so that what changes no result makes nothing again: a
+comment, another folder for the data. Settings are parameters by their meaning (see `unlearning.meaning`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unlearning.config.model import EXTERNAL, REFERENCES, Benchmark, asked_for, dataset_file, method_file
+from unlearning.errors import UserError
+from unlearning.meaning import by_meaning
+from unlearning.watched_code import SCRIPTS, code_of, digest_of_file, meanings_of
+from unlearning.workflow.paths import CELL, KNOWN_DIGEST, PRETRAINING, checkpoint_of
+
+AUGMENTATION = ("crop_padding", "flip")
+TO_BE_MADE = "to be made"
+"""The digest of a data set that is not there yet."""
+
+Of = Callable[[Any], Any]
+"""Of a job's wildcards."""
+
+
+def relative(files: Iterable[str | Path]) -> list[str]:
+    """Return paths from the working directory, so that a project that moved as a whole is not rebuilt."""
+    return [os.path.relpath(file) for file in files]
+
+
+class Plan:
+    """The plan of a run with the configuration ``config``, which `read_config` has checked."""
+
+    def __init__(self, config: Mapping[str, Any]):
+        self.config = config
+
+    @property
+    def suite(self) -> dict[str, Any]:
+        """Return the suite that runs."""
+        return self.config["suites"][self.config["suite"]]
+
+    @property
+    def rows(self) -> list[str]:
+        """Return the rows of the suite's table: references, then methods."""
+        return [*REFERENCES, *self.suite["methods"]]
+
+    @property
+    def methods(self) -> list[str]:
+        """Return all methods that there are."""
+        return [name for name, settings in self.config["methods"].items() if settings["kind"] != EXTERNAL]
+
+    @property
+    def externals(self) -> dict[str, dict[int, str]]:
+        """Return the files of models from elsewhere, by row and seed."""
+        of_kind = {name: its for name, its in self.config["methods"].items() if its["kind"] == EXTERNAL}
+        return {name: its["weights"] for name, its in of_kind.items()}
+
+    @property
+    def is_relearning(self) -> bool:
+        """Return whether relearning is asked for."""
+        return bool(asked_for(dict(self.config), "relearning"))
+
+    @property
+    def shadow_models(self) -> int:
+        """Return how many shadow models are asked for."""
+        return int(asked_for(dict(self.config), "shadow_models"))
+
+    # --- code and data
+
+    def weights(self, wildcards: Any) -> str:
+        """Return the file of a model from elsewhere."""
+        return self.externals[wildcards.method][int(wildcards.seed)]
+
+    def code(self, script: str) -> list[str]:
+        """Return what the code that a rule's script runs means, as parameters: a file each, so that a change is named.
+
+        Raises UserError if a file is no valid Python.
+        """
+        return meanings_of(code_of(SCRIPTS / script))
+
+    def method(self, wildcards: Any) -> str:
+        """Return the method's file, from the working directory, so that a project may move as a whole."""
+        return relative([method_file(wildcards.method, self.config["methods"][wildcards.method])])[0]
+
+    def method_code(self, wildcards: Any) -> list[str]:
+        """Return what the method's file and the project's modules that it imports mean.
+
+        While it is being edited into no valid Python, that of the file alone.
+        """
+        file = Path(self.method(wildcards))
+        try:
+            return meanings_of(code_of(file))
+        except UserError:
+            return meanings_of([file])
+
+    def dataset_file(self, wildcards: Any) -> Path:
+        """Return the data set's file."""
+        return dataset_file(dict(self.config), wildcards.dataset)
+
+    def dataset(self, wildcards: Any) -> list[Path]:
+        """Return the data set's file as an input if it has to be made first; else its digest stands for it."""
+        file = self.dataset_file(wildcards)
+        settings = self.config["datasets"][wildcards.dataset]
+        is_result = "carved_from" in settings
+        return [file] if is_result or not (file.exists() or self._known_digest(file)) else []
+
+    def data(self, wildcards: Any) -> str:
+        """Return the digest of the data set's file; of one that is gone, what it was."""
+        file = self.dataset_file(wildcards)
+        return digest_of_file(file) if file.exists() else self._known_digest(file) or TO_BE_MADE
+
+    def _known_digest(self, file: Path) -> str | None:
+        note = Path(KNOWN_DIGEST.format(dataset=file.stem))
+        return note.read_text(encoding="utf-8") if note.exists() else None
+
+    def of_dataset(self, key: str) -> Of:
+        """Return a function for one setting of the data set."""
+        return lambda wildcards: self.config["datasets"][wildcards.dataset].get(key)
+
+    # --- settings
+
+    def _benchmark(self, wildcards: Any) -> Mapping[str, Any]:
+        return self.config["benchmarks"][f"{wildcards.model}-{wildcards.dataset}"]
+
+    def _protocol(self, wildcards: Any) -> Mapping[str, Any]:
+        return self.config["protocols"][self._benchmark(wildcards)["protocol"]]
+
+    def _constants(self, wildcards: Any, *keys: str) -> dict[str, Any]:
+        """Return some constants of the protocol by their meaning: a job depends on those that it uses.
+
+        What only notes something during the training is left out, and tf32 stands as float32: which of the two a GPU
+        has computed in, `lost` compares.
+        """
+        constants = {key: self._protocol(wildcards)[key] for key in keys}
+        if constants.get("precision") == "tf32":
+            constants["precision"] = "float32"
+        if "pretrain" in constants:
+            constants["pretrain"] = {k: its for k, its in constants["pretrain"].items() if k != "evaluate_every"}
+        return by_meaning(constants)
+
+    def images(self, wildcards: Any) -> dict[str, Any]:
+        """Return how the data set is read and made into what the model sees."""
+        dataset = self.config["datasets"][wildcards.dataset]
+        settings = {key: dataset[key] for key in ("classes", "fit", "normalisation")}
+        return by_meaning(settings | {"image_size": self._benchmark(wildcards)["image_size"]})
+
+    def training(self, wildcards: Any) -> dict[str, Any]:
+        """Return what determines the training of the original model and of the oracle."""
+        protocol = self._constants(wildcards, "batch_size", "precision", *AUGMENTATION, "pretrain")
+        return by_meaning({"width": self._benchmark(wildcards)["width"], "protocol": protocol})
+
+    def width(self, wildcards: Any) -> float:
+        """Return the model's width."""
+        return by_meaning(self._benchmark(wildcards)["width"])
+
+    def unlearning(self, wildcards: Any) -> dict[str, Any]:
+        """Return the protocol of unlearning, with what a calibration's variant of the method has instead."""
+        protocol = self._constants(wildcards, "batch_size", "precision", *AUGMENTATION, "unlearn")
+        of_variant = self.config["methods"][wildcards.method].get("unlearn", {})
+        return by_meaning(protocol | {"unlearn": protocol["unlearn"] | of_variant})
+
+    def relearning(self, wildcards: Any) -> dict[str, Any]:
+        """Return the protocol of relearning."""
+        return self._constants(wildcards, *AUGMENTATION, "relearn")
+
+    def evaluation(self, wildcards: Any) -> dict[str, Any]:
+        """Return the protocol of evaluating."""
+        return self._constants(wildcards, *AUGMENTATION)
+
+    def hyperparameters(self, wildcards: Any) -> dict[str, Any]:
+        """Return the method's hyperparameters by their meaning."""
+        return by_meaning(self.config["methods"][wildcards.method]["hyperparameters"])
+
+    def shadows(self, wildcards: Any) -> int | None:
+        """Return how many shadow models divide the forget class; those that never saw it do not depend on that."""
+        return self.shadow_models if wildcards.reference == "original" else None
+
+    # --- what a job is told, and Snakemake does not compare
+
+    def unwatched(self, *names: str) -> Callable[[Any, Any], dict[str, Any]]:
+        """Return a parameter function for what changes no result, or is compared by its meaning elsewhere.
+
+        Snakemake does not compare a parameter whose function takes the output: it holds it for derived from it.
+        """
+        return lambda wildcards, output: {name: self._told(name, wildcards) for name in ("dataset", "source", *names)}
+
+    def _told(self, name: str, wildcards: Any) -> Any:
+        if name == "dataset":
+            return str(self.dataset_file(wildcards))
+        if name == "source":
+            return self.config["datasets"][wildcards.dataset].get("source")
+        if name == "method":
+            return self.method(wildcards)
+        if name == "hyperparameters":  # 1.0 is handed on as 1.0: a method may care for the type
+            return self.config["methods"][wildcards.method]["hyperparameters"]
+        if name == "precision":
+            return self._protocol(wildcards)["precision"]
+        return self._protocol(wildcards)["pretrain"]["evaluate_every"]
+
+    # --- what is not there, or not as it should be, although no setting has changed
+
+    def missing(self, *files: str | Path | Of) -> Of:
+        """Return a function: which inputs are missing. While its output is there, Snakemake makes none again."""
+
+        def those_missing(wildcards: Any) -> list[str]:
+            paths = [file(wildcards) if callable(file) else file for file in files]
+            return [path for path in (str(path).format(**wildcards) for path in paths) if not Path(path).exists()]
+
+        return those_missing
+
+    def lost(self, checkpoint: str, *beside: str) -> Of:
+        """Return a function: what is wrong with a checkpoint that is there, so that it has to be made again.
+
+        A file ``beside`` it is missing, and its savepoint would bring it back; or a GPU has computed it in another
+        precision than is asked for now. While the job runs, nothing is there and nothing is wrong.
+        """
+
+        def what_is_lost(wildcards: Any) -> list[str]:
+            path = Path(checkpoint.format(**wildcards))
+            if not path.exists():
+                return []
+            comes_back = any(path.parent.glob(".*.savepoint"))
+            gone = [name for name in beside if comes_back and not path.with_name(name).exists()]
+            return [f"{name} is missing" for name in gone] + self._other_precision(path, wildcards)
+
+        return what_is_lost
+
+    def _other_precision(self, checkpoint: Path, wildcards: Any) -> list[str]:
+        try:
+            cost = json.loads(checkpoint.with_name("cost.json").read_text(encoding="utf-8"))
+            device, computed_in = cost["device"], cost["precision"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+        asked = self._protocol(wildcards)["precision"]
+        is_other = {computed_in, asked} == {"float32", "tf32"} and device != "cpu"
+        return [f"computed in {computed_in} on {device}"] if is_other else []
+
+    # --- the cells of the suite
+
+    def checkpoint(self, wildcards: Any) -> str:
+        """Return the model that a row of the table is about, with wildcards."""
+        return checkpoint_of(wildcards.method)
+
+    def cells(self, name: str, methods: Iterable[str], *which: Sequence[Any]) -> list[str]:
+        """Return the file ``name`` of every cell for ``methods``; ``which`` may name other benchmarks and seeds."""
+        return self.files(f"{CELL}/{name}", methods, *which)
+
+    def files(
+        self,
+        pattern: str,
+        methods: Iterable[str],
+        benchmarks: Sequence[str] | None = None,
+        seeds: Sequence[int] | None = None,
+    ) -> list[str]:
+        """Return ``pattern`` for every benchmark, method and seed, in the table's order, each file once."""
+        files = [
+            pattern.format(**vars(Benchmark.parse(benchmark)), method=method, seed=seed)
+            for benchmark in (self.suite["benchmarks"] if benchmarks is None else benchmarks)
+            for method in methods
+            for seed in (self.suite["seeds"] if seeds is None else seeds)
+        ]
+        return list(dict.fromkeys(files))
+
+    def table_cells(self, name: str) -> list[str]:
+        """Return the file ``name`` of every cell of the suite's table: the suite's own, then models from elsewhere."""
+        external = [self.cells(name, [row], None, list(files)) for row, files in self.externals.items()]
+        return [*self.cells(name, self.rows), *(file for files in external for file in files)]
+
+    def costs(self) -> list[str]:
+        """Return the files of what the jobs behind the table have cost."""
+        return [
+            *self.files(f"{PRETRAINING}/cost.json", ["original"]),
+            *self.cells("cost.json", ["retrain", *self.suite["methods"]]),
+            *self.table_cells("evaluation_cost.json"),
+        ]
+
+    def needed_for_the_table(self) -> list[str]:
+        """Return the files that the table is made of."""
+        return [*self.table_cells("metrics.json"), *self.table_cells("scores.npz"), *self.costs()]
+
+    def on_request(self) -> list[str]:
+        """Return the files of what the suite asks for besides the usual evaluation."""
+        return [
+            *(self.table_cells("relearning.json") if self.is_relearning else []),
+            *(self.cells("ulira.json", self.rows) if self.shadow_models else []),
+        ]
+
+    def calibrated(self, name: str, baselines: Sequence[str], lines: Mapping[str, str]) -> list[str]:
+        """Return the file ``name`` of every cell of a calibration: as chosen, and each of ``lines`` otherwise."""
+        rows = [*REFERENCES, *baselines]
+        files = self.cells(name, rows) if lines else []
+        for suffix in lines:
+            if baselines[0] + suffix in self.config["methods"]:
+                files += self.cells(name, [baseline + suffix for baseline in baselines])
+            else:
+                benchmarks = [benchmark.replace("-class", f"{suffix}-class") for benchmark in self.suite["benchmarks"]]
+                files += self.cells(name, rows, benchmarks)
+        return files
+
+    def kinds(self) -> dict[str, str]:
+        """Return what each row of the suite is, in its order: a reference, or the kind of its method."""
+        methods = {name: self.config["methods"][name]["kind"] for name in self.suite["methods"]}
+        return dict.fromkeys(REFERENCES, "reference") | methods | dict.fromkeys(self.externals, EXTERNAL)
+
+    def settings(self) -> dict[str, str]:
+        """Return whose hyperparameters each row of the suite has; a reference has none."""
+        return {name: self.config["methods"][name]["settings"] for name in self.suite["methods"]}

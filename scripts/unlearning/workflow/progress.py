@@ -1,0 +1,110 @@
+"""How far a run is: which jobs are done, as Snakemake sees it, and what those that run say in their logs."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import subprocess  # nosec B404: Snakemake, with arguments of our own
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unlearning.errors import UserError
+from unlearning.watched_code import SCRIPTS
+from unlearning.workflow.paths import RESULTS
+
+TABLE = f"{RESULTS}/table.md"
+SNAKEFILE = SCRIPTS.parent / "workflow" / "Snakefile"
+
+ENDS = (": done in ", "error in ", "stopped in ")
+"""What is in the last line of the log of a job that has ended."""
+
+OF_BAR = re.compile(r"(?P<done>\d+)/(?P<all>\d+) \[[^<\]]*<(?P<left>[\d:]+)")
+"""tqdm's bar in a line of a log, e.g. " 88%|####7 | 70/80 [21:16<20:24, 122.47s/epoch, train_loss=0.0740]"."""
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job behind the table: its rule, what it makes, and whether that is there and up to date."""
+
+    rule: str
+    outputs: tuple[str, ...]
+    is_done: bool
+
+
+def planned_jobs(arguments: Sequence[str]) -> list[PlannedJob]:
+    """Return the jobs behind the table of a run of Snakemake with ``arguments``; nothing is locked or changed.
+
+    Raises UserError with what Snakemake says against them.
+    """
+    command = [sys.executable, "-m", "snakemake", TABLE, "--snakefile", str(SNAKEFILE), "--cores", "1", "--summary"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True)  # nosec B603
+    if done.returncode != 0:
+        lines = (done.stdout + done.stderr).strip().splitlines()
+        errors = [line for line in lines if line.startswith("error: ")] or lines[-1:]
+        raise UserError(errors[0].removeprefix("error: ") if errors else "snakemake --summary failed")
+    outputs: dict[tuple[str, str], list[str]] = {}
+    pending = set()
+    for row in csv.DictReader(done.stdout.splitlines(), delimiter="\t"):
+        key = (row["rule"], str(Path(row["output_file"]).parent))
+        outputs.setdefault(key, []).append(row["output_file"])
+        if row["plan"] != "no update":
+            pending.add(key)
+    return [PlannedJob(key[0], tuple(files), key not in pending) for key, files in outputs.items()]
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a running job says of itself: epochs done and to do, seconds left; None where it does not say."""
+
+    done: int | None = None
+    epochs: int | None = None
+    seconds_left: float | None = None
+
+    def __str__(self) -> str:
+        if self.epochs is None:
+            return "running"
+        left = f", {duration(self.seconds_left)} left" if self.seconds_left is not None else ""
+        return f"epoch {self.done} of {self.epochs}{left}"
+
+
+def owner() -> str | None:
+    """Return "PROCESS on HOST" of the run that has the results to itself, None if there is none.
+
+    A run on another machine is believed to be alive: nothing here could tell.
+    """
+    lock = Path(RESULTS) / ".lock"
+    text = lock.read_text(encoding="utf-8").strip() if lock.exists() else ""
+    process, _, host = text.partition(" on ")
+    if not process.isdecimal():
+        return None
+    is_here = host == os.uname().nodename
+    return text if not is_here or Path(f"/proc/{process}").exists() else None
+
+
+def running(log: Path, now: float | None = None) -> Running | None:
+    """Return how far the job with this ``log`` is; None if it does not run, or belongs to an earlier run."""
+    lock = Path(RESULTS) / ".lock"
+    if not log.exists() or not lock.exists() or log.stat().st_mtime < lock.stat().st_mtime:
+        return None
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    if not lines or any(end in lines[-1] for end in ENDS):
+        return None
+    bars = [match for line in lines if (match := OF_BAR.search(line))]
+    if not bars:
+        return Running()
+    last, age = bars[-1], (time.time() if now is None else now) - log.stat().st_mtime
+    seconds = 0.0
+    for part in last["left"].split(":"):
+        seconds = 60 * seconds + int(part)
+    return Running(int(last["done"]), int(last["all"]), max(0.0, seconds - age))
+
+
+def duration(seconds: float) -> str:
+    """Return e.g. "45 s", "12 min" or "3.4 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

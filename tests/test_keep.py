@@ -1,0 +1,87 @@
+"""What is kept of a run in results/reference/, and runs of other seeds joined."""
+
+import csv
+import json
+
+import pytest
+import yaml
+from commands.keep import main as keep_results
+from conftest import ROOT
+
+REFERENCE = ROOT / "results" / "reference"
+DIGITS = {"suite": "digits", "protocols": {"epochs": 1}}
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Return what three runs of the digits, one a seed, would have kept."""
+    of_seed = [tmp_path / f"kept{seed}" for seed in (44, 42, 43)]
+    for folder in of_seed:
+        folder.mkdir()
+        for name in ("metrics", "costs"):
+            with (REFERENCE / f"digits-{name}.csv").open(newline="") as file:
+                header, *rows = csv.reader(file)
+            rows = [row for row in rows if row[header.index("seed")] == folder.name[-2:]]
+            with (folder / f"{name}.csv").open("w", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows([header, *rows])
+        config = DIGITS | {"data_dir": str(folder), "suites": {"digits": {"benchmarks": [], "seeds": [folder.name]}}}
+        (folder / "provenance.json").write_text(json.dumps({"commit": folder.name, "config": config}))
+    return of_seed
+
+
+def keep(folders, target):
+    return keep_results(["digits", *map(str, folders), "--to", str(target)])
+
+
+def test_runs_of_one_seed_each_are_joined_to_what_one_run_would_have_given(folders, tmp_path):
+    assert keep(folders, tmp_path / "reference") == 0
+    for name in ("digits-metrics.csv", "digits-table.md"):
+        assert (tmp_path / "reference" / name).read_bytes() == (REFERENCE / name).read_bytes()
+    runs = json.loads((tmp_path / "reference/digits-provenance.json").read_text())["runs"]
+    assert [run["commit"] for run in runs] == ["kept44", "kept42", "kept43"]
+    assert str(tmp_path) not in json.dumps(runs)
+
+
+def test_what_does_not_belong_together_is_not_joined(folders, tmp_path, capsys):
+    assert keep([*folders, folders[1]], tmp_path / "reference") == 1
+    assert "metrics.csv: resnet20-digits-class0, original, 42 is in more than one" in capsys.readouterr().err
+    provenance = folders[1] / "provenance.json"
+    provenance.write_text(provenance.read_text().replace('"epochs": 1', '"epochs": 2'))
+    assert keep(folders, tmp_path / "reference") == 1
+    assert "kept42: protocols of its configuration is not that of" in capsys.readouterr().err
+    (folders[1] / "metrics.csv").write_text("benchmark,method,seed\nb,m,1\n")
+    provenance.write_text(provenance.read_text().replace('"epochs": 2', '"epochs": 1'))
+    assert keep(folders, tmp_path / "reference") == 1
+    assert "kept42/metrics.csv has other columns than" in capsys.readouterr().err
+    assert not (tmp_path / "reference").exists()
+
+
+def test_a_run_that_is_not_whole_or_of_another_suite_is_not_joined(folders, tmp_path, capsys):
+    metrics = folders[2] / "metrics.csv"
+    whole = metrics.read_text()
+    metrics.write_text("".join(line for line in whole.splitlines(keepends=True) if ",scrub,43" not in line))
+    assert keep(folders, tmp_path / "reference") == 1
+    assert capsys.readouterr().err.startswith("error: no folder has resnet20-digits-class0, scrub, 43; let")
+    metrics.write_text(whole)
+    assert keep_results(["paper", *map(str, folders), "--to", str(tmp_path / "reference")]) == 1
+    assert capsys.readouterr().err == f"error: {folders[0]} is of the suite digits, not of paper\n"
+    assert not (tmp_path / "reference").exists()
+
+
+def test_published_values_stand_only_beside_what_ran_as_published(folders, tmp_path):
+    """The digits' numbers under a published name: they are not comparable unless the configuration says so."""
+    paper = {"width": 1.0, "image_size": 32, "protocol": "paper"}
+    name = "resnet20-cifar10-class0"
+    protocols = yaml.safe_load((ROOT / "config.yaml").read_text())["protocols"]
+    for folder in folders:
+        (folder / "metrics.csv").write_text(
+            (folder / "metrics.csv").read_text().replace("resnet20-digits-class0", name)
+        )
+    for settings, beside in ((paper, True), (paper | {"width": 0.5}, False), (paper | {"protocol": "short"}, False)):
+        suites = {"digits": {"benchmarks": [name]}}
+        config = DIGITS | {"suites": suites, "benchmarks": {"resnet20-cifar10": settings}, "protocols": protocols}
+        for folder in folders:
+            (folder / "provenance.json").write_text(json.dumps({"config": config}))
+        assert keep(folders, tmp_path / "reference") == 0
+        table = (tmp_path / "reference/digits-table.md").read_text()
+        assert ("Beside the published results" in table) == beside, settings
