@@ -1,16 +1,18 @@
 """Mistakes in the configuration: each ends before any job starts, in one line that says what to write instead."""
 
 import copy
+import re
 
 import pytest
 import yaml
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake.utils import validate
 
 from unlearning.config.checks import check_method, check_names, check_request
 from unlearning.config.model import Benchmark, asked_for, is_as_published
-from unlearning.config.reading import check_schema, read_switches
+from unlearning.config.reading import check_schema, read_config, read_switches
 from unlearning.errors import UserError
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -268,3 +270,99 @@ def test_hyperparameters_are_checked_against_the_rules_constructor(tmp_path, con
     else:
         with pytest.raises(UserError, match=message):
             check_method("rule", settings)
+
+
+# --- what is laid over config.yaml
+
+
+def read(*layers, given=None, tmp_path=None):
+    """Return the configuration of config.yaml with further files and settings of the command line over it."""
+    files = [ROOT / "config.yaml"]
+    for number, layer in enumerate(layers):
+        files.append(tmp_path / f"layer{number}.yaml")
+        files[-1].write_text(layer if isinstance(layer, str) else yaml.safe_dump(layer))
+    return read_config(files, given or {}, ROOT / "workflow/schemas/config.schema.yaml")
+
+
+def test_defaults_are_filled_in_and_the_files_values_stand():
+    config = read()
+    assert config["data_dir"] == "data"
+    assert config["benchmarks"]["resnet20-cifar10"] == {"protocol": "paper", "width": 1.0, "image_size": 32}
+    assert config["protocols"]["short"]["unlearn"] == {
+        "epochs": 1,
+        "learning_rate": 0.001,
+        "epoch_of": "retain",
+        "batch_norm": "train",
+        "augment": True,
+    }
+    assert config["methods"]["scrub"]["kind"] == "baseline"
+    assert config["methods"]["munba"]["hyperparameters"] == {}
+    # Each has a mapping of its own.
+    assert config["methods"]["munba"]["hyperparameters"] is not config["methods"]["random_label"]["hyperparameters"]
+
+
+def test_the_filled_in_configuration_is_that_of_snakemakes_own_validation():
+    """An independent implementation of the same."""
+    validated = copy.deepcopy(CONFIG)
+    validate(validated, ROOT / "workflow/schemas/config.schema.yaml")
+    assert read() == validated
+
+
+def test_a_file_is_laid_over_those_before_it_level_by_level(tmp_path):
+    first = {"suites": {"digits": {"seeds": [1]}}, "data_dir": "one"}
+    second = {"suites": {"digits": {"methods": ["scrub"]}}, "protocols": {"digits": {"flip": True}}}
+    config = read(first, second, given={"data_dir": "two", "device": "cpu"}, tmp_path=tmp_path)
+    digits = config["suites"]["digits"]
+    assert (digits["seeds"], digits["methods"], len(digits["benchmarks"])) == ([1], ["scrub"], 3)
+    assert config["protocols"]["digits"]["flip"] is True
+    assert config["protocols"]["digits"]["batch_size"] == 32
+    assert (config["data_dir"], config["device"]) == ("two", "cpu")
+
+
+def test_a_key_twice_in_a_further_file_is_noticed(tmp_path):
+    with pytest.raises(UserError, match=r"layer0\.yaml, line 2: the key 'suite' stands twice"):
+        read("suite: digits\nsuite: paper\n", tmp_path=tmp_path)
+
+
+# --- a part of a suite
+
+
+@pytest.mark.parametrize("names", ["scrub delete", "scrub,delete", " scrub,  delete ", ["scrub", "delete"]])
+def test_a_part_of_a_suite_is_asked_for_by_names(names):
+    part = {"suite": "paper", "benchmarks": "resnet20-cifar10-class0", "methods": names, "seeds": 42}
+    suite = read(given=part)["suites"]["paper"]
+    assert (suite["benchmarks"], suite["methods"]) == (["resnet20-cifar10-class0"], ["scrub", "delete"])
+    assert suite["seeds"] == [42]
+    assert suite["relearning"] is True  # what else it says stands
+    assert read(given=part)["suites"]["digits"]["seeds"] == [42, 43, 44]  # so do the others
+
+
+@pytest.mark.parametrize(("seeds", "expected"), [(7, [7]), ("42 43", [42, 43]), (["1", "2"], [1, 2]), ("1,2", [1, 2])])
+def test_seeds_are_numbers(seeds, expected):
+    assert read(given={"seeds": seeds})["suites"]["digits"]["seeds"] == expected
+
+
+def test_benchmarks_and_methods_may_still_be_settings(tmp_path):
+    settings = {"methods": {"scrub": {"hyperparameters": {"temperature": 2.0}}}}
+    config = read(settings, given={"methods": "scrub"}, tmp_path=tmp_path)
+    assert config["methods"]["scrub"]["hyperparameters"]["temperature"] == 2.0
+    assert config["suites"]["digits"]["methods"] == ["scrub"]
+    assert read(given=settings)["methods"]["scrub"]["hyperparameters"]["temperature"] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"methods": "scrub delet"}, "suites.digits.methods: unknown name 'delet'; did you mean delete"),
+        ({"benchmarks": "resnet20-digit-class0"}, "suites.digits.benchmarks: unknown name 'resnet20-digit'; did you"),
+        ({"benchmarks": "resnet20-digits-class10"}, "resnet20-digits-class10: digits has the classes 0 to 9"),
+        ({"benchmarks": "resnet20"}, "'resnet20' is no benchmark; write MODEL-DATASET-classK"),
+        ({"seeds": "x"}, "suites.digits.seeds[0]: 'x' is not an integer"),
+        ({"seeds": -1}, "suites.digits.seeds[0]: '-1' is not an integer"),
+        ({"methods": "scrub scrub"}, "has non-unique elements"),
+        ({"suite": "papr", "methods": "scrub"}, "suite: unknown name 'papr'; did you mean paper?"),
+    ],
+)
+def test_a_part_that_is_not_there_is_explained(part, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        read(given=part)

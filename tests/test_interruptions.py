@@ -6,9 +6,11 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from conftest import TINY, Project, merged
+from conftest import ROOT, TINY, Project, merged
 
 CELLS = "results/resnet20-digits-class0/seed1"
 FEW = {"suites": {"digits": {"benchmarks": ["resnet20-digits-class0"], "seeds": [1], "methods": ["scrub"]}}}
@@ -111,6 +113,72 @@ def test_sigterm_ends_the_run_and_its_jobs_within_ten_seconds(blocked):
     assert (project.folder / "results/resnet20-digits/seed1/pretrained.pt").exists()
     # Nothing has to be unlocked.
     project.make(f"{CELLS}/retain_finetune/metrics.json")
+
+
+def test_ctrl_c_ends_the_run_and_its_jobs_within_ten_seconds(blocked):
+    """Also if it reaches Snakemake alone, and not the whole group as from a terminal."""
+    project, process, there = blocked
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=10)
+    assert there.read() == ""
+    assert process.returncode != 0
+    assert "run again to go on" in output
+    project.make(f"{CELLS}/retain_finetune/metrics.json")
+
+
+STUBBORN = """
+import signal, time
+class UnlearningMethod:
+    def unlearn_step(self, *arguments):
+        {ignore}
+        there = open('there', 'w')
+        print('I am', file=there, flush=True)
+        time.sleep(600)
+"""
+IGNORING = {
+    "the first time": "signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))",
+    "every time": "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+}
+
+
+@pytest.mark.parametrize("when", IGNORING)
+def test_a_job_that_misses_the_signal_is_told_again_and_killed_in_the_end(tmp_path, when):
+    """As one that is just being started does; a run that is told to end ends, whatever its jobs do."""
+    project = Project(tmp_path / "stubborn", merged(TINY, {"methods": {"stubborn": {"file": "stubborn.py"}}}))
+    workspace = project.folder / "scripts/unlearning/workflow/workspace.py"
+    patient = "PATIENCE, BETWEEN_TELLINGS = 20.0, 0.5"
+    assert patient in workspace.read_text()
+    if when == "every time":
+        workspace.write_text(workspace.read_text().replace(patient, "PATIENCE, BETWEEN_TELLINGS = 1.0, 0.2"))
+    (project.folder / "stubborn.py").write_text(STUBBORN.format(ignore=IGNORING[when]))
+    os.mkfifo(project.folder / "there")
+    process = project.start(f"{CELLS}/stubborn/metrics.json")
+    with (project.folder / "there").open() as there:
+        assert there.readline() == "I am\n"
+        process.terminate()
+        process.communicate(timeout=15)
+        assert there.read() == ""  # the job has ended, too
+    assert process.returncode != 0
+
+
+def test_a_table_in_slices_of_limited_time_is_that_of_one_run(tmp_path, undisturbed):
+    """timeout tells make, make tells Snakemake; the same command goes on, until there is a table."""
+    project = Project(tmp_path / "slices", merged(merged(TINY, FEW), LONGER))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "SNAKEMAKE"))}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    make = ["make", "-f", ROOT / "Makefile", "-o", ".venv/installed", f"BIN={Path(sys.executable).parent}", "CORES=2"]
+    statuses = []
+    while 0 not in statuses:
+        seconds = "8" if len(statuses) < 2 else "120"  # on a busy machine nothing may come of the first
+        done = subprocess.run(
+            ["timeout", seconds, *make, "table"], cwd=project.folder, env=environment, text=True, capture_output=True
+        )
+        statuses.append(done.returncode)
+        assert done.returncode in (0, 124), done.stdout + done.stderr  # 124: the time was over
+        assert "another run" not in done.stdout + done.stderr  # none was left behind
+        assert len(statuses) < 9
+    assert 124 in statuses
+    assert project.read("results/metrics.csv") == undisturbed.read("results/metrics.csv")
 
 
 def test_a_second_run_in_the_same_results_is_refused(blocked):

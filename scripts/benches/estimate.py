@@ -121,8 +121,8 @@ def unlearning_seconds(
 ) -> float:
     """Return the seconds of unlearning for ``epochs`` of ``steps`` each with the method in ``file``.
 
-    A step of the first, second, middle and last epoch stands for those between; the very first is counted by itself,
-    because many a method prepares something in it. Raises what the method raises.
+    A step of the first, second, middle and last epoch is measured, and stands for the epochs before it that are not;
+    the very first is counted by itself, because many a method prepares something in it. Raises what the method raises.
     """
     model, batch = speed.small.build(device), speed.small.batch(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-6)
@@ -139,11 +139,8 @@ def unlearning_seconds(
         first = _once(step_of(0, 0), device)
         sampled = sorted({0, min(1, epochs - 1), epochs // 2, epochs - 1})
         measured = {epoch: _seconds(step_of(epoch, 1), device, is_warm=True) for epoch in sampled}
-    total, last = first - measured[0], measured[0]
-    for epoch in range(epochs):
-        last = measured.get(epoch, last)
-        total += steps * last
-    return speed.scale * max(total, 0.0)
+    of_epochs = (measured[min(sample for sample in sampled if sample >= epoch)] for epoch in range(epochs))
+    return speed.scale * max(first - measured[0] + steps * sum(of_epochs), 0.0)
 
 
 def start_seconds() -> float:

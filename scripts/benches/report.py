@@ -78,9 +78,7 @@ def _training(rows: Sequence[Row]) -> list[str]:
 def _unlearning(rows: Sequence[Row]) -> list[str]:
     table = []
     for model, method in dict.fromkeys((row["model"], row["method"]) for row in rows):
-        bare, loop = (
-            _values(rows, model=model, method=method, what=what) for what in (methods.BARE, methods.LOOP)
-        )
+        bare, loop = (_values(rows, model=model, method=method, what=what) for what in (methods.BARE, methods.LOOP))
         table.append([model, method, _spread(bare), _spread(loop), _ratio(loop, bare)])
     return [markdown_table(table, ["model", "method", "bare steps/s", "our loop's steps/s", "loop / bare"], texts=2)]
 

@@ -1,0 +1,101 @@
+"""What reading the workflow needs: Snakemake alone, so that plans are quick, and jobs may have another environment."""
+
+import os
+import re
+import subprocess
+import sys
+import venv
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, TINY, Project
+from packaging.requirements import Requirement
+
+HEAVY = ("torch", "numpy", "scipy")
+REFUSING = f"""
+import sys
+import snakemake.cli  # with its plugins, of which one for clusters imports pandas, and with it NumPy
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {HEAVY}:
+            raise ModuleNotFoundError(f"{{name}} was imported while the workflow was read")
+
+for name in [name for name in sys.modules if name.split(".")[0] in {HEAVY}]:
+    del sys.modules[name]
+sys.meta_path.insert(0, Refusing())
+snakemake.cli.main(["-n", "--cores", "1", "--quiet", "host"])
+"""
+
+
+def planned(command, folder):
+    """Return the jobs of a dry run, and fail with what it printed if it does not succeed."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+    done = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return sorted(re.findall(r"^(?:local)?rule (\w+):", done.stdout + done.stderr, re.MULTILINE))
+
+
+def dry_run(interpreter):
+    return [interpreter, "-m", "snakemake", "-n", "--cores", "1", "--quiet", "host"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return Project(tmp_path_factory.mktemp("start"), TINY)
+
+
+def test_the_workflow_is_read_without_torch_numpy_and_scipy(project):
+    jobs = planned([sys.executable, "-c", REFUSING], project.folder)
+    assert jobs == planned(dry_run(sys.executable), project.folder)
+    assert {"pretrain", "retrain", "unlearn", "evaluate", "table"} <= set(jobs)
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_to_import_one_of_them_would_be_noticed(project, name, tmp_path):
+    copy = Project(tmp_path / "copy", TINY)
+    common = copy.folder / "workflow/rules/common.smk"
+    common.write_text(f"{common.read_text()}\nimport {name}\n")
+    done = subprocess.run([sys.executable, "-c", REFUSING], cwd=copy.folder, text=True, capture_output=True)
+    assert f"{name} was imported while the workflow was read" in done.stdout + done.stderr
+
+
+def test_snakemake_alone_reads_the_workflow(project, tmp_path):
+    """As for whoever has it from elsewhere, and lets --sdm conda make the jobs' environments."""
+    python = environment_with("snakemake", tmp_path / "alone")
+    for name in (*HEAVY, "pandas", "sklearn", "matplotlib"):
+        assert subprocess.run([python, "-c", f"import {name}"], capture_output=True).returncode == 1, name
+    assert planned(dry_run(python), project.folder) == planned(dry_run(sys.executable), project.folder)
+
+
+def environment_with(package, folder):
+    """Make a virtual environment with a package of this one and what it requires, by links; return its Python."""
+    venv.create(folder, symlinks=True)
+    python = folder / "bin/python"
+    site = next((folder / "lib").glob("python3*/site-packages"))
+    waiting, found = [package], set()
+    while waiting:
+        name = waiting.pop()
+        try:
+            its = distribution(name)
+        except PackageNotFoundError:  # needed elsewhere alone, as on other systems
+            continue
+        if its.metadata["Name"] in found:
+            continue
+        found.add(its.metadata["Name"])
+        for top in {Path(file).parts[0] for file in its.files or () if not str(file).startswith(("..", "__pycache__"))}:
+            if not (site / top).exists():
+                (site / top).symlink_to(its.locate_file(top))
+        needed = map(Requirement, its.requires or ())
+        waiting += [each.name for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
+    return python
+
+
+def test_the_commands_that_only_look_load_no_torch():
+    """make status is asked again and again."""
+    code = "import sys, commands.status, commands.request; print({'torch', 'scipy', 'pandas'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "scripts")}, text=True, capture_output=True
+    )
+    assert done.stdout == "set()\n", done.stderr
