@@ -45,7 +45,8 @@ def halfway(tmp_path_factory):
     with (project.folder / "there").open() as there:
         assert there.read() == "I am"
         yield project, process
-    os.killpg(process.pid, 9)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
@@ -92,6 +93,16 @@ def test_a_preview_has_what_is_finished_and_marks_what_is_not(halfway):
     after = everything_in(project.folder)
     assert after.pop(project.folder / "results/preview.md")
     assert after == {path: its for path, its in before.items() if path.name != "preview.md"}
+
+
+def test_an_interrupted_run_is_previewed_as_well(halfway):
+    project, process = halfway
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert project.command("preview").stdout == "results/preview.md: 4 of 10 cells\n"
+    status = project.command("status").stdout
+    assert status.splitlines()[-1].endswith("; no run is going on")
+    assert "running" not in status
 
 
 def test_a_preview_of_a_whole_table_is_the_table(finished_project, tmp_path):
