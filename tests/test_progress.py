@@ -1,8 +1,10 @@
 """What is there before the end: make preview, make status and make plan, also while a run is going on."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
