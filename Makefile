@@ -1,5 +1,6 @@
 # make table [CORES=4] [SUITE=paper]    set everything up and write results/table.md
 #   BENCHMARKS="..." METHODS="..." SEEDS="..."   a part of the suite, by names: METHODS="scrub delete" SEEDS=42
+#   CONFIG=mine.yaml                    settings laid over config.yaml
 #   RULE=path/to/my_rule.py             with a row for a method of your own
 #   CHECKPOINT=path/to/weights.pt       with a row for a model that another program unlearned; a folder: for each in it
 #   CHECKPOINTS=path/to/results         take what fits from the results of another copy, version or machine
@@ -28,19 +29,26 @@ SETTINGS = $(strip $(call setting,SUITE,suite) $(call setting,BENCHMARKS,benchma
 	$(call setting,SEEDS,seeds) $(call setting,RULE,rule) $(call setting,CHECKPOINT,checkpoint) \
 	$(call setting,CHECKPOINTS,checkpoints))
 
+FILES = $(if $(strip $(CONFIG)),--configfile $(CONFIG))
+
+# Snakemake wants a folder for its caches; in a container the home may be one where nothing can be written.
+ifneq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME}" && echo writable),writable)
+export XDG_CACHE_HOME = $(CURDIR)/.snakemake/home
+endif
+
 .PHONY: help table preview status plan check new-method keep subset verify test lint docs bench clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
 
 table: .venv/installed
-	$(BIN)/snakemake --cores $(CORES) results/table.md $(if $(SETTINGS),--config $(SETTINGS))
+	$(BIN)/snakemake --cores $(CORES) results/table.md $(strip $(FILES) $(if $(SETTINGS),--config $(SETTINGS)))
 
 preview status: .venv/installed
-	@$(COMMAND).$@ $(SETTINGS)
+	@$(COMMAND).$@ $(SETTINGS) $(FILES)
 
 plan: .venv/installed
-	@$(COMMAND).plan --cores $(CORES) $(SETTINGS)
+	@$(COMMAND).plan --cores $(CORES) $(SETTINGS) $(FILES)
 
 check verify: .venv/installed
 	@$(COMMAND).$@

@@ -19,8 +19,9 @@ with job(snakemake, "{method} on {benchmark}, seed {seed}".format(**cell)):
     outcome, metrics, scores = Outcome(**record.get("outcome", {})), {}, {}
     if model is not None:
         data = TensorData.read(dataset_of(snakemake), device, **params.images)
-        outcome, metrics, scores = evaluate_model(
-            model, data, read_arrays(snakemake.input.split), params.protocol, cell["seed"]
-        )
-    write_json(snakemake.output.metrics, cell | {"format": METRICS_FORMAT} | asdict(outcome) | metrics)
+        split = read_arrays(snakemake.input.split)
+        outcome, metrics, scores = evaluate_model(model, data, split, params.protocol, cell["seed"], record)
+    facts = {"format": METRICS_FORMAT, "classes": params.images["classes"]}
+    facts |= {"changed_weights": record.get("changed_weights")}
+    write_json(snakemake.output.metrics, cell | facts | asdict(outcome) | metrics)
     write_arrays(snakemake.output.scores, scores)

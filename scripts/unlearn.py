@@ -5,7 +5,10 @@ from functools import partial
 
 from unlearning.data.batches import TensorData
 from unlearning.files import read_arrays
-from unlearning.runner.loop import load_method, unlearn
+from unlearning.runner.answers import probe_of
+from unlearning.runner.interface import load_method
+from unlearning.runner.look import look_every
+from unlearning.runner.loop import unlearn
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.checkpoints import expected_of, load_checkpoint
 from unlearning.training.precision import computing_in
@@ -36,9 +39,11 @@ with job(
         make_method = partial(load_method, file, params.unwatched["hyperparameters"])
         seed_global_streams(seed, "method", wildcards.method)
         with computing_in(params.unwatched["precision"], device):
-            done = unlearn(model, make_method, file, retain, forget, params.protocol["unlearn"], savepoint)
+            protocol, probe = params.protocol["unlearn"], probe_of(data, split)
+            look = look_every(params.unwatched["evaluate_every"], model, data, split)
+            done = unlearn(model, make_method, file, retain, forget, protocol, savepoint, probe, look)
+        facts = {"outcome": asdict(done.outcome), "changed_weights": done.changed_weights, "answers": done.answers}
         is_ok = done.outcome.status == "ok"
-        outcome, steps = {"outcome": asdict(done.outcome)}, {"steps": done.steps}
-        return Trained(model if is_ok else None, done.history, outcome, steps)
+        return Trained(model if is_ok else None, done.history, facts, {"steps": done.steps})
 
     make_checkpoint(snakemake, cost, device, record, train)

@@ -9,7 +9,9 @@ import numpy as np
 from unlearning.data.batches import TensorData
 from unlearning.evaluation.ulira import forget_pool, shadow_members_of
 from unlearning.files import read_arrays, write_arrays
-from unlearning.runner.loop import load_method, unlearn
+from unlearning.runner.answers import answers_to, differs_from_its_weights, probe_of
+from unlearning.runner.interface import load_method
+from unlearning.runner.loop import unlearn
 from unlearning.seeds import stream_seed
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.checkpoints import load_checkpoint, rebuild
@@ -48,13 +50,15 @@ with job(snakemake, f"{wildcards.method}, {wildcards.model} on {wildcards.datase
         seed_global_streams(seed, "method", wildcards.method)
         with computing_in(params.unwatched["precision"], device):
             protocol, savepoint = params.protocol["unlearn"], savepoint_of(snakemake, device)
-            done = unlearn(model, make_method, file, retain, forget, protocol, savepoint)
+            probe = probe_of(data, split)
+            done = unlearn(model, make_method, file, retain, forget, protocol, savepoint, probe)
         record["computed_in"] = cost["precision"] = precision_on(device, params.unwatched["precision"])
         cost["training_seconds"] = round(savepoint.seconds, 3)
-        answer = {"failure": np.array(done.outcome.reason)}
+        unlearned = rebuild(model.state_dict(), record).to(device)  # as the attacked model comes from its checkpoint
+        failure = done.outcome.reason
         if done.outcome.status == "ok":
-            unlearned = rebuild(model.state_dict(), record).to(
-                device
-            )  # as the attacked model comes from its checkpoint
+            failure = differs_from_its_weights(done.answers, answers_to(unlearned, probe))
+        answer = {"failure": np.array(failure)}
+        if failure is None:
             answer = {"logits": predict_logits(unlearned, data.train_images[pool], data.normalisation).numpy()}
     write_arrays(snakemake.output.logits, answer | {"made_by": np.array(json.dumps(record))})

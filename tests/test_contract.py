@@ -12,7 +12,8 @@ from conftest import AS_CHOSEN, ROOT
 from unlearning.config.model import method_file
 from unlearning.data.batches import Batches, Normalisation
 from unlearning.models import build_model
-from unlearning.runner.loop import load_method, unlearn
+from unlearning.runner.interface import load_method
+from unlearning.runner.loop import unlearn
 from unlearning.runner.outcomes import Outcome
 from unlearning.streams import generator, seed_global_streams
 from unlearning.tables.pages import LABELS, describe

@@ -1,5 +1,6 @@
 """Data set files and their division into retain and forget set."""
 
+import re
 import zipfile
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.data.datasets import class_split, read_dataset, read_labels
+from unlearning.data.datasets import DataFile, class_split, read_dataset, read_labels
 from unlearning.errors import UserError
 
 
@@ -118,3 +119,34 @@ def test_a_split_divides_every_image_by_its_class(train, test, forget_class):
         assert sorted([*retain, *forget]) == list(range(len(y)))
         assert (y[forget] == forget_class).all()
         assert (y[retain] != forget_class).all()
+
+
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        (np.zeros((30, 8, 8), np.uint8), "values from 0 to 0 only; were they floats from 0 to 1? multiply by 255"),
+        (np.arange(1920).reshape(30, 8, 8) % 2, "values from 0 to 1 only; were they floats from 0 to 1?"),
+        (np.full((30, 8, 8), 200), "values from 200 to 200 only; all images look alike"),
+        (200 + np.arange(1920).reshape(30, 8, 8) % 3, "values from 200 to 202 only; all images look alike"),
+    ],
+)
+def test_images_with_nothing_to_see_are_refused_with_the_likely_reason(tmp_path, arrays, images, reason):
+    """A table of black images has a row for each method all the same."""
+    path = write(tmp_path / "black.npz", arrays | {"train_images": images.astype(np.uint8)})
+    with pytest.raises(UserError, match=re.escape(f"black.npz: train_images has {reason}")):
+        read_dataset(path, classes=3)
+
+
+def test_a_damaged_file_that_nothing_makes_again_is_not_to_be_deleted(tmp_path):
+    (tmp_path / "mine.npz").write_bytes(b"no archive")
+    with pytest.raises(UserError, match=r"put a whole one in its place$"):
+        read_dataset(tmp_path / "mine.npz", classes=3)
+    with pytest.raises(UserError, match=r"delete it to have it made again$"):
+        read_dataset(DataFile(tmp_path / "mine.npz", comes_again=True), classes=3)
+
+
+def test_a_larger_data_set_may_be_allowed(tmp_path, arrays):
+    path = write(tmp_path / "large.npz", arrays)
+    with pytest.raises(UserError, match=r"it unpacks to 0\.0 GB; a data set may have 1e-06 GB, or what its entry says"):
+        read_dataset(DataFile(path, largest_gb=1e-6), classes=3)
+    assert read_dataset(DataFile(path, largest_gb=1e-3), classes=3).classes == 3

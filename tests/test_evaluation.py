@@ -13,7 +13,7 @@ from unlearning.evaluation import metrics
 from unlearning.evaluation.cell import evaluate_model
 from unlearning.evaluation.probe import probe_accuracy
 from unlearning.evaluation.relearning import relearning_epochs, relearning_sample
-from unlearning.runner.loop import load_method
+from unlearning.runner.interface import load_method
 from unlearning.streams import generator
 from unlearning.training.loop import train_from_scratch
 

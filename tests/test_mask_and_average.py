@@ -14,7 +14,8 @@ from unlearning.data.batches import TensorData
 from unlearning.data.datasets import DataSet, class_split
 from unlearning.data.sources import digits
 from unlearning.evaluation.cell import evaluate_model
-from unlearning.runner.loop import load_method, unlearn
+from unlearning.runner.interface import load_method
+from unlearning.runner.loop import unlearn
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.loop import train_from_scratch
 

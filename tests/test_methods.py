@@ -9,7 +9,7 @@ from conftest import ROOT
 
 from unlearning.config.model import method_file
 from unlearning.models import build_model
-from unlearning.runner.loop import load_method
+from unlearning.runner.interface import load_method
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 

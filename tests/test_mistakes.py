@@ -6,15 +6,19 @@ import io
 import os
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import TINY, Project, merged
+from conftest import ROOT, TINY, Project, merged
 
 from unlearning.models import build_model
+from unlearning.workflow.workspace import sees_gpu
 
 CELL = "results/resnet20-digits-class0/seed1"
 
@@ -79,6 +83,7 @@ CONFIGURATIONS = {
     "no text as key": (setting("methods", "scrub", "hyperparameters", 1, 2), "methods.scrub.hyperparameters: 1"),
     "a number without end": (setting("methods", "scrub", "hyperparameters", "temperature", float("inf")), "temperature: inf"),
     "an alias": (lambda text: text + "\nx: &a [1]\ny: *a\n", "the alias *a is not allowed"),
+    "braces in a path": (setting("data_dir", "my {data}"), "data_dir: 'my {data}' does not match"),
     "a home of nobody": (setting("data_dir", "~nobody_at_all/data"), "Could not determine home directory"),
     "a key twice": (lambda text: text + "\nsuite: paper\n", "the key 'suite' stands twice"),
     "broken YAML": (lambda text: text + "\n  - {", "config.yaml, line"),
@@ -250,7 +255,12 @@ def bad_data(tmp_path_factory):
     (project.folder / "data").mkdir()
     for name, (content, _) in DATA.items():
         (project.folder / f"data/{name}.npz").write_bytes(content)
-    large = npz(**{f"{part}_images": np.zeros((n, 9, 9), np.uint8) for part, n in (("train", 60), ("test", 20))})
+    large = npz(
+        **{
+            f"{part}_images": np.random.default_rng(n).integers(0, 256, (n, 9, 9), np.uint8)
+            for part, n in (("train", 60), ("test", 20))
+        }
+    )
     (project.folder / "data/too_large.npz").write_bytes(large)
     (project.folder / "data/sound.npz").write_bytes(npz())
     before = {path: path.read_bytes() for path in (project.folder / "data").iterdir()}
@@ -277,6 +287,182 @@ def test_a_sound_data_set_beside_bad_ones_is_used(bad_data):
     project.make("results/resnet20-sound-class3/seed1/retain_finetune/metrics.json")
 
 
+# --- the command line, the machine, the place
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config", "suite=paper", "--config", "seeds=1"], "--config stands 2 times, and only the last counts"),
+        (["--configfile", "config.yaml", "--configfile=config.yaml"], "--configfile stands 2 times, and only the last"),
+        (["--config", "device=cuda"], "device: cuda, but this machine has no such GPU; write auto or cpu"),
+        (["--config", "device=cuda:1"], "device: cuda:1, but this machine has no such GPU; write auto or cpu"),
+    ],
+)
+def test_what_would_be_lost_or_come_too_late_is_said_before_any_job(finished_project, arguments, message):
+    if "cuda" in message and sees_gpu():
+        pytest.skip("this machine has a GPU")
+    (line,) = lines_of(finished_project.run("-n", *arguments))
+    assert message in line
+
+
+def test_a_key_twice_in_a_further_file_is_noticed(finished_project, tmp_path):
+    (tmp_path / "mine.yaml").write_text("suite: digits\ndevice: cpu\nsuite: paper\n")
+    (line,) = lines_of(finished_project.run("-n", "--configfile", str(tmp_path / "mine.yaml")))
+    assert line == "error: mine.yaml, line 3: the key 'suite' stands twice"
+
+
+def test_the_run_says_what_it_runs(copied_project):
+    printed = copied_project.make("--forcerun", "table")
+    assert "suite digits: 1 benchmark x 5 methods x 1 seed, and the references" in printed
+
+
+def test_a_data_set_that_may_not_be_read_is_named(copied_project):
+    """As a user without root's rights."""
+    file = copied_project.folder / "data/digits.npz"
+    file.chmod(0)
+    if os.access(file, os.R_OK):  # as root: take the rights away
+        limit = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+        if subprocess.run([*limit, "true"], capture_output=True).returncode:
+            pytest.skip("rights cannot be taken away here")
+    else:
+        limit = []
+    command = [*limit, sys.executable, "-m", "snakemake", "-n", "--cores", "1"]
+    done = subprocess.run(command, cwd=copied_project.folder, text=True, capture_output=True)
+    printed = done.stdout + done.stderr
+    (line,) = [line for line in printed.splitlines() if line.startswith("error")]
+    assert line == "error: data/digits.npz: it may not be read; give yourself the right, e.g. chmod u+r data/digits.npz"
+    assert "Traceback" not in printed
+
+
+def test_results_that_are_a_link_to_nowhere_are_named(finished_project, tmp_path):
+    project = Project(tmp_path / "linked", TINY)
+    (project.folder / "results").symlink_to(tmp_path / "nowhere")
+    (line,) = lines_of(project.run("-n"))
+    assert line == f"error: results: a link to {tmp_path / 'nowhere'}, which is not there; make that folder"
+
+
+def test_make_works_where_nothing_can_be_written_to_the_home(finished_project):
+    """As in a container. Snakemake itself ends with a traceback there."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "XDG"))}
+    bin_folder = Path(sys.executable).parent
+    make = ["make", "-f", ROOT / "Makefile", "-o", ".venv/installed", f"BIN={bin_folder}", "status"]
+    done = subprocess.run(
+        make, cwd=finished_project.folder, env=environment | {"HOME": "/proc/none"}, text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "7 cells: 7 done" in done.stdout
+
+
+def test_what_the_user_put_in_place_is_never_removed(copied_project):
+    """And what was fetched stays as well: nothing but results is deleted."""
+    data = copied_project.folder / "data"
+    (data / "own.npz").write_bytes((data / "digits.npz").read_bytes())
+    config = copied_project.folder / "config.yaml"
+    changes = {
+        "datasets": {"own": {"classes": 10, "fit": "resize"}},
+        "benchmarks": {"resnet20-own": {"protocol": "tiny", "width": 0.25, "image_size": 8}},
+        "suites": {"digits": {"benchmarks": ["resnet20-digits-class0", "resnet20-own-class0"]}},
+    }
+    config.write_text(yaml.safe_dump(merged(yaml.safe_load(config.read_text()), changes), sort_keys=False))
+    copied_project.run("results/table.md", "--delete-all-output")
+    assert not (copied_project.folder / "results/table.md").exists()
+    assert sorted(path.name for path in data.iterdir()) == ["digits.npz", "own.npz"]
+    copied_project.run("data/own.npz", "--delete-all-output")
+    assert (data / "own.npz").exists()
+
+
+def test_the_workflow_runs_in_any_folder(finished_project, tmp_path):
+    """Its own methods, suites and data are found; the results are made where it was started."""
+    snakefile = finished_project.folder / "workflow/Snakefile"
+    arguments = ["--snakefile", snakefile, "--cores", "2", "results/table.md"]
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "results/metrics.csv").read_text() == finished_project.read("results/metrics.csv")
+    assert not (tmp_path / "data").exists()
+    for suite in ("paper", "rules"):
+        planned = subprocess.run(
+            [*command, "-n", "--config", f"suite={suite}"], cwd=tmp_path, text=True, capture_output=True
+        )
+        assert planned.returncode == 0, planned.stdout + planned.stderr
+
+
+def test_as_a_module_it_says_how_to_run_it(finished_project, tmp_path):
+    snakefile = finished_project.folder / "workflow/Snakefile"
+    (tmp_path / "Snakefile").write_text(
+        f"module bench:\n    snakefile: {str(snakefile)!r}\n\nuse rule * from bench as bench_*\n"
+    )
+    command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1"]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 1
+    (line,) = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("error")]
+    assert line.startswith(
+        "error: this workflow cannot be a module of another; run it by itself, in any folder: snakemake"
+    )
+
+
+# --- one benchmark that cannot be made
+
+
+@pytest.fixture(scope="module")
+def one_missing(tmp_path_factory):
+    """Return a project with two benchmarks, of which one's data set cannot be fetched, and how its run ended."""
+    changes = {
+        "suites": {
+            "digits": {"benchmarks": ["resnet20-digits-class0", "resnet20-cifar10-class0"], "methods": ["scrub"]}
+        },
+        "benchmarks": {"resnet20-cifar10": {"protocol": "tiny", "width": 0.25}},
+    }
+    project = Project(tmp_path_factory.mktemp("missing"), merged(TINY, changes))
+    sources = project.folder / "scripts/unlearning/data/sources.py"
+    sources.write_text(sources.read_text().replace("PAUSES = (5.0, 30.0)", "PAUSES = (0.1,)"))
+    proxy = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    return project, project.run("results/table.md", **proxy)
+
+
+def test_a_benchmark_that_cannot_be_made_is_a_block_that_says_why(one_missing):
+    project, done = one_missing
+    assert done.returncode == 1
+    (line,) = lines_of(done)
+    assert line.startswith("error in dataset (make data/cifar10.npz from CIFAR10): could not fetch CIFAR10 (")
+    table = project.read("results/table.md")
+    whole, missing = table.split("## resnet20-cifar10-class0")
+    assert re.search(r"\| scrub +\| +(\*\*)?0\.\d{3}", whole)
+    assert "**Not made: dataset: could not fetch CIFAR10 (" in missing
+    assert re.search(r"\| scrub +\| +pending", missing)
+    assert "what is finished, and why the rest is not: results/preview.md: 3 of 6 cells" in done.stdout
+
+
+def test_once_it_can_be_made_the_table_is_whole(one_missing):
+    project, _ = one_missing
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    labels = np.arange(40) % 10
+    np.savez(
+        project.folder / "data/cifar10.npz",
+        train_images=images,
+        train_labels=labels,
+        test_images=images,
+        test_labels=labels,
+    )
+    project.make("results/table.md")
+    assert "pending" not in project.read("results/table.md")
+    assert "preview" not in project.read("results/table.md")
+
+
+def test_a_table_that_is_there_is_not_replaced_by_one_that_is_not_whole(copied_project):
+    table = copied_project.read("results/table.md")
+    changes = {"suites": {"digits": {"methods": ["scrub", "greedy"]}}, "methods": {"greedy": {"file": "greedy.py"}}}
+    (copied_project.folder / "greedy.py").write_text(step("raise MemoryError('no more')"))
+    config = copied_project.folder / "config.yaml"
+    config.write_text(yaml.safe_dump(merged(yaml.safe_load(config.read_text()), changes), sort_keys=False))
+    assert copied_project.run("results/table.md").returncode == 1
+    assert copied_project.read("results/table.md") == table
+    assert "**Not made: unlearn: MemoryError: no more" in copied_project.read("results/preview.md")
+
+
 # --- checkpoints: each as the original model of a seed of its own
 
 
@@ -297,7 +483,9 @@ CHECKPOINTS = {
     "truncated": (lambda: written(checkpoint())[:-3000], ""),
     "empty": (lambda: b"", ""),
     "text": (lambda: b"nothing of the kind", ""),
-    "no record": (lambda: written({"state_dict": {}}), "made_by"),
+    "no record": (lambda: written({"state_dict": {}}), "it does not say what made it; a model of another program gets a row"),
+    "a state dict": (lambda: written(VGG), "a model of another program gets a row with --config checkpoint=PATH"),
+    "a list": (lambda: written([]), "it does not say what made it"),
     "another architecture's weights": (lambda: written(checkpoint() | {"state_dict": VGG}), "state_dict"),
     "another model's": (lambda: written(checkpoint(made_by={"model": "vgg16bn"})), "made with model vgg16bn, not resnet20"),
     "another seed's": (lambda: written(checkpoint(made_by={"seed": "7"})), "made with seed 7, not 1"),
@@ -369,6 +557,9 @@ RULES = {
     "speechless": (step("raise E", above="class E(Exception):\n    def __str__(self): raise E"), "E"),
     "nothing": (step("pass"), "unlearn_step returned NoneType"),
     "sound": (step("return {'loss': 0.0}"), ""),
+    "bom": ("\ufeff" + step("return {'loss': 0.0}"), ""),  # as some editors on other systems begin a file
+    "latin": ("# -*- coding: latin-1 -*-\n" + step("return {'loss': 0.0, 'é': 1.0}"), ""),
+    "scheduler": (step("torch.optim.lr_scheduler.StepLR(optimizer, 1); return {'loss': 0.0}"), "(initial_lr), which are fixed; a learning-rate scheduler does so, too"),
 }  # fmt: skip
 
 
@@ -380,7 +571,7 @@ def bad_rules(tmp_path_factory):
     }
     project = Project(tmp_path_factory.mktemp("rules"), merged(TINY, changes))
     for name, (text, _) in RULES.items():
-        (project.folder / f"{name}.py").write_text(text)
+        (project.folder / f"{name}.py").write_bytes(text.encode("latin-1" if name == "latin" else "utf-8"))
     return project, project.run("results/table.md")
 
 
@@ -405,10 +596,53 @@ def test_a_log_of_a_rule_that_prints_too_much_takes_no_more_room(bad_rules):
     assert "retain_finetune" in project.read("results/table.md")
 
 
+def test_a_file_that_is_no_python_is_named_with_the_line(finished_project):
+    path = finished_project.folder / "broken.py"
+    path.write_text("class UnlearningMethod:\n    def unlearn_step(self:\n")
+    try:
+        (line,) = lines_of(finished_project.run("--config", "rule=broken.py"))
+    finally:
+        path.unlink()
+    assert line == "error: broken.py, line 2: not valid Python ('(' was never closed)"
+
+
+HELPED = """
+import helper
+from more.helpers import weight
+
+class UnlearningMethod:
+    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+        loss = weight() * helper.loss_of(model, retain_batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return {"loss": loss}
+"""
+
+
+def test_modules_beside_a_method_are_imported_and_watched(copied_project):
+    mine = copied_project.folder / "mine"
+    (mine / "more").mkdir(parents=True)
+    (mine / "helped.py").write_text(HELPED)
+    (mine / "helper.py").write_text(
+        "from torch.nn import functional as F\n\n\ndef loss_of(model, batch):\n    return F.cross_entropy(model(batch[0]), batch[1])\n"
+    )
+    (mine / "more/helpers.py").write_text("def weight():\n    return 2.0\n")
+    rule = ("--config", "rule=mine/helped.py")
+    copied_project.make("results/table.md", *rule)
+    assert "| helped " in copied_project.read("results/table.md")
+    assert copied_project.planned("results/table.md", *rule) == []
+    (mine / "more/helpers.py").write_text("def weight():\n    return 3.0\n")
+    assert "unlearn helped" in copied_project.planned("results/table.md", *rule)
+    (mine / "more/helpers.py").write_text("def weight():  # twice\n    return 2.0\n")
+    assert copied_project.planned("results/table.md", *rule) == []
+
+
 # --- the workflow's own files
 
 
 OWN_FILES = {
+    "text for a number": (f"{CELL}/scrub/metrics.json", lambda c: re.sub(rb'("probe_acc": )[\d.]+', rb'\1"high"', c), "damaged (probe_acc is 'high')"),
     "metrics.json": (f"{CELL}/scrub/metrics.json", lambda content: content[:50], "damaged ("),
     "another format": (f"{CELL}/scrub/metrics.json", lambda c: c.replace(b'"format": 2', b'"format": 1'), "of format 1, not 2"),
     "scores.npz": (f"{CELL}/scrub/scores.npz", lambda content: content[:-100], "damaged ("),

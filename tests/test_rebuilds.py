@@ -369,6 +369,32 @@ def test_a_data_set_that_is_gone_is_fetched_again_for_new_cells_alone(copied_pro
     assert copied_project.read("results/metrics.csv") == metrics
 
 
+# --- files that were put back with an old time stamp
+
+
+REPLACED = {
+    "results/resnet20-digits/seed1/pretrained.pt": [*UNLEARN, "evaluate original", *EVALUATE_METHODS, *END],
+    f"{CELLS}/scrub/unlearned.pt": ["evaluate scrub", *END],
+    f"{CELLS}/scrub/metrics.json": END,
+    f"{CELLS}/scrub/scores.npz": END,
+    "results/resnet20-digits-class0/split.npz": ["retrain", *UNLEARN, *EVALUATE, *END],
+    "results/metrics.csv": ["table"],
+}
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_other_content_with_an_old_time_stamp_is_noticed(copied_project, name):
+    """As by cp -a, rsync and tar. Only touched, or with the same content again, it makes nothing."""
+    path = copied_project.folder / name
+    before, status = path.read_bytes(), path.stat()
+    path.write_bytes(before)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert plan(copied_project) == []
+    path.write_bytes(before + b" ")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert plan(copied_project) == sorted(REPLACED[name])
+
+
 # --- what is missing beside a checkpoint
 
 

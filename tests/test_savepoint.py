@@ -16,7 +16,8 @@ from unlearning.config.model import method_file
 from unlearning.data.batches import TensorData
 from unlearning.data.datasets import DataSet
 from unlearning.errors import UserError
-from unlearning.runner.loop import load_method, unlearn
+from unlearning.runner.interface import load_method
+from unlearning.runner.loop import unlearn
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.loop import train_from_scratch
 from unlearning.training.savepoint import Savepoint
@@ -180,6 +181,58 @@ def test_all_that_a_rule_remembers_in_its_attributes_is_kept(tmp_path, data):
     assert Savepoint(tmp_path / "kept", "the same job").read()["epochs"] == 4
 
 
+IDIOMS = """
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+import random
+import numpy as np
+import torch.nn as nn
+
+
+@dataclass
+class UnlearningMethod:
+    weight: float = 1.0
+    losses: list = field(default_factory=list)
+
+    def __post_init__(self):
+        self.loss = nn.CrossEntropyLoss(label_smoothing=0.1)
+        self.recent = deque(maxlen=3)
+        self.seen = {2, 5}
+        self.own = random.Random(5)
+        self.numpys = np.random.default_rng(7)
+        self.table = np.zeros((3, 2))
+        self.ordered = OrderedDict(b=1, a=2)
+
+    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+        if not hasattr(self, "divergence"):
+            self.divergence = nn.KLDivLoss(reduction="batchmean")  # made in the first step
+        optimizer.zero_grad()
+        noise = self.own.random() + self.numpys.random() + self.table.sum() / 100 + len(self.recent) + len(self.seen)
+        loss = self.loss(model(retain_batch[0]), retain_batch[1]) * float(noise)
+        log_probabilities = F.log_softmax(model(forget_batch[0]), dim=1)
+        loss = loss + self.divergence(log_probabilities, torch.full_like(log_probabilities, 1 / 3))
+        loss.backward()
+        optimizer.step()
+        self.losses.append(loss.item())
+        self.recent.append(loss.item())
+        self.seen.add(step)
+        self.table[step % 3] += 1
+        self.ordered.move_to_end("b")
+        return {"loss": loss, "kept": len(self.losses), "first": list(self.ordered.values())[0]}
+"""
+
+
+def test_common_idioms_are_kept(tmp_path, data, capfd):
+    """Losses of torch's, arrays, sets, queues, random streams, dataclasses."""
+    file = tmp_path / "idioms.py"
+    file.write_text(IDIOMS)
+    run = unlearner(data, file)
+    (whole, done), (resumed, resumed_done) = run(), interrupted(run, tmp_path / "kept", [1, 3])
+    assert "cannot be kept" not in capfd.readouterr().out
+    assert same(whole, resumed)
+    assert done == resumed_done
+
+
 CANNOT_BE_KEPT = {
     "its own optimizer": ("", "self.sgd = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=1)", "self.sgd is a"),
     "an iterator": ("", "self.numbers = getattr(self, 'numbers', iter(range(99)))", "self.numbers is a range_iter"),
@@ -206,6 +259,12 @@ CANNOT_BE_KEPT = {
     "a setting of a module": ("", "model.features[1].momentum = 0.5", "left something on"),
     "a buffer": ("", "model.register_buffer('note', torch.ones(1), persistent=False)", "left something on"),
     "a parameter": ("", "model.head.bias.note = step", "left something on"),
+    "a buffer's attributes": ("", "model.features[1].running_mean.note = step", "left something on"),
+    "a loss with weights": ("", "self.l = torch.nn.CrossEntropyLoss(weight=torch.ones(3))", "self.l is a CrossEn"),
+    "a view of an array": ("import numpy as np", "self.a = np.zeros(3); self.b = self.a[1:]", "self.b is a ndarray"),
+    "an array of objects": ("import numpy as np", "self.a = np.array([None])", "self.a is a ndarray"),
+    "a set of tensors": ("", "self.s = {torch.zeros(1)}", "self.s is a set"),
+    "a deque of what cannot be": ("from collections import deque", "self.d = deque([iter(())])", "self.d[0][0] is a"),
     "a parameter's hook": ("", "if step == 0 == epoch: model.head.bias.register_hook(lambda g: g)", "left some"),
 }  # fmt: skip
 
@@ -230,7 +289,7 @@ def test_a_rule_that_remembers_elsewhere_starts_again(tmp_path, data, where, cap
     whole, _ = run(savepoint)
     torch.set_default_dtype(torch.float32)
     output = capfd.readouterr().out
-    assert "the rule's state cannot be kept (" in output
+    assert "the method's state cannot be kept (" in output
     assert reason in output
     # Only the end was kept, which needs no rule: a result that was lost comes back.
     assert savepoint.read()["epochs"] == 4

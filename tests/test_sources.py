@@ -3,8 +3,10 @@
 import gzip
 import hashlib
 import io
+import os
 import pickle
 import struct
+import subprocess
 import tarfile
 import threading
 from functools import partial
@@ -13,8 +15,16 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
+from unlearning.data import sources
 from unlearning.data.sources import digits, import_torchvision_datasets, make_dataset
 from unlearning.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def without_pauses(monkeypatch):
+    """Let no test wait for a server, or find files of the machine's own."""
+    monkeypatch.setattr(sources, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(sources, "DEBIANS", sources.Path("/nowhere"))
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -151,6 +161,77 @@ def test_with_every_mirror_down_the_error_is_still_one_line(monkeypatch, tmp_pat
     with pytest.raises(UserError, match=r"could not fetch FashionMNIST .*in place by hand") as caught:
         make_dataset("FashionMNIST", tmp_path / "fmnist.npz")
     assert "\n" not in str(caught.value)
+
+
+def test_a_download_is_tried_again_with_pauses(monkeypatch, server, tmp_path, capsys):
+    """A server that is busy twice gives the file the third time."""
+    images, _ = serve_fashion_mnist(monkeypatch, server)
+    mirrors, pauses = import_torchvision_datasets().FashionMNIST.mirrors, []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            monkeypatch.setattr(import_torchvision_datasets().FashionMNIST, "mirrors", mirrors)
+
+    monkeypatch.setattr(import_torchvision_datasets().FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
+    monkeypatch.setattr(sources.time, "sleep", pause)
+    make_dataset("FashionMNIST", tmp_path / "fmnist.npz")
+    assert pauses == list(sources.PAUSES)
+    np.testing.assert_array_equal(np.load(tmp_path / "fmnist.npz")["train_images"], images[:3])
+    assert capsys.readouterr().out.count("could not fetch FashionMNIST (") == 2
+
+
+def test_what_a_killed_download_left_behind_is_removed(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for process in (ended.pid, os.getpid()):
+        (tmp_path / f".fetching-CIFAR10-{process}-abc").mkdir()
+    (tmp_path / ".fetching-mine").mkdir()
+    sources.remove_left_behind(tmp_path)
+    stay = {f".fetching-CIFAR10-{os.getpid()}-abc", ".fetching-mine"}
+    assert {path.name for path in tmp_path.iterdir()} == stay
+
+
+def test_torchvisions_files_that_are_there_are_taken(monkeypatch, server, tmp_path):
+    """As by another program with the same folder for its data. Nothing is fetched, and they stay."""
+    images, _ = serve_fashion_mnist(monkeypatch, server)
+    original = import_torchvision_datasets().FashionMNIST
+    original(tmp_path, train=True, download=True)
+    monkeypatch.setattr(original, "mirrors", ["http://127.0.0.1:9/"])
+    make_dataset("FashionMNIST", tmp_path / "fmnist.npz")
+    np.testing.assert_array_equal(np.load(tmp_path / "fmnist.npz")["train_images"], images[:3])
+    assert (tmp_path / "FashionMNIST/raw").is_dir()
+
+
+DEBIANS_NAMES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+
+
+def test_debians_files_that_are_there_are_taken(monkeypatch, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
+    arrays = [images[:3], np.array([3, 0, 9], np.uint8), images[3:], np.array([1, 2], np.uint8)]
+    folder = tmp_path / "debian"
+    folder.mkdir()
+    for name, array in zip(DEBIANS_NAMES, arrays, strict=True):
+        (folder / f"{name}-ubyte.gz").write_bytes(idx_file(array))
+    monkeypatch.setattr(sources, "DEBIANS", folder)
+    monkeypatch.setattr(import_torchvision_datasets().FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
+    make_dataset("FashionMNIST", tmp_path / "fmnist.npz")
+    data = np.load(tmp_path / "fmnist.npz")
+    names = ("train_images", "train_labels", "test_images", "test_labels")
+    for name, array in zip(names, arrays, strict=True):
+        np.testing.assert_array_equal(data[name], array)
+    # A file of them that is damaged is no reason not to fetch all.
+    (folder / f"{DEBIANS_NAMES[0]}-ubyte.gz").write_bytes(b"no gzip")
+    assert sources.from_debian() is None
+
+
+def test_idx_of_another_type_or_length_is_refused(tmp_path):
+    (tmp_path / "floats.gz").write_bytes(gzip.compress(struct.pack(">HBBI", 0, 13, 1, 1) + bytes(4)))
+    (tmp_path / "short.gz").write_bytes(idx_file(np.zeros((2, 3), np.uint8))[:-9])
+    with pytest.raises(ValueError, match="no bytes in the format idx"):
+        sources.read_idx(tmp_path / "floats.gz")
+    with pytest.raises((ValueError, EOFError)):
+        sources.read_idx(tmp_path / "short.gz")
 
 
 def test_digits_are_scikit_learns_in_a_fixed_stratified_split():

@@ -1,6 +1,7 @@
 """The table: its numbers by hand, its marks, and what becomes of a cell that failed."""
 
 import pandas
+import pytest
 from conftest import ROOT
 
 from unlearning.evaluation.metrics import METRICS
@@ -18,6 +19,7 @@ def metrics(rows, benchmark="b-d-class0", **columns):
             frame[column.name] = [0.25 if status == "ok" else None for status in frame["status"]]
     for column in ("reason", "epoch", "step", "line"):
         frame[column] = None
+    frame["test_acc"], frame["classes"] = 0.9, 10
     frame["settings"] = frame["method"].map({"alpha": "authors", "beta": "tuned"}).fillna("own")
     return frame.assign(**columns)
 
@@ -48,7 +50,7 @@ ROWS = [
     ("original", "reference", 1, "ok", 0.9, 1.0, 0.6, 0.4333),
     ("retrain", "reference", 1, "ok", 0.95, 0.0, 0.5, 0.8167),
     ("mask", "control", 1, "ok", 0.99, 0.0, 0.4, 0.8633),
-    ("alpha", "baseline", 1, "ok", 0.9, 0.2, 0.5, 0.7333),
+    ("alpha", "baseline", 1, "ok", 0.9, 0.08, 0.5, 0.7733),
     ("beta", "rule", 1, "ok", 0.8, 0.0, 0.45, 0.7833),
 ]
 
@@ -57,8 +59,8 @@ def test_one_seed_gives_plain_values_the_areas_standard_error_and_the_best_metho
     table = render(metrics(ROWS, forget_mia_auc_se=0.0123))
     primary = blocks_of(table)[0]
     assert primary["method"] == ["retain_acc ↑", "forget_acc ↓", "forget_mia_auc ↓", "unlearn_score ↑"]
-    assert primary["alpha"] == ["**0.900**", "0.200", "0.500 (SE 0.012)", "0.733"]
-    assert primary["beta"] == ["0.800", "**0.000**", "**0.450** (SE 0.012)", "**0.783**"]
+    assert primary["alpha"] == ["**0.900**", "0.080", "0.500 (SE 0.012)", "0.773"]
+    assert primary["beta"] == ["0.800", "**0.000**", "0.450 (SE 0.012)", "**0.783**"]
     assert "DeLong's standard error" in table
     assert "±" not in table
     assert "suite `digits`" in table
@@ -111,7 +113,7 @@ def test_the_second_block_has_the_honest_columns_and_the_cost():
         "seconds", "steps", "MB", "× oracle's s", "settings",
     ]  # fmt: skip
     assert honest["alpha"] == [
-        "**0.500**", "**0.250**", "**0.800**", "**0.250**", "0.900", "2.0", "100", "300", "0.50", "authors",
+        "0.500", "**0.250**", "**0.800**", "**0.250**", "0.900", "2.0", "100", "300", "0.50", "authors",
     ]  # fmt: skip
     assert honest["beta"][0] == "0.550"
     assert honest["beta"][5:] == [*["–"] * 4, "tuned"]  # no cost is known
@@ -159,7 +161,7 @@ def test_differences_to_each_baseline_say_whether_they_exclude_zero():
 
 def test_one_seed_gives_differences_without_a_sign():
     paired = blocks_of(render(metrics(ROWS)))[2]
-    assert paired["beta"] == ["+0.050"]
+    assert paired["beta"] == ["+0.010"]
 
 
 def test_without_baselines_there_are_no_differences():
@@ -251,3 +253,104 @@ def test_the_dictionary_says_everything_about_every_metric():
     for column in METRICS_CSV:
         assert f"`{column.name}`" in text
         assert column.definition
+
+
+# --- what competes
+
+
+REFERENCES = [
+    ("original", "reference", 1, "ok", 0.9, 0.9, 0.6, 0.4),
+    ("retrain", "reference", 1, "ok", 0.9, 0.0, 0.5, 0.8),
+]
+
+
+def primary_of(*rows):
+    return blocks_of(render(metrics([*REFERENCES, *rows])))[0]
+
+
+STEADY = ("steady", "rule", 1, "ok", 0.8, 0.05, 0.5, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("row", "competes"),
+    [
+        (("other", "rule", 1, "ok", 0.85, 0.1, 0.5, 0.8), True),
+        (("other", "rule", 1, "ok", 0.85, 0.12, 0.5, 0.8), False),  # it still knows the class
+        (("other", "rule", 1, "ok", 0.63, 0.0, 0.5, 0.8), True),
+        (("other", "rule", 1, "ok", 0.62, 0.0, 0.5, 0.8), False),  # it is ruined
+        (("other", "rule", 1, "ok", 0.85, 0.0, 0.41, 0.8), True),
+        (("other", "rule", 1, "ok", 0.85, 0.0, 0.39, 0.8), False),  # it over-forgets
+    ],
+)
+def test_a_method_that_is_ruined_or_still_knows_the_class_or_over_forgets_is_best_of_nothing(row, competes):
+    primary = primary_of(STEADY, row)
+    assert any("**" in cell for cell in primary["other"]) == competes
+    assert competes or primary["steady"][:2] == ["**0.800**", "**0.050**"]  # then it is the best of what competes
+    assert ("(over-forgets)" in primary["other"][3]) == (row[6] == 0.39)
+
+
+def test_an_auc_as_low_as_the_oracles_is_no_over_forgetting():
+    """With few images, or where members look less familiar by themselves: the oracle never saw the class."""
+    rows = [("retrain", "reference", 1, "ok", 0.9, 0.0, 0.40, 0.8), ("low", "rule", 1, "ok", 0.9, 0.0, 0.36, 0.85)]
+    assert blocks_of(render(metrics(rows)))[0]["low"][3] == "**0.850**"
+
+
+def test_no_auc_is_bold():
+    for block in blocks_of(render(metrics(ROWS))):
+        aucs = [index for index, title in enumerate(block["method"]) if "auc" in title.lower()]
+        assert not any("**" in row[index] for row in block.values() for index in aucs if row[index:])
+
+
+# --- what is said of a benchmark as a whole
+
+
+def test_a_class_that_was_never_learned_cannot_be_forgotten():
+    untaught = [("original", "reference", 1, "ok", 0.8, 0.3, 0.5, 0.6), *ROWS[1:]]
+    table = render(metrics(untaught, test_acc=0.7, classes=10), PUBLISHED)
+    assert (
+        "**Nothing to forget: *original* never knew the class: it names 0.300 of its images, and 0.800 of the" in table
+    )
+    assert not any("**" in cell for block in blocks_of(table) for row in block.values() for cell in row)
+    taught = [("original", "reference", 1, "ok", 0.8, 0.4, 0.5, 0.6), *ROWS[1:]]
+    assert "Nothing to forget" not in render(metrics(taught, test_acc=0.7, classes=10))
+
+
+NEAR = [
+    (10, 0.149, True),
+    (10, 0.151, False),
+    (100, 0.014, True),
+    (100, 0.016, False),
+    (2, 0.59, True),
+    (2, 0.61, False),
+]
+
+
+@pytest.mark.parametrize(("classes", "accuracy", "is_near"), NEAR)
+def test_an_original_near_chance_knows_nothing(classes, accuracy, is_near):
+    table = render(metrics(ROWS, test_acc=accuracy, classes=classes))
+    assert (f"the accuracy of *original*, {accuracy:.3f}, is near chance, {1 / classes:.3f}" in table) == is_near
+
+
+def test_nothing_is_ranked_where_there_is_nothing_to_forget():
+    name = "resnet20-cifar10-class0"
+    for knows, is_ranked in ((0.9, True), (0.1, False)):
+        rows = [("original", "reference", 1, "ok", 0.9, knows, 0.5, 0.6), *ROWS[1:]]
+        frame = metrics(rows, benchmark=name, test_acc=0.9, classes=10)
+        assert (
+            "Rank by `unlearn_score`" in render_table(frame, costs(benchmark=name), "paper", PUBLISHED)
+        ) == is_ranked
+
+
+def test_cells_from_several_devices_are_named():
+    rows = [("pretrain", None), ("retrain", None), ("unlearn", "alpha"), ("unlearn", "beta"), ("evaluate", "beta")]
+    jobs = costs(*((rule, method, 2.0, 0.5, 100, 300.0, None) for rule, method in rows))
+    assert "Made on several devices" not in render_table(metrics(ROWS), jobs, "digits")
+    jobs["benchmark"] = ["b-d", *["b-d-class0"] * 4]
+    jobs.loc[3, "device"] = "NVIDIA H100"
+    table = render_table(metrics(ROWS), jobs, "digits")
+    made = "NVIDIA H100: beta; cpu: pretrain, retrain, alpha"
+    assert f"Made on several devices, which round differently and draw other random numbers: {made}, beta.**" in table
+    jobs.loc[4, "training_seconds"] = None  # only where it was trained counts
+    assert f"{made}.**" in render_table(metrics(ROWS), jobs, "digits")
+    jobs.loc[0, "benchmark"] = "another-d"  # of another benchmark
+    assert "cpu: retrain, alpha.**" in render_table(metrics(ROWS), jobs, "digits")

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from unlearning.data.batches import Batches, Normalisation
 from unlearning.errors import UserError
-from unlearning.runner.loop import load_method, unlearn
+from unlearning.runner.interface import load_method
+from unlearning.runner.loop import unlearn
 from unlearning.runner.outcomes import Outcome
 from unlearning.streams import generator
 
@@ -250,7 +251,7 @@ def add_module(model, optimizer, loss):
 def test_a_rule_that_swaps_a_module_or_parameter_has_failed(change):
     found = outcome_of(change)
     assert (found.status, found.epoch, found.step) == ("failed", 1, 1)
-    assert found.reason == "the rule replaced a module or a parameter of the model; change their values in place"
+    assert found.reason == "the method replaced a module or a parameter of the model; change their values in place"
 
 
 def add_buffer(model):
@@ -275,7 +276,7 @@ def test_a_state_that_no_longer_fits_the_model_has_failed(change, named):
 
     found = run(Changes()).outcome
     assert (found.status, found.epoch, found.step) == ("failed", 0, 2)
-    assert found.reason == f"the rule added or removed {named} in the model's state, or changed its shape or type"
+    assert found.reason == f"the method added or removed {named} in the model's state, or changed its shape or type"
 
 
 @pytest.mark.parametrize(
@@ -436,7 +437,7 @@ def test_failures_of_the_machine_are_not_blamed_on_the_rule(error):
     ("text", "reason", "line"),
     [
         ("import nothing_of_this_name\n", "ModuleNotFoundError: No module named 'nothing_of_this_name'", 1),
-        ("x = 1\n", "no class UnlearningMethod; an update rule is a class of that name", None),
+        ("x = 1\n", "no class UnlearningMethod; a method is a class of that name", None),
         ("\n\nclass Broken(:\n", "SyntaxError: invalid syntax", 3),
         ("class UnlearningMethod:\n    def __init__(self):\n        1 / 0\n", "ZeroDivisionError", 3),
         ("class UnlearningMethod:\n    pass\n", "AttributeError: 'UnlearningMethod' object has no attribute", None),

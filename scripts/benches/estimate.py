@@ -18,7 +18,7 @@ from torch import Tensor
 from unlearning.data.batches import Normalisation
 from unlearning.evaluation.probe import probe_accuracy
 from unlearning.models import Classifier, build_model
-from unlearning.runner.loop import load_method
+from unlearning.runner.interface import load_method
 from unlearning.streams import seed_global_streams
 from unlearning.training.cuda_graphs import gradients_of
 from unlearning.training.loop import predict_logits

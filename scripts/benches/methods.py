@@ -13,7 +13,8 @@ import torch
 
 from benches.setting import Run, Setting
 from unlearning.errors import UserError
-from unlearning.runner.loop import load_method, unlearn
+from unlearning.runner.interface import load_method
+from unlearning.runner.loop import unlearn
 from unlearning.streams import seed_global_streams
 
 LOOP, BARE = "our loop", "bare step"

@@ -1,10 +1,13 @@
-"""Say which cells of results/metrics.csv are not ok, and exit with status 1 if there are any (make with its 2)."""
+"""make check: say what is not as it should be in the last table, and exit with status 1 (make: 2) if anything is not.
+
+Cells that failed or diverged; benchmarks with nothing to forget; cells of one comparison from several devices.
+"""
 
 import csv
 import sys
 from pathlib import Path
 
-METRICS = Path("results/metrics.csv")
+METRICS, COSTS = Path("results/metrics.csv"), Path("results/costs.csv")
 
 
 def main() -> int:
@@ -17,8 +20,24 @@ def main() -> int:
     for cell in failed:
         name = f"{cell['method']} on {cell['benchmark']}, seed {cell['seed']}"
         print(f"{name}: {cell['status']}: {cell['reason']}", file=sys.stderr)
+    warnings = warnings_of_benchmarks()
+    for warning in warnings:
+        print(warning, file=sys.stderr)
     print(f"{len(cells) - len(failed)} of {len(cells)} cells are ok")
-    return 1 if failed else 0
+    return 1 if failed or warnings else 0
+
+
+def warnings_of_benchmarks() -> list[str]:
+    """Return what is to be said of each benchmark as a whole."""
+    from unlearning.files import read_table
+    from unlearning.tables.warnings import warnings_of
+
+    metrics, costs = read_table(METRICS), read_table(COSTS)
+    return [
+        f"{benchmark}: {warning.replace('*', '')}"
+        for benchmark, cells in metrics.groupby("benchmark", sort=False)
+        for warning in warnings_of(cells, costs)
+    ]
 
 
 if __name__ == "__main__":

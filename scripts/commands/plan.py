@@ -24,6 +24,7 @@ from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark, dataset_file, method_file
 from unlearning.data.sources import CHANNELS, SIZES
 from unlearning.errors import UserError
+from unlearning.training.loop import epochs_of
 from unlearning.workflow.process import defer_dynamo, keep_freed_memory
 from unlearning.workflow.progress import PlannedJob, duration, planned_jobs
 
@@ -218,22 +219,23 @@ class Estimates:
 
     def _training(self, protocol: dict[str, Any], speed: Speed, images: int, test: int) -> float:
         settings = protocol["pretrain"]
-        steps = settings["epochs"] * math.ceil(images / protocol["batch_size"])
-        looks = math.ceil(settings["epochs"] / settings["evaluate_every"])
-        return steps * speed.step + looks * test * speed.image
+        steps = math.ceil(images / protocol["batch_size"])
+        epochs = epochs_of(settings, steps)
+        return epochs * steps * speed.step + math.ceil(epochs / settings["evaluate_every"]) * test * speed.image
 
     def _unlearning(self, match: re.Match, setup: Setup, sizes: Sizes, protocol: dict[str, Any]) -> float:
         settings, name = protocol["unlearn"], match["method"]
         method = self.config["methods"][name]
         retain, forget = sizes.train - sizes.forget_train, sizes.forget_train
         steps = math.ceil((retain if settings["epoch_of"] == "retain" else forget) / protocol["batch_size"])
-        key = (setup, name, settings["epochs"], steps)
+        epochs = epochs_of(settings, steps)
+        key = (setup, name, epochs, steps)
         if key not in self._methods:
             print(f"measuring {name} on {setup.model} ...", file=sys.stderr, flush=True)
             file = method_file(name, method)
             try:
                 speed, given = self._speed(setup), method["hyperparameters"]
-                seconds = unlearning_seconds(speed, self.device, file, given, settings["epochs"], steps)
+                seconds = unlearning_seconds(speed, self.device, file, given, epochs, steps)
             except Exception as error:  # the method's own: its cell will be a failed one
                 print(f"{name} cannot be measured: {type(error).__name__}: {error}", file=sys.stderr)
                 seconds = 0.0

@@ -5,27 +5,31 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from commands.request import PUBLISHED, Request, add_request, request_of
-from unlearning.config.model import as_published
+from unlearning.config.model import Benchmark, as_published
 from unlearning.errors import UserError
 from unlearning.files import read_arrays, read_json, read_table, write_text
 from unlearning.tables.cells import PENDING, join_cells, join_costs, read_cell, without_misfits
 from unlearning.tables.columns import COSTS_CSV
-from unlearning.tables.comparison import render_table
-from unlearning.workflow.paths import RESULTS, cell_at
+from unlearning.tables.comparison import PREVIEW_MARK, render_table
+from unlearning.workflow.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, RESULTS, cell_at
 from unlearning.workflow.progress import planned_jobs
 
-PREVIEW = Path(RESULTS) / "preview.md"
+PREVIEW, TABLE = Path(RESULTS) / "preview.md", Path(RESULTS) / "table.md"
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make preview", description=__doc__)
     add_request(parser)
+    parser.add_argument("--as-table", action="store_true", help="also as results/table.md, if there is none yet")
+    given = parser.parse_args(arguments)
     try:
-        request = request_of(parser.parse_args(arguments))
-        text, done, cells = render(request)
+        text, done, cells = render(request_of(given))
         write_text(PREVIEW, text)
+        if given.as_table and (not TABLE.exists() or PREVIEW_MARK in TABLE.read_text(encoding="utf-8")):
+            write_text(TABLE, text)
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -57,8 +61,26 @@ def render(request: Request) -> tuple[str, int, int]:
     table = pandas.DataFrame(join_costs(costs))
     known = [name for column in COSTS_CSV for name in column.name.split(", ")]  # whatever jobs are still to come
     table = table.reindex(columns=list(dict.fromkeys([*table.columns, *known])))
-    text = render_table(rows, table, request.config["suite"], published)
+    pending = [cell for cell in cells if cell["status"] == PENDING]
+    text = render_table(rows, table, request.config["suite"], published, errors_behind(pending))
     return text, sum(cell["status"] != PENDING for cell in cells), len(cells)
+
+
+def errors_behind(cells: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return by benchmark what the logs say of jobs that failed, on the way to ``cells``, in the last run."""
+    since = Path(RESULTS, ".lock").stat().st_mtime if Path(RESULTS, ".lock").exists() else 0.0
+    errors: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        benchmark = vars(Benchmark.parse(cell["benchmark"]))
+        folders = [each.format(**benchmark, **cell) for each in (BENCHMARK, PRETRAINING, CELL)]
+        logs = [Path(DATASETS, f"{benchmark['dataset']}.log"), *(log for f in folders for log in Path(f).glob("*.log"))]
+        for log in logs:
+            if log.exists() and log.stat().st_mtime >= since:
+                last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-1:]
+                errors.setdefault(cell["benchmark"], {}).update(
+                    {line.removeprefix("error in "): None for line in last if line.startswith("error in ")}
+                )
+    return {benchmark: list(lines) for benchmark, lines in errors.items()}
 
 
 if __name__ == "__main__":

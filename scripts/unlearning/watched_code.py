@@ -17,7 +17,7 @@ LIBRARY = "unlearning"
 
 
 def code_of(file: Path) -> list[Path]:
-    """Return ``file`` and every file under scripts/ that it imports, directly or not, sorted.
+    """Return ``file`` and every file under scripts/, or beside ``file``, that it imports, directly or not, sorted.
 
     Imports inside functions count too. Raises UserError if one of them is no valid Python, because a job that cannot
     run would begin with the removal of its old result.
@@ -28,7 +28,7 @@ def code_of(file: Path) -> list[Path]:
         current = waiting.pop()
         if current not in found:
             found.add(current)
-            waiting += _direct_imports(current, _version(current))
+            waiting += _direct_imports(current, _version(current), file.parent)
     return sorted(found)
 
 
@@ -89,7 +89,7 @@ def _read(file: Path, _of_version: tuple) -> _Source:
 
 
 @cache
-def _direct_imports(file: Path, of_version: tuple) -> list[Path]:
+def _direct_imports(file: Path, of_version: tuple, beside: Path) -> list[Path]:
     source = _read(file, of_version)
     if source.tree is None:
         raise UserError(str(source.problem))
@@ -108,6 +108,7 @@ def _direct_imports(file: Path, of_version: tuple) -> list[Path]:
     names |= modules
     # Importing a.b.c runs a/__init__.py and a/b/__init__.py as well.
     parents = {".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
-    candidates = [SCRIPTS / name.replace(".", "/") for name in parents]
+    folders = dict.fromkeys([SCRIPTS, beside])
+    candidates = [folder / name.replace(".", "/") for folder in folders for name in sorted(parents)]
     files = [path.with_suffix(".py") for path in candidates] + [path / "__init__.py" for path in candidates]
     return [path for path in files if path.is_file()]

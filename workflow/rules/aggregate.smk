@@ -41,7 +41,7 @@ rule table:
         metrics="results/metrics.csv",
         costs="results/costs.csv",
         beside=TABLES,  # not shown in it, but to be there with it
-        published=relative([Path(workflow.basedir) / "resources" / "published.csv"])[0],
+        published=relative([PUBLISHED])[0],
     output:
         table="results/table.md",
         dictionary="results/metrics.md",

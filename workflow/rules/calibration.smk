@@ -7,7 +7,7 @@ rule calibrate:
     input:
         metrics=plan.calibrated("metrics.json", BASELINES, LINES),
         scores=plan.calibrated("scores.npz", BASELINES, LINES),
-        published=relative([Path(workflow.basedir) / "resources" / "published.csv"])[0],
+        published=relative([PUBLISHED])[0],
     output:
         report="results/calibration.md",
         rows="results/calibration.csv",

@@ -1,18 +1,25 @@
 """Reads and checks the configuration, and makes the plan that tells the rules what each job needs."""
 
+import json
 import sys
 import textwrap
 from functools import partial
 from pathlib import Path
 
-SCRIPTS = Path(workflow.basedir).parent / "scripts"
-CONFIG = Path(workflow.basedir).parent / "config.yaml"
-SCHEMA = Path(workflow.basedir) / "schemas" / "config.schema.yaml"
+PROJECT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve().parents[1]
+CONFIG = PROJECT / "config.yaml"
+SCHEMA = PROJECT / "workflow" / "schemas" / "config.schema.yaml"
+PUBLISHED = PROJECT / "workflow" / "resources" / "published.csv"
 
-if str(SCRIPTS) not in sys.path:
-    sys.path.insert(0, str(SCRIPTS))
+if Path(workflow.main_snakefile).resolve() != PROJECT / "workflow" / "Snakefile":
+    sys.exit(
+        "error: this workflow cannot be a module of another; run it by itself, in any folder: "
+        f"snakemake --snakefile {PROJECT / 'workflow' / 'Snakefile'}"
+    )
+if str(PROJECT / "scripts") not in sys.path:
+    sys.path.insert(0, str(PROJECT / "scripts"))
 
-from unlearning.config.checks import check_request
+from unlearning.config.checks import check_command_line, check_device, check_request
 from unlearning.config.model import REFERENCES, as_published
 from unlearning.config.reading import read_config
 from unlearning.config.variants import VALIDATION, add_calibration, add_sweep, baselines_of
@@ -20,7 +27,16 @@ from unlearning.errors import UserError
 from unlearning.meaning import by_meaning
 from unlearning.workflow.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, SHADOW
 from unlearning.workflow.plan import Plan, relative
-from unlearning.workflow.workspace import check_room, claim, prepare_snakemake, remove_partial_files, sees_gpu
+from unlearning.workflow.workspace import (
+    check_room,
+    claim,
+    compare_replaced_files,
+    ending,
+    prepare_snakemake,
+    preview,
+    remove_partial_files,
+    sees_gpu,
+)
 
 
 def or_exit(function, *arguments):
@@ -41,7 +57,12 @@ config.update(chosen)
 # Snakemake itself knows its targets only after it has read all rules.
 or_exit(check_request, config, [argument for argument in sys.argv[1:] if argument.startswith("results/")])
 if workflow.is_main_process:
+    or_exit(check_command_line, sys.argv[1:])
     or_exit(check_room, Path("results"))
+    if workflow.local_exec:
+        or_exit(check_device, config["device"], sees_gpu())
+
+compare_replaced_files()
 
 VARIANTS = or_exit(add_sweep, config) if config["sweep"] else {}
 LINES = or_exit(add_calibration, config) if config["calibrate"] else {}
@@ -60,6 +81,17 @@ def prepare_run():
     results_lock = or_exit(claim, Path("results"))
     remove_partial_files(Path("results"))
     prepare_snakemake(workflow)
+    print(plan.summary(), file=sys.stderr, flush=True)
+
+
+def show_what_is_there():
+    """Write the table of what is finished, with what is missing and why."""
+    if not ending.is_set():
+        given = [f"{key}={json.dumps(value)}" for key, value in workflow.config_settings.config.items()]
+        preview(PROJECT / "scripts", given, workflow.overwrite_configfiles)
+        for job in workflow.dag.jobs:
+            if job.rule.name == "table":  # what stands there, if it was not there before, is no table yet
+                workflow.persistence.started(job)
 
 
 wildcard_constraints:

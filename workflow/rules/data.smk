@@ -7,7 +7,8 @@ rule dataset:
         update(Path(config["data_dir"]).expanduser() / "{dataset}.npz"),
     log:
         f"{DATASETS}/{{dataset}}.log",
-    retries: 2  # a download may fail once
+    wildcard_constraints:
+        dataset="|".join(plan.fetched()) or "none",  # what is put there by hand, no rule makes, or may remove
     conda:
         "../../envs/unlearning.yaml"
     threads: 1

@@ -29,7 +29,7 @@ rule unlearn:
         protocol=plan.unlearning,
         hyperparameters=plan.hyperparameters,
         lost=plan.lost(f"{CELL}/unlearned.pt", "history.csv", "unlearn.log"),
-        unwatched=plan.unwatched("method", "hyperparameters", "precision"),
+        unwatched=plan.unwatched("method", "hyperparameters", "precision", "evaluate_every"),
     script:
         "../../scripts/unlearn.py"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,20 @@ def check_request(config: dict[str, Any], targets: Iterable[str]) -> None:
             check_method(name, config["methods"][name])
 
 
+def check_command_line(arguments: Sequence[str]) -> None:
+    """Raise UserError if --config or --configfile stands twice: Snakemake takes the last one alone."""
+    for option, short in (("--config", "-C"), ("--configfile", "--configfiles")):
+        count = sum(argument.split("=")[0] in (option, short) for argument in arguments)
+        if count > 1:
+            raise UserError(f"{option} stands {count} times, and only the last counts; put everything behind one")
+
+
+def check_device(device: str, is_there: bool) -> None:
+    """Raise UserError if the ``device`` of the configuration is a GPU and none ``is_there``."""
+    if device.startswith("cuda") and not is_there:
+        raise UserError(f"configuration: device: {device}, but this machine has no such GPU; write auto or cpu")
+
+
 def check_shadows(config: dict[str, Any], parts: tuple[str, ...]) -> None:
     """Raise UserError if the path with ``parts`` needs a shadow model that the configuration does not have."""
     shadows = asked_for(config, "shadow_models")
@@ -102,6 +117,8 @@ def check_data(config: dict[str, Any], dataset: str) -> None:
         raise UserError(f"{file} is not there and datasets.{dataset} has no source; put the file in place by hand")
     if (file.exists() or file.is_symlink()) and not file.is_file():
         raise UserError(f"{file}: not a file; a data set is one .npz file")
+    if file.exists() and not os.access(file, os.R_OK):
+        raise UserError(f"{file}: it may not be read; give yourself the right, e.g. chmod u+r {file}")
 
 
 def check_benchmark(config: dict[str, Any], benchmark: Benchmark, where: str) -> None:
@@ -118,11 +135,8 @@ def check_method(name: str, settings: dict[str, Any]) -> None:
     file, where = method_file(name, settings), f"configuration: methods.{name}"
     if not file.is_file():
         raise UserError(f"{where}: there is no file {file}; write the rule there or name another with file:")
-    try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (SyntaxError, ValueError) as error:
-        raise UserError(f"{file}: not valid Python: {error}") from None
-    code_of(file)  # what it imports of the project as well
+    code_of(file)  # says which file is no valid Python: this one, or what it imports of the project
+    tree = ast.parse(file.read_bytes())
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "UnlearningMethod"]
     given, grid = settings.get("hyperparameters", {}), settings.get("grid", {})
     accepted = _constructor_arguments(classes[-1]) if classes else None

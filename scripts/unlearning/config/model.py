@@ -82,5 +82,12 @@ def dataset_file(config: dict[str, Any], dataset: str) -> Path:
 
 
 def method_file(name: str, settings: dict[str, Any]) -> Path:
-    """Return a method's file: its ``file`` setting, from the working directory, or else scripts/methods/NAME.py."""
-    return Path(settings["file"]).expanduser() if "file" in settings else SCRIPTS / "methods" / f"{name}.py"
+    """Return a method's file: its ``file`` setting, from the working directory, or else scripts/methods/NAME.py.
+
+    A file that is not there is looked for in the project's folder, so that shipped suites run in any other.
+    """
+    if "file" not in settings:
+        return SCRIPTS / "methods" / f"{name}.py"
+    file = Path(settings["file"]).expanduser()
+    in_project = SCRIPTS.parent / file
+    return in_project if not file.exists() and in_project.exists() else file

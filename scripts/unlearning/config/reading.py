@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,14 @@ class _StrictLoader(yaml.SafeLoader):
 def read_config(files: Sequence[Path], given: Mapping[str, Any], schema_file: Path) -> dict[str, Any]:
     """Return the configuration that ``files`` make, each laid over those before it, and ``given`` on top of all.
 
+    Paths in the first of them, the project's config.yaml, are from its folder, all others from the working directory.
     ``given`` is what ``--config`` says; see `take_parts` for what it may say of a suite. What the schema has a default
     for is filled in. Raises UserError, which says what to write instead, for whatever cannot be.
     """
     parts, settings = take_parts(given)
     config: dict[str, Any] = {}
-    for layer in (*map(read_yaml, files), settings):
+    first, *others = map(read_yaml, files)
+    for layer in (from_folder(first, files[0].parent), *others, settings):
         config = laid_over(config, layer)
     read_switches(config)
     schema = read_yaml(schema_file)
@@ -87,6 +89,23 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if "__use_yte__" in content:
         raise UserError(f"{path.name}: __use_yte__ would run code; a configuration holds values only")
     return content
+
+
+def from_folder(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return ``config`` with its paths, which are from ``folder``, as paths from the working directory."""
+    if folder.resolve() == Path.cwd():
+        return config
+
+    def moved(settings: Any, keys: Iterable[str]) -> Any:
+        if not isinstance(settings, dict):
+            return settings
+        found = {key: settings[key] for key in keys if isinstance(settings.get(key), str)}
+        return settings | {key: str(folder / Path(path).expanduser()) for key, path in found.items()}
+
+    methods = config.get("methods")
+    if isinstance(methods, dict):
+        config = config | {"methods": {name: moved(settings, ["file"]) for name, settings in methods.items()}}
+    return moved(config, ["data_dir", "rule", "checkpoint", "checkpoints"])
 
 
 def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

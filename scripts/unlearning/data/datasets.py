@@ -18,10 +18,40 @@ import numpy as np
 from unlearning.clocks import spent_on
 from unlearning.errors import UserError
 
-LARGEST_GB = 8
-"""What a data set may unpack to: a file that claims more is a mistake, or a trap."""
+LARGEST_GB = 8.0
+"""What a data set may unpack to if its entry does not say: a file that claims more is a mistake, or a trap."""
+
+LEAST_RANGE = 3
+"""Grey levels between the darkest and the brightest pixel: with fewer, there is nothing to see."""
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+@dataclass(frozen=True)
+class DataFile(os.PathLike):
+    """The file of a data set, with what may be said and done about it.
+
+    ``largest_gb``: what it may unpack to. ``comes_again``: whether it is made again if it is deleted.
+    """
+
+    path: Path
+    largest_gb: float = LARGEST_GB
+    comes_again: bool = False
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @classmethod
+    def of(cls, path: str | os.PathLike) -> DataFile:
+        return path if isinstance(path, DataFile) else cls(Path(path))
+
+    @property
+    def instead(self) -> str:
+        """Return what to do if the file is damaged."""
+        return "delete it to have it made again" if self.comes_again else "put a whole one in its place"
 
 
 @dataclass(frozen=True)
@@ -40,8 +70,11 @@ class DataSet:
 
 
 def read_dataset(path: str | os.PathLike, classes: int) -> DataSet:
-    """Read and check ``path``. Raises UserError, naming the file and the array, for anything but the layout above."""
-    arrays = _read_arrays(Path(path), ARRAYS)
+    """Read and check ``path``. Raises UserError, naming the file and the array, for anything but the layout above.
+
+    And for images on which there is nothing to see, with the likely reason.
+    """
+    arrays = _read_arrays(DataFile.of(path), ARRAYS)
     for part in ("train", "test"):
         images, labels = f"{part}_images", f"{part}_labels"
         arrays[images] = _checked_images(path, images, arrays[images])
@@ -49,18 +82,28 @@ def read_dataset(path: str | os.PathLike, classes: int) -> DataSet:
     shapes = {arrays[f"{part}_images"].shape[1:] for part in ("train", "test")}
     if len(shapes) > 1:
         raise UserError(f"{path}: train_images and test_images differ in image shape: {sorted(shapes)}")
+    _check_range(path, arrays["train_images"])
     return DataSet(**arrays, classes=classes)
+
+
+def _check_range(path: str | os.PathLike, images: np.ndarray) -> None:
+    darkest, brightest = int(images.min()), int(images.max())
+    if brightest - darkest < LEAST_RANGE:
+        likely = "all images look alike"
+        if brightest <= 1:
+            likely = "were they floats from 0 to 1? multiply by 255 before they are stored as uint8"
+        raise UserError(f"{path}: train_images has values from {darkest} to {brightest} only; {likely}")
 
 
 @spent_on("files")
 def read_labels(path: str | os.PathLike, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Read the training and test labels alone, int64 (N,). Raises UserError as `read_dataset` does."""
-    arrays = _read_arrays(Path(path), ("train_labels", "test_labels"))
+    arrays = _read_arrays(DataFile.of(path), ("train_labels", "test_labels"))
     train, test = (_checked_labels(path, name, array, classes) for name, array in arrays.items())
     return train, test
 
 
-def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _read_arrays(path: DataFile, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     try:
         _check_size(path)
         with np.load(path, allow_pickle=False) as file:
@@ -71,15 +114,18 @@ def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, NotImplementedError) as error:
-        raise UserError(f"{path}: not a whole .npz file ({error}); delete it to have it made again") from None
+        raise UserError(f"{path}: not a whole .npz file ({error}); {path.instead}") from None
 
 
-def _check_size(path: Path) -> None:
+def _check_size(path: DataFile) -> None:
     """Raise UserError if the file would unpack to more than a data set may have, before anything is unpacked."""
     with zipfile.ZipFile(path) as archive:
         gigabytes = sum(member.file_size for member in archive.infolist()) / 1e9
-    if gigabytes > LARGEST_GB:
-        raise UserError(f"{path}: it unpacks to {gigabytes:.1f} GB; a data set may have {LARGEST_GB} GB")
+    if gigabytes > path.largest_gb:
+        raise UserError(
+            f"{path}: it unpacks to {gigabytes:.1f} GB; a data set may have {path.largest_gb:g} GB, or what its entry "
+            "says with largest_gb"
+        )
 
 
 def _check_header(archive: zipfile.ZipFile, name: str) -> None:
@@ -93,7 +139,7 @@ def _check_header(archive: zipfile.ZipFile, name: str) -> None:
             raise ValueError("it is not as large as it says")
 
 
-def _read_array(path: Path, file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+def _read_array(path: DataFile, file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
     try:
         _check_header(file.zip, name)
         return file[name]

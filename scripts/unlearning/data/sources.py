@@ -5,9 +5,12 @@ The heavy imports stand in the functions, because each job needs only one of the
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import tempfile
+import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,15 @@ from unlearning.errors import UserError
 from unlearning.files import write_arrays
 
 DIGITS_TEST_SHARE = 0.25
+
+PAUSES = (5.0, 30.0)
+"""Seconds between tries of a download."""
+
+LEFT_BEHIND = ".fetching-"
+"""How the names of folders begin that a download is unpacked in."""
+
+DEBIANS = Path("/usr/share/datasets/fashion-mnist")
+IDX_UINT8 = 8
 
 SIZES = {
     "digits": (1_347, 450),
@@ -55,25 +67,83 @@ def digits() -> dict[str, np.ndarray]:
 
 
 def download(source: str, target: Path) -> dict[str, np.ndarray]:
-    """Fetch ``source`` with torchvision's downloader, which verifies checksums, and return its arrays."""
-    downloader = getattr(import_torchvision_datasets(), source)
+    """Return the arrays of ``source``: from files that are there already, or by torchvision's downloader.
+
+    torchvision's own files are looked for beside ``target`` and Debian's of FashionMNIST where its package puts them;
+    both are as good as a download. Checksums are verified by torchvision. Raises UserError if there is none to be had.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    folder = tempfile.mkdtemp(prefix=f".{source}-", dir=target.parent)  # beside the target: the same disk's space
+    remove_left_behind(target.parent)
+    found = from_debian() if source == "FashionMNIST" and DEBIANS.is_dir() else None
+    found = found or _from_torchvision(source, target.parent, fetch=False)
+    return found or _fetched(source, target)
+
+
+def _fetched(source: str, target: Path) -> dict[str, np.ndarray]:
+    """Download ``source``, a few times if need be, with pauses: a server that is busy may not be in a minute."""
+    for pause in (*PAUSES, None):
+        # Beside the target: the same disk's space. With the process in its name: see `remove_left_behind`.
+        folder = tempfile.mkdtemp(prefix=f"{LEFT_BEHIND}{source}-{os.getpid()}-", dir=target.parent)
+        try:
+            return _from_torchvision(source, Path(folder), fetch=True) or {}
+        except Exception as error:  # torchvision raises URLError, RuntimeError (checksum, all mirrors), OSError, ...
+            reason = " ".join(f"{type(error).__name__}: {error}".split())  # some fill several lines
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        if pause is not None:
+            print(f"could not fetch {source} ({reason}); again in {pause:.0f} s", flush=True)
+            time.sleep(pause)
+    raise UserError(f"could not fetch {source} ({reason}); try again, or put {target} in place by hand: see the README")
+
+
+def _from_torchvision(source: str, folder: Path, fetch: bool) -> dict[str, np.ndarray] | None:
+    """Return the arrays that torchvision reads in ``folder``; None if they are not there and it may not ``fetch``."""
+    downloader = getattr(import_torchvision_datasets(), source)
     try:
-        parts = {part: downloader(folder, train=part == "train", download=True) for part in ("train", "test")}
-    except Exception as error:  # torchvision raises URLError, RuntimeError (checksum, all mirrors), OSError, ...
-        reason = " ".join(f"{type(error).__name__}: {error}".split())  # some fill several lines
-        raise UserError(
-            f"could not fetch {source} ({reason}); try again, or put {target} in place by hand: "
-            "the README says what it holds"
-        ) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        parts = {part: downloader(folder, train=part == "train", download=fetch) for part in ("train", "test")}
+    except (RuntimeError, OSError):
+        if fetch:
+            raise
+        return None
     arrays = {}
     for part, images in parts.items():
         arrays[f"{part}_images"] = np.asarray(images.data, dtype=np.uint8)
         arrays[f"{part}_labels"] = np.asarray(images.targets, dtype=np.uint8)
     return arrays
+
+
+def from_debian() -> dict[str, np.ndarray] | None:
+    """Return FashionMNIST as Debian's package dataset-fashion-mnist has it; None if its files are not whole."""
+    names = {"train": "train", "test": "t10k"}
+    try:
+        return {
+            f"{part}_{what}": read_idx(DEBIANS / f"{name}-{what}-idx{axes}-ubyte.gz")
+            for part, name in names.items()
+            for what, axes in {"images": 3, "labels": 1}.items()
+        }
+    except (OSError, ValueError, EOFError, zlib.error):
+        return None
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Return the bytes of a gzipped file in the format of MNIST (LeCun's idx): uint8 of any number of axes.
+
+    Raises ValueError if it is of another type, or not as long as it says.
+    """
+    content = gzip.decompress(path.read_bytes())
+    zeros, kind, axes = content[:2], content[2], content[3]
+    if zeros != b"\0\0" or kind != IDX_UINT8:
+        raise ValueError(f"{path}: no bytes in the format idx")
+    shape = np.frombuffer(content, ">i4", axes, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+def remove_left_behind(folder: Path) -> None:
+    """Remove what downloads that were killed have left: their folders name the process, which is no longer there."""
+    for left in folder.glob(f"{LEFT_BEHIND}*-*-*"):
+        process = left.name.rsplit("-", 2)[1]
+        if process.isdecimal() and not Path(f"/proc/{process}").exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def import_torchvision_datasets():

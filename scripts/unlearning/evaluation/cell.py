@@ -15,6 +15,7 @@ from unlearning.data.batches import TensorData, augment
 from unlearning.evaluation.metrics import accuracy, attacks, evaluate
 from unlearning.evaluation.probe import probe_accuracy
 from unlearning.models import Classifier
+from unlearning.runner.answers import answers_to, differs_from_its_weights, probe_of
 from unlearning.runner.outcomes import Outcome
 from unlearning.streams import generator
 from unlearning.training.loop import predict, predict_logits
@@ -31,15 +32,25 @@ class Predictions:
 
 @spent_on("evaluation")
 def evaluate_model(
-    model: Classifier, data: TensorData, split: Mapping[str, np.ndarray], protocol: dict[str, Any], seed: int
+    model: Classifier,
+    data: TensorData,
+    split: Mapping[str, np.ndarray],
+    protocol: dict[str, Any],
+    seed: int,
+    record: Mapping[str, Any] | None = None,
 ) -> tuple[Outcome, dict[str, float | None], dict[str, np.ndarray]]:
     """Return the outcome, the metrics and the scores of ``model`` for a split of `datasets.class_split`.
 
     ``protocol`` says how training images are augmented; ``seed`` fixes the draw, alike for all methods. Scores are
     the logits float32 (N, classes) of member_logits (the forget class's training images), augmented_member_logits
     and non_member_logits (its test images), each in the order of the split. The outcome is "diverged", and the rest
-    empty, if the model gives any image a logit that is not finite.
+    empty, if the model gives any image a logit that is not finite; it is "failed" if the model gives other answers than
+    it gave before it was saved, which its ``record`` has.
     """
+    if record and record.get("answers") is not None:
+        reason = differs_from_its_weights(record["answers"], answers_to(model, probe_of(data, split)))
+        if reason is not None:
+            return Outcome("failed", reason), {}, {}
     sets = {part: _predictions(model, data, part, indices) for part, indices in split.items()}
     members = data.train_images[_on_device(split["forget_train"], data)]
     augmented = augment(members, protocol, generator(seed, "augmented members"))

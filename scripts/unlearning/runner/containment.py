@@ -1,4 +1,4 @@
-"""What the code of a rule must not do to its job: fill the disk, or close the log that says how it ended."""
+"""What the code of a method must not do to its job: fill the disk, or close the log that says how it ended."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from unlearning.runner.outcomes import RuleError
+from unlearning.runner.outcomes import MethodError
 
 LARGEST_FILE_MB = 100
 
 
 @contextmanager
 def contained() -> Iterator[None]:
-    """Run a rule's code with a limit on what it writes; put its output and the working directory back after it.
+    """Run a method's code with a limit on what it writes; put its output and the working directory back after it.
 
-    Raises RuleError if a file, or the job's log, would have grown beyond ``LARGEST_FILE_MB``, or if the code closed or
-    replaced standard output or error, or changed the working directory.
+    Raises MethodError if a file, or the job's log, would have grown beyond ``LARGEST_FILE_MB``, or if the code closed
+    or replaced standard output or error, or changed the working directory.
     """
     folder = os.getcwd()
     streams, descriptors = (sys.stdout, sys.stderr), (os.dup(1), os.dup(2))
@@ -29,7 +29,7 @@ def contained() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno == errno.EFBIG:
-            raise RuleError(f"it printed or wrote more than {LARGEST_FILE_MB} MB into one file") from error
+            raise MethodError(f"it printed or wrote more than {LARGEST_FILE_MB} MB into one file") from error
         raise
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -37,9 +37,9 @@ def contained() -> Iterator[None]:
         has_moved = not _are_same_folder(folder)
         os.chdir(folder)
     if has_moved:
-        raise RuleError("it changed the working directory")
+        raise MethodError("it changed the working directory")
     if is_closed:
-        raise RuleError("it closed or replaced standard output or error")
+        raise MethodError("it closed or replaced standard output or error")
 
 
 def _restore(streams: tuple, descriptors: tuple[int, int]) -> bool:

@@ -1,71 +1,79 @@
-"""What an update rule remembers from one step to the next, as tensors and plain values that can be kept on the disk.
+"""What a method remembers from one step to the next, as tensors and plain values that can be kept on the disk.
 
-Nothing is pickled: what is read back runs no code. So a rule can be kept if all that it remembers are attributes of
-`self` with plain values, lists, tuples, dicts, tensors, random generators and copies of the model. With anything else,
-or in its class, module or functions, it cannot be kept; being interrupted then costs it the epochs it has done. What it
-may remember in modules of others is not seen.
+Nothing is pickled: what is read back runs no code. So a method can be kept if all that it remembers are attributes of
+`self` with plain values, collections, arrays, tensors, random generators, torch's modules without weights (losses,
+activations) and copies of the model. With anything else, or in its class, module or functions, or in helper modules
+beside it, it cannot be kept; being interrupted then costs it the epochs it has done. What it may remember in modules of
+others is not seen.
 """
 
 from __future__ import annotations
 
 import copy
+import random
 import sys
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 PLAIN = (bool, int, float, str, bytes, type(None))
+TORCHS_MODULES = "torch.nn.modules."
 FUTURE = type(annotations)  # what the first import above leaves in a module
 
 
 class CannotKeepError(Exception):
-    """Why a rule's state cannot be kept."""
+    """Why a method's state cannot be kept."""
 
 
-class RuleState:
-    """Keeps and restores a rule that has just been made, and what it may leave on the model and the optimizer."""
+class MethodState:
+    """Keeps and restores a method that has just been made, and what it may leave on the model and the optimizer."""
 
-    def __init__(self, rule: Any, model: nn.Module, optimizer: torch.optim.Optimizer):
-        self.rule, self.model, self.optimizer = rule, model, optimizer
+    def __init__(self, method: Any, model: nn.Module, optimizer: torch.optim.Optimizer):
+        self.method, self.model, self.optimizer = method, model, optimizer
         self.surroundings = self._surroundings()
 
     def keep(self) -> list:
-        """Return the rule's attributes, packed. Raises CannotKeepError, which names the first that cannot be kept."""
+        """Return the method's attributes, packed. Raises CannotKeepError, which names the first that cannot be kept."""
         if self._surroundings() != self.surroundings:
             raise CannotKeepError("it left something on the model, the optimizer, its class or its module")
+        own = {module.__name__ for module in self._own_modules()}
         for owner, name, value in self._shared_values():
-            if _may_remember(value):
+            if _may_remember(value, own):
                 raise CannotKeepError(f"{name} of its {owner} may remember something")
         moments = self.optimizer.state.values()
         if not all(isinstance(value, (Tensor, *PLAIN)) for values in moments for value in values.values()):
             raise CannotKeepError("it left something on the optimizer")
-        if type(self.rule).__dictoffset__ == 0:
+        if type(self.method).__dictoffset__ == 0:
             raise CannotKeepError("its class has slots")
         packer = _Packer(self.model, self.optimizer)
-        return packer.pack(vars(self.rule), "self")
+        return packer.pack(vars(self.method), "self")
 
     def restore(self, packed: list) -> None:
-        """Give the rule the attributes that `keep` returned."""
+        """Give the method the attributes that `keep` returned."""
         attributes = _unpack(packed, self.model, self.optimizer)
-        vars(self.rule).clear()
-        vars(self.rule).update(attributes)
+        vars(self.method).clear()
+        vars(self.method).update(attributes)
 
     def _surroundings(self) -> list:
-        """Return what would show that the rule left something elsewhere."""
+        """Return what would show that the method left something elsewhere."""
         modules = [_traits(module) for module in self.model.modules()]
-        parameters = [_traits(parameter) for parameter in self.model.parameters()]
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        parameters = [_traits(tensor) for tensor in tensors]
         shared = [(owner, name, id(value)) for owner, name, value in self._shared_values()]
-        layouts = [(parameter.stride(), parameter.dtype) for parameter in self.model.parameters()]
+        layouts = [(tensor.stride(), tensor.dtype) for tensor in tensors]
         return [modules, parameters, layouts, _traits(self.optimizer), shared, _settings_of_torch()]
 
     def _shared_values(self) -> list[tuple[str, str, Any]]:
-        """Return the values that outlive the rule: those of its classes and of its module."""
-        bases = [one for one in type(self.rule).__mro__ if one is not object]
-        names = {one.__module__ for one in bases}
-        modules = [sys.modules[name] for name in sorted(names) if name in sys.modules]
+        """Return the values that outlive the method: those of its classes and of its module."""
+        bases = [one for one in type(self.method).__mro__ if one is not object]
+        modules = self._own_modules()
+        names = {module.__name__ for module in modules}
         classes = dict.fromkeys(bases)
         waiting = [*bases, *modules]
         while waiting:  # classes of the module, and classes in them
@@ -81,9 +89,20 @@ class RuleState:
             if not (name.startswith("__") and name.endswith("__"))
         ]
 
+    def _own_modules(self) -> list[ModuleType]:
+        """Return the modules of the method's classes, and those that lie beside the first or under methods/."""
+        classes = [one for one in type(self.method).__mro__ if one is not object]
+        own = {one.__module__: sys.modules[one.__module__] for one in classes if one.__module__ in sys.modules}
+        beside = Path(getattr(own.get(type(self.method).__module__), "__file__", None) or ".").parent
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if file and (Path(file).parent == beside or name.startswith("methods.")):
+                own[name] = module
+        return [own[name] for name in sorted(own)]
+
 
 def _settings_of_torch() -> list:
-    """Return what a rule may have set for the whole process, and a process that goes on would not have."""
+    """Return what a method may have set for the whole process, and a process that goes on would not have."""
     cudnn = torch.backends.cudnn
     return [
         torch.get_default_dtype(),
@@ -97,7 +116,7 @@ def _settings_of_torch() -> list:
     ]
 
 
-def _traits(thing: nn.Module | nn.Parameter | torch.optim.Optimizer) -> list:
+def _traits(thing: nn.Module | Tensor | torch.optim.Optimizer) -> list:
     """Return the names of its attributes, the plain values among them, its buffers, and how many hooks it has."""
     attributes = {name: value for name, value in vars(thing).items() if name != "training"}  # set before each step
     plain = {name: value for name, value in attributes.items() if isinstance(value, (*PLAIN, tuple))}
@@ -109,23 +128,25 @@ def _traits(thing: nn.Module | nn.Parameter | torch.optim.Optimizer) -> list:
     return [sorted(attributes), plain, list(attributes.get("_buffers", [])), hooks]
 
 
-def _may_remember(value: Any) -> bool:
-    """Return whether something that outlives the rule could hold what it remembers."""
+def _may_remember(value: Any, own: Set[str]) -> bool:
+    """Return whether something that outlives the method, whose modules are ``own``, could hold what it remembers."""
     if isinstance(value, (staticmethod, classmethod)):
         value = value.__func__
     if isinstance(value, property):
-        return any(_may_remember(part) for part in (value.fget, value.fset, value.fdel))
+        return any(_may_remember(part, own) for part in (value.fget, value.fset, value.fdel))
     if isinstance(value, tuple):
-        return any(_may_remember(item) for item in value)
+        return any(_may_remember(item, own) for item in value)
     if isinstance(value, FunctionType):
+        if value.__module__ not in own:  # imported from a module of others, such as dataclasses.field
+            return False
         defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
         # A decorator of torch's, such as no_grad, wraps a function in another with a closure.
         is_wrapper = hasattr(value, "__wrapped__") and "torch" in Path(value.__code__.co_filename).parts
         if is_wrapper and vars(value).keys() == {"__wrapped__"}:
-            return _may_remember(value.__wrapped__)
+            return _may_remember(value.__wrapped__, own)
         # What super() needs is a closure, too.
         closure = [cell.cell_contents for cell in value.__closure__ or ()]
-        return _may_remember(defaults) or not all(isinstance(one, type) for one in closure) or bool(vars(value))
+        return _may_remember(defaults, own) or not all(isinstance(one, type) for one in closure) or bool(vars(value))
     if isinstance(value, BuiltinFunctionType):  # of a module, or bound to an object
         return not isinstance(value.__self__, (ModuleType, type(None)))
     return not isinstance(value, (*PLAIN, ModuleType, type, FUTURE))
@@ -160,6 +181,14 @@ class _Packer:
             return ["tensor", value.detach(), value.requires_grad, value.is_cpu]
         if type(value) is torch.Generator and value.device.type == "cpu":
             return ["generator", value.get_state()]
+        if type(value) in _KEEPERS:
+            kept = _KEEPERS[type(value)][0](value)
+            if kept is not None:
+                return [type(value).__name__, self.pack(kept, name)]
+        if _is_stateless(value):
+            attributes = _own_attributes(value) | {"training": value.training}
+            kind = type(value)
+            return ["module without weights", kind.__module__, kind.__name__, attributes, list(value._buffers)]
         if type(value) is type(self.model):
             return self._pack_copy(value, name)
         raise CannotKeepError(f"{name} is a {type(value).__name__}")
@@ -214,6 +243,10 @@ def _unpack(packed: list, model: nn.Module, optimizer: torch.optim.Optimizer) ->
         generator = torch.Generator()
         generator.set_state(content[0])
         return generator
+    if kind in _RESTORERS:
+        return _RESTORERS[kind](_unpack(content[0], model, optimizer))
+    if kind == "module without weights":
+        return _stateless(*content)
     state, modes, requires_grad = content
     module = copy.deepcopy(model)
     module.zero_grad(set_to_none=True)
@@ -223,3 +256,73 @@ def _unpack(packed: list, model: nn.Module, optimizer: torch.optim.Optimizer) ->
     for parameter, flag in zip(module.parameters(), requires_grad, strict=True):
         parameter.requires_grad_(flag)
     return module
+
+
+def _is_plain(values: Iterable[Any]) -> bool:
+    return all(type(value) in PLAIN for value in values)
+
+
+def _array(value: np.ndarray) -> list | None:
+    is_own = value.base is None and value.dtype.kind in "biufc"  # no view of another, and no objects
+    return [value.dtype.str, list(value.shape), np.ascontiguousarray(value).tobytes()] if is_own else None
+
+
+def _from_array(kept: list) -> np.ndarray:
+    dtype, shape, content = kept
+    return np.frombuffer(content, dtype=dtype).reshape(shape).copy()
+
+
+def _numpys_stream(value: np.random.Generator) -> dict[str, Any] | None:
+    return value.bit_generator.state if type(value.bit_generator) is np.random.PCG64 else None
+
+
+def _from_numpys_stream(state: dict[str, Any]) -> np.random.Generator:
+    stream = np.random.Generator(np.random.PCG64())
+    stream.bit_generator.state = state
+    return stream
+
+
+def _pythons_stream(state: tuple) -> random.Random:
+    stream = random.Random()  # nosec B311: whatever the method had
+    stream.setstate(state)
+    return stream
+
+
+_KEEPERS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    set: (lambda value: list(value) if _is_plain(value) else None, set),
+    frozenset: (lambda value: list(value) if _is_plain(value) else None, frozenset),
+    deque: (lambda value: [list(value), value.maxlen], lambda kept: deque(kept[0], kept[1])),
+    OrderedDict: (dict, OrderedDict),
+    np.ndarray: (_array, _from_array),
+    np.random.Generator: (_numpys_stream, _from_numpys_stream),
+    random.Random: (random.Random.getstate, _pythons_stream),
+}
+"""By type: what is kept of a value, in turn packed (None if it cannot be), and the value again."""
+
+_RESTORERS = {kind.__name__: restore for kind, (_, restore) in _KEEPERS.items()}
+
+
+def _is_stateless(value: Any) -> bool:
+    """Return whether it is a module of torch's own that has no weights and nothing in it, such as a loss."""
+    if not isinstance(value, nn.Module) or not type(value).__module__.startswith(TORCHS_MODULES):
+        return False
+    parts = [*value._parameters.values(), *value._modules.values(), *value._buffers.values()]
+    hooks = [its for key, its in vars(value).items() if key.endswith("_hooks")]
+    return all(part is None for part in parts) and not any(hooks) and _is_plain(_own_attributes(value).values())
+
+
+def _own_attributes(module: nn.Module) -> dict[str, Any]:
+    """Return what its class has added to what every module has."""
+    return {key: value for key, value in vars(module).items() if key not in vars(nn.Module())}
+
+
+def _stateless(module: str, name: str, attributes: dict[str, Any], buffers: list[str]) -> nn.Module:
+    """Return a module without weights again; ``buffers`` are the names of those that it might have had."""
+    if not module.startswith(TORCHS_MODULES):
+        raise ValueError(f"{module}.{name} is no module of torch's")
+    made = object.__new__(getattr(sys.modules[module], name))
+    nn.Module.__init__(made)
+    vars(made).update(attributes)
+    for buffer in buffers:
+        made.register_buffer(buffer, None)
+    return made

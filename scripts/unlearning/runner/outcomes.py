@@ -1,4 +1,4 @@
-"""How a cell of the table ended: "ok", or what went wrong with the rule and where."""
+"""How a cell of the table ended: "ok", or what went wrong with the method and where."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import errno
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from unlearning.errors import UserError, first_line
 
@@ -19,9 +22,9 @@ MISFIT = "misfit"
 class Outcome:
     """The end of a cell.
 
-    ``status`` is "ok", "failed" (the rule raised, or broke its contract or the protocol) or "diverged" (a number that
+    ``status`` is "ok", "failed" (the method raised, or broke its contract or the protocol) or "diverged" (a number that
     is not finite). If it is not ok, ``reason`` says why in one line, and ``epoch`` and ``step``, both from 0, and
-    ``line``, from 1, of the rule's file say where, as far as that is known.
+    ``line``, from 1, of the method's file say where, as far as that is known.
     """
 
     status: str = "ok"
@@ -31,8 +34,23 @@ class Outcome:
     line: int | None = None
 
 
-class RuleError(Exception):
-    """What a rule did that ends its cell; `blamed_on_rule` adds the place."""
+@dataclass
+class Unlearning:
+    """What came of applying a method: the outcome, one row of history per epoch, and how many steps it made.
+
+    ``answers`` are the model's logits of some images in the end, ``changed_weights`` the share of the weights that are
+    no longer those of the beginning; None if it has failed.
+    """
+
+    outcome: Outcome = field(default_factory=Outcome)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    steps: int = 0
+    answers: Tensor | None = None
+    changed_weights: float | None = None
+
+
+class MethodError(Exception):
+    """What a method did that ends its cell; `blamed_on_method` adds the place."""
 
     def __init__(self, reason: str, status: str = "failed", line: int | None = None):
         super().__init__(reason)
@@ -41,24 +59,24 @@ class RuleError(Exception):
 
 
 @contextmanager
-def blamed_on_rule(file: Path) -> Iterator[None]:
-    """Turn whatever the code of the rule in ``file`` raises into `RuleError`, with its line.
+def blamed_on_method(file: Path) -> Iterator[None]:
+    """Turn whatever the code of the method in ``file`` raises into `MethodError`, with its line.
 
-    Lack of memory and of disk space are the machine's failures, not the rule's: they pass as they are.
+    Lack of memory and of disk space are the machine's failures, not the method's: they pass as they are.
     """
     try:
         yield
-    except BaseException as error:  # SystemExit and KeyboardInterrupt too: here they are the rule's
+    except BaseException as error:  # SystemExit and KeyboardInterrupt too: here they are the method's
         if _is_the_machines(error):
             raise
         line = _last_line_in(error, file)
-        if isinstance(error, RuleError):
-            raise RuleError(str(error), error.status, line) from None
+        if isinstance(error, MethodError):
+            raise MethodError(str(error), error.status, line) from None
         traceback.print_exc()  # whole, into the job's log
         message = first_line(error)
         if not isinstance(error, UserError):
             message = f"{type(error).__name__}: {message}".rstrip(": ")
-        raise RuleError(message, line=line) from None
+        raise MethodError(message, line=line) from None
 
 
 def _is_the_machines(error: BaseException) -> bool:

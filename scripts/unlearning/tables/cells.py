@@ -34,6 +34,10 @@ def read_cell(path: str | os.PathLike) -> Row:
     written_as = cell.get("format", 1)
     if written_as != METRICS_FORMAT:
         raise UserError(f"{path}: of format {written_as}, not {METRICS_FORMAT}; delete it to have it made again")
+    for column in MEASURED:
+        value = cell.get(column.name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise UserError(f"{path}: damaged ({column.name} is {value!r}); delete it to have it made again")
     return cell
 
 

@@ -27,6 +27,8 @@ CELL = (
     Column("seed", "", "0 and up", "", "all methods of a benchmark and seed start from the same pretrained model"),
     Column("status", "", "ok, failed, diverged", "", "failed: the rule raised or broke its contract or the protocol; diverged: loss, weights or logits not finite"),
     Column("kind", "", "reference, control, baseline, rule, external", "", "references, controls and external models (unlearned by another program) do not compete"),
+    Column("classes", "", "2 and up", "", "the classes of the data set; chance is 1 / classes"),
+    Column("changed_weights", "share", "0 to 1", "", "share of the weights (without the statistics of batch norms) that are no longer those of the original model; 0: the method has changed none, whatever the metrics say; empty for references and external models"),
     Column("settings", "", "authors, tuned, own", "", "whose hyperparameters a method has: its authors', chosen by a sweep on a validation part of the training data, or one's own"),
 )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas
 
@@ -14,6 +14,7 @@ from unlearning.tables.columns import COMPARED
 from unlearning.tables.intervals import half_width, paired_differences, summary
 from unlearning.tables.markdown import DECIMALS, markdown_table, mean_with_interval
 from unlearning.tables.published import ranks, side_by_side
+from unlearning.tables.warnings import nothing_to_forget, warnings_of
 
 LABELS = {"original": "*original* (before unlearning)", "retrain": "*retrain* (the oracle)"}
 HONEST = {
@@ -27,18 +28,28 @@ HONEST = {
 }
 """The columns of the second block and their titles there; those on request only where they were asked for."""
 NOTHING = "–"
+PREVIEW_MARK = "**A preview:"
+ORIGINAL, ORACLE = REFERENCES
+NEVER_BOLD = ("forget_mia_auc", "forget_mia_auc_two_sided")
+STILL_KNOWN, LEAST_KEPT, FOUND, MORE_THAN_ORACLE = 0.1, 0.7, 0.6, 0.05
+"""What a method must have forgotten and kept to compete for the best of a column: see the legend."""
 TRAININGS = ("pretrain", "retrain", "unlearn")
 """The rules that make a checkpoint."""
 
 
 def render_table(
-    metrics: pandas.DataFrame, costs: pandas.DataFrame, suite: str, published: pandas.DataFrame | None = None
+    metrics: pandas.DataFrame,
+    costs: pandas.DataFrame,
+    suite: str,
+    published: pandas.DataFrame | None = None,
+    errors: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """Return the table of a suite; benchmarks and methods come in the order of ``metrics`` (metrics.csv).
 
     ``costs`` (costs.csv) gives the cost columns and says on which device and with which versions the cells were made.
     ``published`` has the published rows of those benchmarks that were run as published. Cells that are pending are
-    marked as such, and what is said of a row is said of its other seeds.
+    marked as such, and what is said of a row is said of its other seeds; ``errors`` has by benchmark why cells are not
+    made.
     """
     seeds = [str(seed) for seed in sorted(metrics["seed"].unique())]
     parts = [
@@ -51,7 +62,9 @@ def render_table(
     for benchmark, frame in metrics.groupby("benchmark", sort=False):
         # What is empty was not asked for; the protocol's metrics stand even where every cell failed.
         cells = _Cells(frame.loc[:, frame.notna().any() | frame.columns.isin(METRICS)])
-        parts += [f"## {benchmark}", _primary_block(cells), *_failures(cells.frame)]
+        reasons = [f"Not made: {_escaped(error)}" for error in (errors or {}).get(benchmark, [])]
+        warnings = [f"**{warning}**" for warning in (*reasons, *warnings_of(frame, costs))]
+        parts += [f"## {benchmark}", *warnings, _primary_block(cells), *_failures(cells.frame)]
         parts += ["Beside the score:", _honest_block(cells, costs[costs["benchmark"] == benchmark])]
         if cells.baselines:
             parts += ["`unlearn_score` minus that of each baseline:", _paired_block(cells)]
@@ -66,8 +79,8 @@ def _so_far(metrics: pandas.DataFrame) -> list[str]:
     if done == len(metrics):
         return []
     return [
-        f"**A preview: {done} of {len(metrics)} cells are finished.** Behind a row's name stands over how many of its "
-        "seeds it is, if not over all; such a row is not compared for the best of a column."
+        f"{PREVIEW_MARK} {done} of {len(metrics)} cells are finished.** Behind a row's name stands over how many of "
+        "its seeds it is, if not over all; such a row is not compared for the best of a column."
     ]
 
 
@@ -108,8 +121,10 @@ def _legend(seeds: int) -> str:
         spread = "One seed, hence no interval; (SE …) is DeLong's standard error of the AUC over draws of images."
         signs = "Differences have no interval with one seed."
     return (
-        f"{spread} {signs} **Bold**: the best method of a column. *References* and *controls* are no methods and do "
-        "not compete.\n\n"
+        f"{spread} {signs} *References* and *controls* are no methods. **Bold**: the best method of a column, among "
+        "those that forget (forget_acc at most .1 above *retrain*'s), keep the rest (retain_acc at least .7 of "
+        "*original*'s) and do not over-forget (the attack turned around, 1 − AUC, reaches .6, and .05 more than with "
+        "*retrain*). In the columns of the AUC nothing is bold: the lowest is not the best.\n\n"
         "↑ higher, ↓ lower is better; →: read it against *retrain*, which never saw the class. gap to oracle: the mean "
         "distance of retain_acc, forget_acc and two-sided AUC. The cost columns: seconds, steps and peak memory of the "
         "unlearning, and its seconds over those of training the oracle; settings: whose hyperparameters. Every column "
@@ -148,6 +163,8 @@ class _Cells:
         if name in self.controls + self.externals:
             label = f"*{name}* ({'control' if name in self.controls else EXTERNAL})"
         done = len(self.by_method[name])
+        if "changed_weights" in self.frame and (self.by_method[name]["changed_weights"] == 0).any():
+            label += ", changed no weight"
         return label if done in (0, self.seeds[name]) else f"{label}, {done} of {self.seeds[name]} seeds"
 
     def is_whole(self, name: str) -> bool:
@@ -158,17 +175,31 @@ class _Cells:
         return cells[cells["status"] != "ok"]
 
     def mean(self, name: str, metric: str) -> float:
-        """Return the mean as shown, NaN where it is not known for every seed."""
-        cells = self.by_method[name]
+        """Return the mean as shown, NaN where it is not known for every seed, or there is no such row."""
+        cells = self.by_method.get(name, self.frame[:0])
         return round(cells[metric].mean(skipna=False), DECIMALS) if metric in cells else math.nan
+
+    def over_forgets(self, name: str) -> bool:
+        """Return whether the attack, turned around, finds the members, and better than with the oracle."""
+        auc, of_oracle = (self.mean(each, "forget_mia_auc") for each in (name, ORACLE))
+        return auc <= 1 - FOUND and not auc > of_oracle - MORE_THAN_ORACLE
+
+    def competes(self, name: str) -> bool:
+        """Return whether a method may be the best of a column: see the legend."""
+        retain, forget = self.mean(name, "retain_acc"), self.mean(name, "forget_acc")
+        is_ruined = retain < LEAST_KEPT * self.mean(ORIGINAL, "retain_acc")
+        still_knows = forget > self.mean(ORACLE, "forget_acc") + STILL_KNOWN
+        return self.is_whole(name) and not (is_ruined or still_knows or self.over_forgets(name))
 
     def best(self, metrics: Iterable[str]) -> dict[str, float]:
         """Return each metric's best mean of the methods, as shown, so that what looks equal is bold alike."""
         best = {}
+        if nothing_to_forget(self.frame):
+            return best
+        competing = [name for name in self.methods if self.competes(name)]
         for metric in metrics:
-            whole = [name for name in self.methods if self.is_whole(name)]
-            means = [mean for name in whole if not math.isnan(mean := self.mean(name, metric))]
-            if means and COMPARED[metric] != "oracle":
+            means = [mean for name in competing if not math.isnan(mean := self.mean(name, metric))]
+            if means and COMPARED[metric] != "oracle" and metric not in NEVER_BOLD:
                 best[metric] = max(means) if COMPARED[metric] == "↑" else min(means)
         return best
 
@@ -177,7 +208,7 @@ class _Cells:
         mean = self.mean(name, metric)
         if math.isnan(mean):
             return NOTHING
-        is_best = name in self.methods and self.is_whole(name) and mean == best.get(metric)
+        is_best = name in self.methods and self.competes(name) and mean == best.get(metric)
         return mean_with_interval(mean, half_width(self.by_method[name][metric]), is_best)
 
 
@@ -192,6 +223,8 @@ def _primary_block(cells: _Cells) -> str:
             state = f"{failed['status'].iloc[0]} ({len(failed)} of {len(cells.by_method[name])} seeds)"
             return [state, *[NOTHING] * (len(METRICS) - 1)]
         shown = [cells.shown(name, metric, best) for metric in METRICS]
+        if name not in cells.references and cells.over_forgets(name):
+            shown[METRICS.index("unlearn_score")] += " (over-forgets)"
         return _add_standard_error(shown, cells.by_method[name])
 
     titles = ["method", *(f"{metric} {COMPARED[metric]}" for metric in METRICS)]
@@ -293,10 +326,14 @@ def _published_blocks(cells: _Cells, published: pandas.DataFrame) -> list[str]:
         ]
         for row in both.itertuples()
     ]
-    standing = [
-        [row.method, f"{row.mean:.{DECIMALS}f}", f"{row.rank} of {row.entries}"]
-        for row in ranks(means, published).itertuples()
-    ]
+    standing = (
+        []
+        if nothing_to_forget(cells.frame)
+        else [
+            [row.method, f"{row.mean:.{DECIMALS}f}", f"{row.rank} of {row.entries}"]
+            for row in ranks(means, published).itertuples()
+        ]
+    )
     blocks = []
     if rows:
         titles = ["method", "metric", "ours", "published", "difference"]

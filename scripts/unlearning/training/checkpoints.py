@@ -10,7 +10,7 @@ A record has all that it takes to measure the model elsewhere:
     protocol                                     the constants of the training from scratch
     hyperparameters, unlearning_protocol         of an unlearned model, with
     method_code, original                        digests of the method's code and of the weights that it began with
-    outcome                                      how the unlearning ended
+    outcome, changed_weights, answers            how the unlearning ended: see `runner.outcomes.Unlearning`
     computed_in                                  the precision of the arithmetic
     versions                                     torch, Python and the project's commit
     carried                                      only of a checkpoint that was taken from elsewhere; see `carrying`
@@ -74,6 +74,10 @@ def read_checkpoint(path: str | os.PathLike) -> tuple[int, State | None, dict[st
     """
     with _bad_if_it_fails():
         content = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict) or not isinstance(content.get("made_by"), dict):
+            raise ValueError(
+                "it does not say what made it; a model of another program gets a row with --config checkpoint=PATH"
+            )
         written_as = content.get("format", 1)
         if written_as > FORMAT:
             raise ValueError(f"format {written_as}, of a newer version than this, which reads up to {FORMAT}")
@@ -86,8 +90,10 @@ def _bad_if_it_fails() -> Iterator[None]:
         yield
     except pickle.UnpicklingError:
         raise BadCheckpointError("it holds something else than tensors and plain values") from None
-    except Exception as error:  # torch.load raises half a dozen types for a damaged file
+    except (ValueError, RuntimeError, OSError, EOFError) as error:
         raise BadCheckpointError(textwrap.shorten(str(error) or type(error).__name__, 200)) from None
+    except Exception as error:  # torch.load raises half a dozen other types for a damaged file
+        raise BadCheckpointError(f"torch cannot read it: {type(error).__name__}") from None
 
 
 def _brought_up_to_date(record: Mapping[str, Any], written_as: int) -> dict[str, Any]:

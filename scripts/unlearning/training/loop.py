@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -138,7 +139,8 @@ def train_classifier(
         momentum=protocol["momentum"],
         weight_decay=protocol["weight_decay"],
     )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=protocol["epochs"])
+    epochs = epochs_of(protocol, len(batches))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
     history = []
     savepoint = savepoint or Savepoint()
     saved = savepoint.read()
@@ -151,13 +153,13 @@ def train_classifier(
             batches.random_stream.set_state(saved["batches"])
             set_global_streams(saved["streams"])
     gradients = gradients_of(model, batches.images.device, batches.batch_size)
-    progress = Progress(protocol["epochs"], history)
+    progress = Progress(epochs, history)
     for epoch in progress:
         start = time.perf_counter()
         lr = schedule.get_last_lr()[0]
         train_loss = train_epoch(model, batches, optimizer, gradients)
         schedule.step()
-        is_due = (epoch + 1) % protocol["evaluate_every"] == 0 or epoch + 1 == protocol["epochs"]
+        is_due = (epoch + 1) % protocol["evaluate_every"] == 0 or epoch + 1 == epochs
         test_set = (test_images, test_labels, batches.normalisation, test_subset)
         test_accuracy = accuracy(model, *test_set) if is_due else None
         seconds = round(time.perf_counter() - start, 3)
@@ -166,7 +168,7 @@ def train_classifier(
         )
         progress.report({"train_loss": f"{train_loss:.4f}", "test_accuracy": test_accuracy})
         state = {"epochs": epoch + 1, "model": model.state_dict(), "history": history}
-        if epoch + 1 == protocol["epochs"]:
+        if epoch + 1 == epochs:
             savepoint.keep_end(state)
         else:
             for_further_epochs = {
@@ -177,6 +179,11 @@ def train_classifier(
             }
             savepoint.keep(state | for_further_epochs)
     return history
+
+
+def epochs_of(protocol: Mapping[str, Any], steps: int) -> int:
+    """Return the epochs of so many ``steps`` each that a protocol asks for: "epochs", or more to have "least_steps"."""
+    return max(protocol["epochs"], math.ceil(protocol.get("least_steps", 0) / steps))
 
 
 def train_epoch(model: nn.Module, batches: Batches, optimizer: torch.optim.Optimizer, gradients: Gradients) -> float:

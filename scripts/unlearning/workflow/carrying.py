@@ -93,7 +93,7 @@ def fitting(file: Path, record: Record, wanted: Record, device: torch.device, ma
     Only the record of an older format ``may_lack`` something.
     """
     differences, lacking = [], []
-    recorded = _compared(record)
+    recorded = _compared({key: record[key] for key in wanted if key in record})
     for name, value in _compared(wanted).items():
         if name not in recorded:
             lacking.append(name)
@@ -116,9 +116,12 @@ def carried_record(record: Record, wanted: Record, lacking: list[str]) -> Record
     print(f"carried: the training was done elsewhere, with {shown}", flush=True)
     if lacking:
         print(f"carried: its older format does not record {', '.join(lacking)}, which is taken on trust", flush=True)
-    kept = {key: record[key] for key in ("computed_in", "outcome") if key in record}
+    kept = {key: record[key] for key in FACTS if key in record}
     return wanted | kept | {"versions": versions, "carried": {"lacks": lacking}}
 
+
+FACTS = ("computed_in", "outcome", "changed_weights", "answers")
+"""What a record has of what came of the training."""
 
 _PROTOCOLS = ("unlearning_protocol", "protocol")
 _AS_A_WHOLE = ("hyperparameters", "method_code")

@@ -20,7 +20,7 @@ from unlearning.training.precision import precision_on
 from unlearning.training.savepoint import Savepoint
 from unlearning.versions import commit_of
 from unlearning.watched_code import SCRIPTS, is_of_library, meanings_of
-from unlearning.workflow.carrying import carried_checkpoint
+from unlearning.workflow.carrying import FACTS, carried_checkpoint
 from unlearning.workflow.job import cost_of_process
 from unlearning.workflow.job_sources import check_code, code_of_method
 
@@ -139,7 +139,7 @@ def record_of_unlearning(snakemake: Any, original: Settings, model: nn.Module) -
     """Return the record of the model that a method makes of ``model``, whose own record is ``original``."""
     params = snakemake.params
     code = [each.split()[1] for each in meanings_of(f for f in code_of_method(params) if not is_of_library(f))]
-    begun = {key: its for key, its in original.items() if key not in ("computed_in", "versions", "carried")}
+    begun = {key: its for key, its in original.items() if key not in (*FACTS, "versions", "carried")}
     return {
         **begun,
         **snakemake.wildcards,

@@ -7,6 +7,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from unlearning.data.datasets import DataFile
 from unlearning.errors import UserError
 from unlearning.files import write_text
 from unlearning.watched_code import SCRIPTS, code_of, digest_of_file, meanings_of
@@ -32,7 +33,7 @@ def code_of_method(params: Any) -> list[Path]:
     return code_of(Path(file)) if file else []
 
 
-def dataset_of(snakemake: Any) -> Path:
+def dataset_of(snakemake: Any) -> DataFile:
     """Return the data set's file. Raises UserError if its bytes are not those that the job's parameters are about.
 
     A file that was there when the results were begun, and is gone, is fetched again. Its digest is noted, so that
@@ -49,7 +50,7 @@ def dataset_of(snakemake: Any) -> Path:
     note = Path(KNOWN_DIGEST.format(dataset=file.stem))
     if not note.exists() or note.read_text(encoding="utf-8") != digest:
         write_text(note, digest)
-    return file
+    return DataFile(file, unwatched["largest_gb"], comes_again=bool(source))
 
 
 def _fetch(source: str, file: Path) -> None:

@@ -69,6 +69,12 @@ class Plan:
         """Return how many shadow models are asked for."""
         return int(asked_for(dict(self.config), "shadow_models"))
 
+    def summary(self) -> str:
+        """Return a line that says what runs."""
+        counts = {key: len(self.suite[key]) for key in ("benchmarks", "methods", "seeds")}
+        parts = " x ".join(f"{count} {key if count > 1 else key[:-1]}" for key, count in counts.items())
+        return f"suite {self.config['suite']}: {parts}, and the references"
+
     # --- code and data
 
     def weights(self, wildcards: Any) -> str:
@@ -97,16 +103,20 @@ class Plan:
         except UserError:
             return meanings_of([file])
 
+    def fetched(self) -> list[str]:
+        """Return the data sets that say where they come from."""
+        return [name for name, settings in self.config["datasets"].items() if settings.get("source")]
+
     def dataset_file(self, wildcards: Any) -> Path:
         """Return the data set's file."""
         return dataset_file(dict(self.config), wildcards.dataset)
 
-    def dataset(self, wildcards: Any) -> list[Path]:
+    def dataset(self, wildcards: Any) -> list[str]:
         """Return the data set's file as an input if it has to be made first; else its digest stands for it."""
         file = self.dataset_file(wildcards)
         settings = self.config["datasets"][wildcards.dataset]
         is_result = "carved_from" in settings
-        return [file] if is_result or not (file.exists() or self._known_digest(file)) else []
+        return [str(file)] if is_result or not (file.exists() or self._known_digest(file)) else []
 
     def data(self, wildcards: Any) -> str:
         """Return the digest of the data set's file; of one that is gone, what it was."""
@@ -132,14 +142,16 @@ class Plan:
     def _constants(self, wildcards: Any, *keys: str) -> dict[str, Any]:
         """Return some constants of the protocol by their meaning: a job depends on those that it uses.
 
-        What only notes something during the training is left out, and tf32 stands as float32: which of the two a GPU
-        has computed in, `lost` compares.
+        What only notes something during the training, or asks for nothing, is left out, and tf32 stands as float32:
+        which of the two a GPU has computed in, `lost` compares.
         """
         constants = {key: self._protocol(wildcards)[key] for key in keys}
         if constants.get("precision") == "tf32":
             constants["precision"] = "float32"
-        if "pretrain" in constants:
-            constants["pretrain"] = {k: its for k, its in constants["pretrain"].items() if k != "evaluate_every"}
+        for part in ("pretrain", "unlearn"):
+            if part in constants:
+                noted = {"evaluate_every"} | ({"least_steps"} if not constants[part]["least_steps"] else set())
+                constants[part] = {key: its for key, its in constants[part].items() if key not in noted}
         return by_meaning(constants)
 
     def images(self, wildcards: Any) -> dict[str, Any]:
@@ -186,20 +198,22 @@ class Plan:
 
         Snakemake does not compare a parameter whose function takes the output: it holds it for derived from it.
         """
-        return lambda wildcards, output: {name: self._told(name, wildcards) for name in ("dataset", "source", *names)}
+        always = ("dataset", "source", "largest_gb")
+        return lambda wildcards, output: {name: self._told(name, wildcards) for name in (*always, *names)}
 
     def _told(self, name: str, wildcards: Any) -> Any:
         if name == "dataset":
             return str(self.dataset_file(wildcards))
-        if name == "source":
-            return self.config["datasets"][wildcards.dataset].get("source")
+        if name in ("source", "largest_gb"):
+            return self.config["datasets"][wildcards.dataset].get(name)
         if name == "method":
             return self.method(wildcards)
         if name == "hyperparameters":  # 1.0 is handed on as 1.0: a method may care for the type
             return self.config["methods"][wildcards.method]["hyperparameters"]
         if name == "precision":
             return self._protocol(wildcards)["precision"]
-        return self._protocol(wildcards)["pretrain"]["evaluate_every"]
+        part = "unlearn" if hasattr(wildcards, "method") else "pretrain"
+        return self._protocol(wildcards)[part]["evaluate_every"]
 
     # --- what is not there, or not as it should be, although no setting has changed
 

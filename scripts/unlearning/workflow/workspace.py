@@ -8,8 +8,11 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess  # nosec B404: a command of our own
+import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,12 +26,17 @@ PATIENCE, BETWEEN_TELLINGS = 20.0, 0.5
 
 
 def sees_gpu() -> bool:
-    """Return whether this machine has an NVIDIA GPU, by its device files: to ask torch takes seconds."""
-    return any(Path("/dev").glob("nvidia[0-9]*"))
+    """Return whether this machine has a GPU that torch may use, by its device files: to ask torch takes seconds.
+
+    NVIDIA's own, that of a Linux inside Windows, and AMD's.
+    """
+    return any(found for name in ("nvidia[0-9]*", "dxg", "kfd") for found in Path("/dev").glob(name))
 
 
 def check_room(results: Path) -> None:
     """Raise UserError if nothing can be written to ``results``, or if its disk is all but full."""
+    if results.is_symlink() and not results.exists():
+        raise UserError(f"{results}: a link to {os.readlink(results)}, which is not there; make that folder")
     folder = results if results.exists() else results.absolute().parent
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"{folder}: nothing can be written there; make it writable (nothing was changed)")
@@ -67,6 +75,24 @@ def remove_partial_files(results: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def compare_replaced_files() -> None:
+    """Let Snakemake compare the content of an input also if only the kernel knows that it was put there later.
+
+    Snakemake looks at an input that is newer than the job's output. But cp -a, rsync and tar give a file that they put
+    back its old time stamp. Its change time, which nobody can set, tells.
+    """
+    from snakemake.io import _IOFile
+
+    is_newer = _IOFile.is_newer
+
+    async def is_newer_or_replaced(file: Any, time_of_output: float) -> bool:
+        return await is_newer(file, time_of_output) or (
+            not file.is_ancient and os.path.exists(file) and os.stat(file).st_ctime > time_of_output
+        )
+
+    _IOFile.is_newer = is_newer_or_replaced
+
+
 def prepare_snakemake(workflow: Any) -> None:
     """Change what Snakemake does between planning and running, where it stands in the way; see each part.
 
@@ -101,6 +127,23 @@ def _forget_planned_parameters() -> None:
     Job.reset_params_and_resources = reset_all
 
 
+ending = threading.Event()
+"""Whether this run was told to end."""
+
+
+def preview(scripts: Path, settings: Sequence[str], files: Sequence[Path]) -> None:
+    """Let make preview write the table of what is finished, also in place of a table where there is none yet.
+
+    Says where it is. Nothing happens in an environment without what a table takes, or where nothing is finished.
+    """
+    command = [sys.executable, "-m", "commands.preview", "--as-table", *settings]
+    command += ["--configfile", *map(str, files)] if files else []
+    environment = os.environ | {"PYTHONPATH": str(scripts)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)  # nosec B603
+    if done.returncode == 0:
+        print(f"what is finished, and why the rest is not: {done.stdout.strip()}", file=sys.stderr, flush=True)
+
+
 def end_jobs_with_me() -> None:
     """On SIGTERM and Ctrl-C, end the jobs as well, and this process with them within `PATIENCE` seconds.
 
@@ -108,11 +151,10 @@ def end_jobs_with_me() -> None:
     a job that is just being started misses the first time; what does not end then is killed.
     """
     snakemakes = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    is_ending = threading.Event()
 
     def leave(number: int, frame: Any) -> None:
-        if not is_ending.is_set():
-            is_ending.set()
+        if not ending.is_set():
+            ending.set()
             threading.Thread(target=_end_children, daemon=True).start()
         snakemakes_own = snakemakes[number]
         if callable(snakemakes_own):

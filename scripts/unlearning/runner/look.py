@@ -1,0 +1,34 @@
+"""On request: the accuracies after every few epochs of unlearning, for the history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from unlearning.data.batches import TensorData
+from unlearning.training.loop import accuracy
+
+
+def look_every(
+    epochs: int, model: nn.Module, data: TensorData, split: Mapping[str, np.ndarray]
+) -> Callable[[int], dict[str, float]] | None:
+    """Return a function that measures ``model`` on the test images after one of so many epochs, which count from 0.
+
+    It returns retain_acc and forget_acc, or nothing. None for 0 epochs.
+    """
+    if not epochs:
+        return None
+
+    def look(epoch: int) -> dict[str, float]:
+        if (epoch + 1) % epochs:
+            return {}
+        found = {}
+        for part in ("retain", "forget"):
+            subset = torch.from_numpy(split[f"{part}_test"]).to(data.test_images.device)
+            found[f"{part}_acc"] = accuracy(model, data.test_images, data.test_labels, data.normalisation, subset)
+        return found
+
+    return look
