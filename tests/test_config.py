@@ -294,6 +294,8 @@ def test_defaults_are_filled_in_and_the_files_values_stand():
         "epoch_of": "retain",
         "batch_norm": "train",
         "augment": True,
+        "evaluate_every": 0,
+        "least_steps": 100,
     }
     assert config["methods"]["scrub"]["kind"] == "baseline"
     assert config["methods"]["munba"]["hyperparameters"] == {}

@@ -41,8 +41,10 @@ def test_the_table_says_in_what_it_was_computed(finished_project):
 
 
 @pytest.mark.parametrize(("device", "slots"), [("cpu", 0), ("cuda", 1), ("cuda:0", 1)])
-def test_jobs_take_a_slot_of_the_gpu_where_they_use_it(finished_project, device, slots):
-    printed = finished_project.make("-n", "--forceall", "--quiet", "host", "--config", f"device={device}")
+def test_jobs_take_a_slot_of_the_gpu_where_they_use_it(copied_project, device, slots):
+    workspace = copied_project.folder / "scripts/unlearning/workflow/workspace.py"
+    workspace.write_text(workspace.read_text() + "\n\ndef sees_gpu():\n    return True\n")
+    printed = copied_project.make("-n", "--forceall", "--quiet", "host", "--config", f"device={device}")
     assert printed.count(f"gpu_slots={slots}") == 14  # 2 trainings, 5 unlearnings, 7 evaluations
     assert f"gpu_slots={1 - slots}" not in printed
 

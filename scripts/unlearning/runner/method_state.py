@@ -95,7 +95,7 @@ class MethodState:
         own = {one.__module__: sys.modules[one.__module__] for one in classes if one.__module__ in sys.modules}
         beside = Path(getattr(own.get(type(self.method).__module__), "__file__", None) or ".").parent
         for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
+            file = vars(module).get("__file__")  # a deferred module (see job.py) would load at getattr
             if file and (Path(file).parent == beside or name.startswith("methods.")):
                 own[name] = module
         return [own[name] for name in sorted(own)]

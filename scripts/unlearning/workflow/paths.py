@@ -20,9 +20,14 @@ CELL_FILE = re.compile(rf"{RESULTS}/(?P<benchmark>[^/]+)/seed(?P<seed>[0-9]+)/(?
 
 
 def cell_at(path: str) -> dict[str, Any]:
-    """Return the benchmark, method and seed of the cell that the file at ``path`` belongs to."""
+    """Return the benchmark, method and seed of the cell that the file at ``path`` belongs to.
+
+    Raises:
+        ValueError: the path is not a cell's.
+    """
     match = CELL_FILE.fullmatch(path)
-    assert match, path
+    if match is None:
+        raise ValueError(f"{path} is no file of a cell: results/<benchmark>/seed<N>/<method>/<file>")
     return {"benchmark": match["benchmark"], "method": match["method"], "seed": int(match["seed"])}
 
 
