@@ -178,6 +178,18 @@ def test_what_is_noted_during_a_training_changes_no_weight(data):
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
+@pytest.mark.parametrize(("least_steps", "epochs"), [(0, 4), (96, 4), (97, 5), (240, 10)])
+def test_a_training_takes_as_many_epochs_as_its_least_steps_need(data, least_steps, epochs):
+    """An epoch is 24 steps here; the learning rate falls to 0 over all of them."""
+    pretrain = SETTINGS["protocol"]["pretrain"] | {"least_steps": least_steps}
+    protocol = SETTINGS["protocol"] | {"pretrain": pretrain}
+    _, history = train_from_scratch(
+        "mobilenetv2", data, SETTINGS | {"protocol": protocol}, 1, np.arange(192), np.arange(24)
+    )
+    assert len(history) == epochs
+    assert history[-1]["lr"] == pytest.approx(0.05 * (1 + math.cos(math.pi * (epochs - 1) / epochs)) / 2)
+
+
 def test_the_digest_of_weights_depends_on_names_and_values_alone():
     state = build_model("resnet20", 3, 1, 0.25).state_dict()
     digest = digest_of_weights(state)

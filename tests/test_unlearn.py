@@ -460,3 +460,10 @@ def test_what_was_done_before_a_failure_is_kept():
     fails_later = FineTuning()
     fails_later.at_the_end = lambda *_: None
     assert [row["epoch"] for row in run(fails_later).history] == [0]
+
+
+@pytest.mark.parametrize(("least_steps", "epochs"), [(0, 2), (6, 2), (7, 3), (30, 10)])
+def test_an_unlearning_takes_as_many_epochs_as_its_least_steps_need(least_steps, epochs):
+    """An epoch is 3 steps here."""
+    done = run(Recorder(), least_steps=least_steps)
+    assert (len(done.history), done.steps) == (epochs, 3 * epochs)

@@ -6,8 +6,10 @@ import json
 import re
 
 import numpy as np
+import pandas
 import pytest
 import torch
+import yaml
 from conftest import ROOT, TINY, Project
 
 from unlearning.evaluation import metrics, ulira
@@ -351,6 +353,43 @@ def test_make_check_without_a_table_says_how_to_get_one(tmp_path):
     status, _, errors = check(Project(tmp_path / "empty", TINY))
     assert status == 1
     assert errors == "error: results/metrics.csv is not there; make it with: make table\n"
+
+
+def test_make_check_names_what_is_wrong_with_a_benchmark_as_a_whole(copied_project):
+    metrics = copied_project.folder / "results/metrics.csv"
+    cells = pandas.read_csv(metrics)
+    cells.loc[cells["method"] == "original", "forget_acc"] = 0.1
+    cells.to_csv(metrics, index=False)
+    costs = copied_project.folder / "results/costs.csv"
+    jobs = pandas.read_csv(costs)
+    jobs.loc[jobs["method"] == "scrub", "device"] = "another"
+    jobs.to_csv(costs, index=False)
+    status, printed, errors = check(copied_project)
+    assert (status, printed) == (1, "7 of 7 cells are ok\n")
+    first, second = errors.splitlines()
+    assert first.startswith("resnet20-digits-class0: Nothing to forget: original never knew the class: it names 0.100 ")
+    assert second.startswith("resnet20-digits-class0: Made on several devices, ")
+    assert "another: scrub" in second
+
+
+def test_accuracies_after_epochs_of_the_unlearning_on_request(copied_project):
+    """They stand in the history, the last ones are the cell's, and neither the weights nor the metrics differ."""
+    scores = copied_project.read(f"{CELLS}/scrub/metrics.json")
+    config = yaml.safe_load(copied_project.read("config.yaml"))
+    config["protocols"]["tiny"]["unlearn"] |= {"epochs": 3, "evaluate_every": 2}
+    (copied_project.folder / "config.yaml").write_text(yaml.safe_dump(config))
+    copied_project.make(f"{CELLS}/scrub/metrics.json")
+    history = rows_of(copied_project, f"{CELLS}/scrub/history.csv")
+    assert [bool(row["retain_acc"]) for row in history] == [False, True, False]
+    assert all(0 <= float(history[1][name]) <= 1 for name in ("retain_acc", "forget_acc"))
+
+    config["protocols"]["tiny"]["unlearn"] |= {"epochs": 1, "evaluate_every": 1}
+    (copied_project.folder / "config.yaml").write_text(yaml.safe_dump(config))
+    copied_project.make("--forcerun", "unlearn", "--", f"{CELLS}/scrub/metrics.json")
+    assert copied_project.read(f"{CELLS}/scrub/metrics.json") == scores
+    (row,) = rows_of(copied_project, f"{CELLS}/scrub/history.csv")
+    for name in ("retain_acc", "forget_acc"):
+        assert float(row[name]) == pytest.approx(json.loads(scores)[name], abs=1e-4)
 
 
 def test_relearning_and_ulira_are_in_the_table_on_request(requested_project):
