@@ -1,7 +1,7 @@
 # make table [CORES=4] [SUITE=paper]    set everything up and write results/table.md
 #   BENCHMARKS="..." METHODS="..." SEEDS="..."   a part of the suite, by names: METHODS="scrub delete" SEEDS=42
 #   CONFIG=mine.yaml                    settings laid over config.yaml
-#   RULE=path/to/my_rule.py             with a row for a method of your own
+#   METHOD=path/to/my_method.py         with a row for a method of your own
 #   CHECKPOINT=path/to/weights.pt       with a row for a model that another program unlearned; a folder: for each in it
 #   CHECKPOINTS=path/to/results         take what fits from the results of another copy, version or machine
 # make preview [...as for table]        write results/preview.md, the table of what is finished so far
@@ -26,7 +26,7 @@ COMMAND = PYTHONPATH=scripts $(BIN)/python -m commands
 # What a table is asked for, as words KEY=VALUE behind snakemake's --config.
 setting = $(if $(strip $($(1))),$(2)='$(strip $($(1)))')
 SETTINGS = $(strip $(call setting,SUITE,suite) $(call setting,BENCHMARKS,benchmarks) $(call setting,METHODS,methods) \
-	$(call setting,SEEDS,seeds) $(call setting,RULE,rule) $(call setting,CHECKPOINT,checkpoint) \
+	$(call setting,SEEDS,seeds) $(call setting,METHOD,method) $(call setting,RULE,rule) $(call setting,CHECKPOINT,checkpoint) \
 	$(call setting,CHECKPOINTS,checkpoints))
 
 FILES = $(if $(strip $(CONFIG)),--configfile $(CONFIG))

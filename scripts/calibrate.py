@@ -1,4 +1,4 @@
-"""Rule calibrate: what each open line of the protocol does to the baselines, beside the published rows."""
+"""Rule calibrate: what each unpublished choice of the protocol does to the baselines, beside the published rows."""
 
 from unlearning.files import read_arrays, read_table, write_csv, write_text
 from unlearning.tables.calibration import render_calibration, rows_of_calibration
@@ -9,7 +9,7 @@ inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
 
 with job(snakemake, f"{len(inputs.metrics)} cells"):
     cells = [read_cell(path) for path in inputs.metrics]
-    rows = rows_of_calibration(cells, [read_arrays(path) for path in inputs.scores], params.lines)
+    rows = rows_of_calibration(cells, [read_arrays(path) for path in inputs.scores], params.choices)
     write_csv(outputs.rows, rows)
     published = read_table(inputs.published)
     published = published[published["benchmark"].isin(params.as_published)]

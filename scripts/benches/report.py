@@ -64,7 +64,7 @@ def _training(rows: Sequence[Row]) -> list[str]:
         ratios = [_ratio(rates[training.OURS], rates[other]) for other in loops if other != training.OURS]
         table.append([model, *(_spread(rates[loop]) for loop in loops), *ratios])
         train_images, test_images = IMAGES[MODELS[model]]
-        every = config()["protocols"]["paper"]["pretrain"]["evaluate_every"]
+        every = config().protocols["paper"].pretrain["evaluate_every"]
         evaluating = test_images / median(rates[training.EVALUATION])
         share = evaluating / (evaluating + every * train_images / median(rates[training.OURS]))
         shares.append(f"{model} {share:.1%}")

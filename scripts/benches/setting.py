@@ -12,18 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
-from unlearning.config.model import method_file
+from unlearning.config.model import Config
+from unlearning.config.reading import shipped_config
 from unlearning.data.batches import Batches, Normalisation
 from unlearning.models import Classifier, build_model
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.precision import computing_in, precision_on
-from unlearning.watched_code import SCRIPTS
 from unlearning.workflow.process import defer_dynamo, keep_freed_memory
 
-CONFIG = SCRIPTS.parent / "config.yaml"
 SIZE, CHANNELS = 32, {"cifar10": 3, "cifar100": 3, "fmnist": 1}
 MODELS = {"resnet20": "cifar10", "vgg16bn": "cifar100", "mobilenetv2": "fmnist"}
 """The paper suite's models, each with its data set."""
@@ -37,8 +35,8 @@ Run = Callable[[int], None]
 
 
 @cache
-def config() -> dict[str, Any]:
-    return yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+def config() -> Config:
+    return shipped_config()
 
 
 @dataclass(frozen=True)
@@ -60,12 +58,12 @@ class Setting:
         setting = cls(
             device,
             arguments.model or list(MODELS),
-            arguments.method or config()["suites"]["paper"]["methods"],
+            arguments.method or list(config().suites["paper"].methods),
             arguments.rounds,
             arguments.seconds,
             arguments.steps,
             arguments.default_allocator,
-            precision or config()["protocols"]["paper"]["precision"],
+            precision or config().protocols["paper"].precision,
         )
         setting.prepare_process()
         return setting
@@ -78,11 +76,11 @@ class Setting:
 
     @staticmethod
     def method_names() -> list[str]:
-        return list(config()["methods"])
+        return list(config().methods)
 
     @property
     def protocol(self) -> dict[str, Any]:
-        return config()["protocols"]["paper"] | {"precision": self.precision}
+        return {**vars(config().protocols["paper"]), "precision": self.precision}
 
     @property
     def where(self) -> dict[str, Any]:
@@ -95,7 +93,7 @@ class Setting:
         }
 
     def classes(self, model: str) -> int:
-        return config()["datasets"][MODELS[model]]["classes"]
+        return config().datasets[MODELS[model]].classes
 
     def model(self, name: str, memory_format: torch.memory_format = torch.channels_last) -> Classifier:
         seed_global_streams(0, "bench")
@@ -126,8 +124,7 @@ class Setting:
 
     def method(self, name: str) -> tuple[Path, dict[str, Any]]:
         """Return a method's file and hyperparameters."""
-        settings = config()["methods"][name]
-        return method_file(name, settings), settings.get("hyperparameters", {})
+        return config().method_file(name), dict(config().methods[name].hyperparameters)
 
     def in_turns(self, runs: dict[str, Run]) -> Iterator[tuple[int, str, float]]:
         """Yield (round, name, steps a second): A B C A B C ..., so that what slows the machine down slows all alike."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import re
@@ -134,7 +133,7 @@ train_from_scratch("resnet20", data, settings, 0, np.arange(len(data.train_label
 
 def _large_suite() -> dict[str, Any]:
     """Return config.yaml with a suite of 3 benchmarks, 20 methods and 10 seeds."""
-    large = copy.deepcopy(config())
+    large = config().as_plain()
     (benchmarks, settings) = large["suites"]["digits"]["benchmarks"], large["methods"]["scrub"]
     file = str(SCRIPTS / "methods" / "scrub.py")
     methods = {f"method_{number}": settings | {"file": file} for number in range(METHODS)}

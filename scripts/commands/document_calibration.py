@@ -5,11 +5,12 @@ The tables of calibration-NAME.csv stand between two marks, <!-- calibration NAM
 
 import sys
 
-from commands.verify import PUBLISHED, REFERENCE
+from commands.verify import REFERENCE
 from unlearning.files import read_table, write_text
 from unlearning.tables.calibration import render_calibration
 from unlearning.tables.markdown import fill_marked
 from unlearning.watched_code import SCRIPTS
+from unlearning.workflow.paths import PUBLISHED
 
 PAGE = SCRIPTS.parent / "docs" / "calibration.md"
 

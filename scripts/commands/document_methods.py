@@ -2,9 +2,7 @@
 
 import sys
 
-import yaml
-
-from unlearning.config.model import method_file
+from unlearning.config.reading import shipped_config
 from unlearning.errors import UserError
 from unlearning.files import write_text
 from unlearning.tables.pages import render_catalogue
@@ -15,8 +13,9 @@ ROOT = SCRIPTS.parent
 
 def catalogue() -> str:
     """Return what docs/methods.md has to be."""
-    methods = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["methods"]
-    return render_catalogue({name: method_file(name, settings or {}) for name, settings in methods.items()}, methods)
+    config = shipped_config()
+    files = {name: config.method_file(name) for name in config.methods}
+    return render_catalogue(files, {name: its.hyperparameters for name, its in config.methods.items()})
 
 
 def main() -> int:

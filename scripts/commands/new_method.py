@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 
 class UnlearningMethod:
-    """What the rule does, in a sentence or two.
+    """What the method does, in a sentence or two.
 
     It is called for every pair of mini-batches; one object lives through the whole unlearning of a model. What it
     remembers from step to step, it keeps in attributes of `self`.
@@ -47,11 +47,11 @@ def main(name: str) -> int:
     if not METHOD_NAME.fullmatch(name) or name in REFERENCES:
         print(
             f"error: {name!r} is no name for a method: lower-case letters, digits and underscores, a letter first, and "
-            f"not {' or '.join(REFERENCES)}; write e.g. make new-method NAME=my_rule",
+            f"not {' or '.join(REFERENCES)}; write e.g. make new-method NAME=my_method",
             file=sys.stderr,
         )
         return 1
-    file = method_file(name, {})
+    file = method_file(name)
     if file.exists():
         print(f"error: {file} is there already; choose another name", file=sys.stderr)
         return 1
@@ -59,9 +59,11 @@ def main(name: str) -> int:
     path = os.path.relpath(file)
     snakemake = os.path.relpath(Path(sys.executable).with_name("snakemake"))
     print(f"{path} is written. To try it, in less than a minute:")
-    print(f"  {snakemake} --cores 2 {CELL}/{name}/metrics.json --config rule={path} && cat {CELL}/{name}/metrics.json")
+    print(
+        f"  {snakemake} --cores 2 {CELL}/{name}/metrics.json --config method={path} && cat {CELL}/{name}/metrics.json"
+    )
     print("and in the table of the suite:")
-    print(f"  make table RULE={path}")
+    print(f"  make table METHOD={path}")
     return 0
 
 

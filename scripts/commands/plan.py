@@ -12,7 +12,6 @@ import re
 import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from tabulate import tabulate
 from benches.estimate import Setup, Sizes, Speed, speed_of, start_seconds, unlearning_seconds
 from benches.setting import device_name
 from commands.request import Request, add_request, request_of
-from unlearning.config.model import Benchmark, dataset_file, method_file
+from unlearning.config.model import Benchmark, BenchmarkSettings, Config, Protocol
 from unlearning.data.sources import CHANNELS, SIZES
 from unlearning.errors import UserError
 from unlearning.training.loop import epochs_of
@@ -77,7 +76,7 @@ def report(request: Request, jobs: list[PlannedJob], cores: int) -> str:
     together = f"{wall} with {cores} job{'s' if cores > 1 else ''} at a time, if they do not slow each other down"
     missing = [name for name in estimates.datasets() if not estimates.is_there(name)]
     lines = [
-        f"suite {request.config['suite']} on {device_name(estimates.device)}, {what} {unit.name}:",
+        f"suite {request.config.suite} on {device_name(estimates.device)}, {what} {unit.name}:",
         time_by_rule_and_model(counts, seconds, estimates.models(), unit),
         f"{unit.of(total)} {what} {unit.name} in all; {together}",
         f"disk: {disk:,.0f} MB of results" + (f"; to be fetched first: {', '.join(missing)}" if missing else ""),
@@ -117,19 +116,19 @@ class Unit:
 class Estimates:
     """Seconds and megabytes of jobs; whatever has to be measured for them is measured once."""
 
-    def __init__(self, config: dict[str, Any]):
+    def __init__(self, config: Config):
         self.config = config
         keep_freed_memory()
         defer_dynamo()
         torch.set_num_threads(1)
-        on_gpu = config["device"] != "cpu" and torch.cuda.is_available()
+        on_gpu = config.device != "cpu" and torch.cuda.is_available()
         self.device = torch.device("cuda" if on_gpu else "cpu")
         self._start = start_seconds()
         self._speeds: dict[Setup, Speed] = {}
         self._methods: dict[tuple, float] = {}
 
     def _benchmarks(self) -> list[Benchmark]:
-        return [Benchmark.parse(name) for name in self.config["suites"][self.config["suite"]]["benchmarks"]]
+        return [Benchmark.parse(name) for name in self.config.chosen.benchmarks]
 
     def models(self) -> list[str]:
         return list(dict.fromkeys(benchmark.model for benchmark in self._benchmarks()))
@@ -138,7 +137,7 @@ class Estimates:
         return list(dict.fromkeys(benchmark.dataset for benchmark in self._benchmarks()))
 
     def is_there(self, dataset: str) -> bool:
-        return dataset_file(self.config, dataset).exists()
+        return self.config.dataset_file(dataset).exists()
 
     def model_of(self, job: PlannedJob) -> str:
         match = OF_PATH.fullmatch(job.outputs[0])
@@ -173,40 +172,40 @@ class Estimates:
             return 4e-6 * setup.classes * (2 * sizes.forget_train + sizes.forget_test)
         return 2e-6 * self._speed(setup).weights if job.rule in TRAININGS else 0.1
 
-    def _benchmark(self, match: re.Match) -> dict[str, Any]:
-        return self.config["benchmarks"][f"{match['model']}-{match['dataset']}"]
+    def _benchmark(self, match: re.Match) -> BenchmarkSettings:
+        return self.config.benchmarks[f"{match['model']}-{match['dataset']}"]
 
-    def _protocol(self, match: re.Match) -> dict[str, Any]:
-        return self.config["protocols"][self._benchmark(match)["protocol"]]
+    def _protocol(self, match: re.Match) -> Protocol:
+        return self.config.protocols[self._benchmark(match).protocol]
 
     def _setup(self, match: re.Match) -> Setup:
         benchmark, protocol = self._benchmark(match), self._protocol(match)
-        dataset = self.config["datasets"][match["dataset"]]
+        dataset = self.config.datasets[match["dataset"]]
         return Setup(
             match["model"],
-            benchmark["width"],
-            dataset["classes"],
+            benchmark.width,
+            dataset.classes,
             self._channels(match["dataset"]),
-            benchmark["image_size"],
-            protocol["batch_size"],
-            protocol["precision"],
+            benchmark.image_size,
+            protocol.batch_size,
+            protocol.precision,
         )
 
     def _channels(self, dataset: str) -> int:
-        file = dataset_file(self.config, dataset)
+        file = self.config.dataset_file(dataset)
         if not file.exists():
-            return CHANNELS[self.config["datasets"][dataset]["source"]]
+            return CHANNELS[self.config.datasets[dataset].source]
         with np.load(file, allow_pickle=False) as arrays:
             shape = arrays["test_images"].shape
         return shape[3] if len(shape) == 4 else 1
 
     def _sizes(self, match: re.Match) -> Sizes:
         dataset, forgotten = match["dataset"], int(match["forget_class"] or 0)
-        file = dataset_file(self.config, dataset)
+        file = self.config.dataset_file(dataset)
         if not file.exists():
-            settings = self.config["datasets"][dataset]
-            train, test = SIZES[settings["source"]]
-            return Sizes(train, test, train // settings["classes"], test // settings["classes"])
+            settings = self.config.datasets[dataset]
+            train, test = SIZES[settings.source]
+            return Sizes(train, test, train // settings.classes, test // settings.classes)
         with np.load(file, allow_pickle=False) as arrays:
             train, test = (arrays[f"{part}_labels"].ravel() for part in ("train", "test"))
         return Sizes(len(train), len(test), int((train == forgotten).sum()), int((test == forgotten).sum()))
@@ -217,24 +216,23 @@ class Estimates:
             self._speeds[setup] = speed_of(setup, self.device)
         return self._speeds[setup]
 
-    def _training(self, protocol: dict[str, Any], speed: Speed, images: int, test: int) -> float:
-        settings = protocol["pretrain"]
-        steps = math.ceil(images / protocol["batch_size"])
+    def _training(self, protocol: Protocol, speed: Speed, images: int, test: int) -> float:
+        settings = protocol.pretrain
+        steps = math.ceil(images / protocol.batch_size)
         epochs = epochs_of(settings, steps)
         return epochs * steps * speed.step + math.ceil(epochs / settings["evaluate_every"]) * test * speed.image
 
-    def _unlearning(self, match: re.Match, setup: Setup, sizes: Sizes, protocol: dict[str, Any]) -> float:
-        settings, name = protocol["unlearn"], match["method"]
-        method = self.config["methods"][name]
+    def _unlearning(self, match: re.Match, setup: Setup, sizes: Sizes, protocol: Protocol) -> float:
+        settings, name = protocol.unlearn, match["method"]
         retain, forget = sizes.train - sizes.forget_train, sizes.forget_train
-        steps = math.ceil((retain if settings["epoch_of"] == "retain" else forget) / protocol["batch_size"])
+        steps = math.ceil((retain if settings["epoch_of"] == "retain" else forget) / protocol.batch_size)
         epochs = epochs_of(settings, steps)
         key = (setup, name, epochs, steps)
         if key not in self._methods:
             print(f"measuring {name} on {setup.model} ...", file=sys.stderr, flush=True)
-            file = method_file(name, method)
+            file = self.config.method_file(name)
             try:
-                speed, given = self._speed(setup), method["hyperparameters"]
+                speed, given = self._speed(setup), self.config.methods[name].hyperparameters
                 seconds = unlearning_seconds(speed, self.device, file, given, epochs, steps)
             except Exception as error:  # the method's own: its cell will be a failed one
                 print(f"{name} cannot be measured: {type(error).__name__}: {error}", file=sys.stderr)
@@ -246,10 +244,10 @@ class Estimates:
         """The forget class's training images are looked at twice: plain, and augmented."""
         return (sizes.train + sizes.test + sizes.forget_train) * speed.image + sizes.test * speed.probe
 
-    def _relearning(self, protocol: dict[str, Any], speed: Speed, sizes: Sizes) -> float:
-        settings = protocol["relearn"]
+    def _relearning(self, protocol: Protocol, speed: Speed, sizes: Sizes) -> float:
+        settings = protocol.relearn
         images = 2 * min(settings["images"], sizes.forget_train)
-        per_image = speed.step / protocol["batch_size"]
+        per_image = speed.step / protocol.batch_size
         return settings["epochs"] * (images * per_image + sizes.forget_test * speed.image)
 
 

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from commands.request import PUBLISHED, Request, add_request, request_of
+from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark, as_published
 from unlearning.errors import UserError
 from unlearning.files import read_arrays, read_json, read_table, write_text
 from unlearning.tables.cells import PENDING, join_cells, join_costs, read_cell, without_misfits
 from unlearning.tables.columns import COSTS_CSV
 from unlearning.tables.comparison import PREVIEW_MARK, render_table
-from unlearning.workflow.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, RESULTS, cell_at
+from unlearning.workflow.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, RESULTS, cell_at
 from unlearning.workflow.progress import planned_jobs
 
 PREVIEW, TABLE = Path(RESULTS) / "preview.md", Path(RESULTS) / "table.md"
@@ -57,12 +57,12 @@ def render(request: Request) -> tuple[str, int, int]:
     if not costs:
         raise UserError("nothing is finished yet; make status says how far the run is")
     published = read_table(PUBLISHED)
-    published = published[published["benchmark"].isin(as_published(request.config))]
+    published = published[published["benchmark"].isin(as_published(request.config.as_plain()))]
     table = pandas.DataFrame(join_costs(costs))
     known = [name for column in COSTS_CSV for name in column.name.split(", ")]  # whatever jobs are still to come
     table = table.reindex(columns=list(dict.fromkeys([*table.columns, *known])))
     pending = [cell for cell in cells if cell["status"] == PENDING]
-    text = render_table(rows, table, request.config["suite"], published, errors_behind(pending))
+    text = render_table(rows, table, request.config.suite, published, errors_behind(pending))
     return text, sum(cell["status"] != PENDING for cell in cells), len(cells)
 
 

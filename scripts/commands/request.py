@@ -10,21 +10,17 @@ from typing import Any
 
 import yaml
 
-from unlearning.config.reading import read_config
+from unlearning.config.model import Config
+from unlearning.config.reading import CONFIG, read_config
 from unlearning.errors import UserError
-from unlearning.watched_code import SCRIPTS
 from unlearning.workflow.plan import Plan
-
-CONFIG = SCRIPTS.parent / "config.yaml"
-SCHEMA = SCRIPTS.parent / "workflow" / "schemas" / "config.schema.yaml"
-PUBLISHED = SCRIPTS.parent / "workflow" / "resources" / "published.csv"
 
 
 @dataclass(frozen=True)
 class Request:
     """A configuration, and the arguments with which Snakemake has the same."""
 
-    config: dict[str, Any]
+    config: Config
     arguments: list[str]
 
     @property
@@ -41,7 +37,7 @@ def add_request(parser: argparse.ArgumentParser) -> None:
 
 def request_of(given: argparse.Namespace) -> Request:
     """Return what the command line asks for. Raises UserError, as a run would, for what cannot be."""
-    config = read_config([CONFIG, *given.configfile], settings_of(given.settings), SCHEMA)
+    config = read_config([CONFIG, *given.configfile], settings_of(given.settings))
     files = ["--configfile", *map(str, given.configfile)] if given.configfile else []
     return Request(config, [*files, *(["--config", *given.settings] if given.settings else [])])
 

@@ -37,8 +37,8 @@ def report(request: Request) -> str:
     """Return the grid of every benchmark, and a line about all."""
     done = {file for job in planned_jobs(request.arguments) if job.is_done for file in job.outputs}
     alive, counts, blocks = owner(), Counter(), []
-    seeds = request.plan.suite["seeds"]
-    for benchmark in request.plan.suite["benchmarks"]:
+    seeds = request.plan.suite.seeds
+    for benchmark in request.plan.suite.benchmarks:
         rows = []
         for method in [*request.plan.rows, *request.plan.externals]:
             of_seeds = request.plan.externals.get(method, seeds)

@@ -10,9 +10,9 @@ from unlearning.files import read_json, read_table
 from unlearning.tables.columns import render_dictionary
 from unlearning.tables.comparison import render_table
 from unlearning.watched_code import SCRIPTS
+from unlearning.workflow.paths import PUBLISHED
 
 REFERENCE = SCRIPTS.parent / "results" / "reference"
-PUBLISHED = SCRIPTS.parent / "workflow" / "resources" / "published.csv"
 
 
 def main(folder: Path = REFERENCE) -> int:

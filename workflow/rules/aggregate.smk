@@ -30,8 +30,8 @@ rule aggregate:
         missing=plan.missing(*plan.needed_for_the_table()),
         kinds=plan.kinds(),
         settings=plan.settings(),
-        order=[plan.suite["benchmarks"], plan.suite["seeds"], by_meaning(plan.externals)],
-        on_request=[plan.is_relearning, plan.shadow_models],
+        order=[list(plan.suite.benchmarks), list(plan.suite.seeds), by_meaning(plan.externals)],
+        on_request=[chosen.is_relearning, chosen.shadows],
     script:
         "../../scripts/aggregate.py"
 
@@ -56,7 +56,7 @@ rule table:
     params:
         *code("table.py"),
         missing=plan.missing(*TABLES),
-        suite=config["suite"],
+        suite=chosen.suite,
         as_published=as_published(config),
     script:
         "../../scripts/table.py"

@@ -12,7 +12,7 @@ rule relearn:
     log:
         f"{CELL}/relearn.log",
     wildcard_constraints:
-        method="|".join([*REFERENCES, *config["methods"]]),
+        method="|".join([*REFERENCES, *chosen.methods]),
     conda:
         "../../envs/unlearning.yaml"
     threads: 1
@@ -88,7 +88,7 @@ rule unlearn_shadow:
         images=plan.images,
         protocol=plan.unlearning,
         hyperparameters=plan.hyperparameters,
-        shadows=plan.shadow_models,
+        shadows=chosen.shadows,
         lost=plan.lost(f"{SHADOW}/{{method}}/logits.npz"),
         unwatched=plan.unwatched("method", "hyperparameters", "precision"),
     script:
@@ -100,7 +100,7 @@ rule ulira:
         scores=f"{CELL}/scores.npz",
         shadows=expand(
             f"{BENCHMARK}/shadow{{shadow}}/{{method}}/logits.npz",
-            shadow=range(plan.shadow_models),
+            shadow=range(chosen.shadows),
             allow_missing=True,
         ),
     output:
@@ -108,7 +108,7 @@ rule ulira:
     log:
         f"{CELL}/ulira.log",
     wildcard_constraints:
-        method="|".join([*REFERENCES, *config["methods"]]),
+        method="|".join([*REFERENCES, *chosen.methods]),
     conda:
         "../../envs/unlearning.yaml"
     threads: 1
@@ -117,6 +117,6 @@ rule ulira:
         runtime=10,
     params:
         *code("ulira.py"),
-        shadows=plan.shadow_models,
+        shadows=chosen.shadows,
     script:
         "../../scripts/ulira.py"

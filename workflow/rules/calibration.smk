@@ -1,12 +1,12 @@
-"""On request: the baselines with each line of the protocol otherwise that its publication leaves open."""
+"""On request: the baselines again, with one unpublished choice of the protocol changed at a time."""
 
-CALIBRATION = ["results/calibration.md"] if config["calibrate"] else []
+CALIBRATION = ["results/calibration.md"] if chosen.calibrate else []
 
 
 rule calibrate:
     input:
-        metrics=plan.calibrated("metrics.json", BASELINES, LINES),
-        scores=plan.calibrated("scores.npz", BASELINES, LINES),
+        metrics=plan.calibrated("metrics.json", BASELINES, CHOICES),
+        scores=plan.calibrated("scores.npz", BASELINES, CHOICES),
         published=relative([PUBLISHED])[0],
     output:
         report="results/calibration.md",
@@ -21,8 +21,8 @@ rule calibrate:
         runtime=10,
     params:
         *code("calibrate.py"),
-        lines=LINES,
-        order=[plan.suite["benchmarks"], BASELINES, plan.suite["seeds"]],
+        choices=CHOICES,
+        order=[list(plan.suite.benchmarks), BASELINES, list(plan.suite.seeds)],
         as_published=as_published(config),
     script:
         "../../scripts/calibrate.py"

@@ -7,9 +7,6 @@ from functools import partial
 from pathlib import Path
 
 PROJECT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve().parents[1]
-CONFIG = PROJECT / "config.yaml"
-SCHEMA = PROJECT / "workflow" / "schemas" / "config.schema.yaml"
-PUBLISHED = PROJECT / "workflow" / "resources" / "published.csv"
 
 if Path(workflow.main_snakefile).resolve() != PROJECT / "workflow" / "Snakefile":
     sys.exit(
@@ -21,11 +18,11 @@ if str(PROJECT / "scripts") not in sys.path:
 
 from unlearning.config.checks import check_command_line, check_device, check_request
 from unlearning.config.model import REFERENCES, as_published
-from unlearning.config.reading import read_config
-from unlearning.config.variants import VALIDATION, add_calibration, add_sweep, baselines_of
+from unlearning.config.reading import CONFIG, hint_of_old_words, read_config
+from unlearning.config.variants import VALIDATION, baselines_of, with_calibration, with_sweep
 from unlearning.errors import UserError
 from unlearning.meaning import by_meaning
-from unlearning.workflow.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, SHADOW
+from unlearning.workflow.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, SHADOW
 from unlearning.workflow.plan import Plan, relative
 from unlearning.workflow.workspace import (
     check_room,
@@ -51,28 +48,31 @@ def or_exit(function, *arguments):
 
 # Not by Snakemake's `configfile:`, which evaluates expressions in a file, and loses one of two equal keys.
 layers = [CONFIG, *workflow.overwrite_configfiles]
-chosen = or_exit(read_config, layers, workflow.config_settings.config, SCHEMA)
+chosen = or_exit(read_config, layers, workflow.config_settings.config)
 config.clear()
-config.update(chosen)
+config.update(chosen.as_plain())
 # Snakemake itself knows its targets only after it has read all rules.
-or_exit(check_request, config, [argument for argument in sys.argv[1:] if argument.startswith("results/")])
+or_exit(check_request, chosen, [argument for argument in sys.argv[1:] if argument.startswith("results/")])
 if workflow.is_main_process:
     or_exit(check_command_line, sys.argv[1:])
     or_exit(check_room, Path("results"))
     if workflow.local_exec:
-        or_exit(check_device, config["device"], sees_gpu())
+        or_exit(check_device, chosen.device, sees_gpu())
 
 compare_replaced_files()
 
-VARIANTS = or_exit(add_sweep, config) if config["sweep"] else {}
-LINES = or_exit(add_calibration, config) if config["calibrate"] else {}
-BASELINES = baselines_of(config) if config["calibrate"] else []
+VARIANTS, CHOICES, BASELINES = {}, {}, []
+if chosen.sweep:
+    chosen, VARIANTS = or_exit(with_sweep, chosen)
+if chosen.calibrate:
+    BASELINES = or_exit(baselines_of, chosen)
+    chosen, CHOICES = or_exit(with_calibration, chosen)
 
-plan = Plan(config)
+plan = Plan(chosen)
 code = partial(or_exit, plan.code)
 
 # What a job that runs a model takes of a GPU. The profile says how many slots there are; a cluster counts whole GPUs.
-GPU_SLOTS = 1 if config["device"].startswith("cuda") or (config["device"] == "auto" and sees_gpu()) else 0
+GPU_SLOTS = 1 if chosen.device.startswith("cuda") or (chosen.device == "auto" and sees_gpu()) else 0
 
 
 def prepare_run():
@@ -82,6 +82,9 @@ def prepare_run():
     remove_partial_files(Path("results"))
     prepare_snakemake(workflow)
     print(plan.summary(), file=sys.stderr, flush=True)
+    hint = hint_of_old_words(workflow.config_settings.config)
+    if hint:
+        print(hint, file=sys.stderr, flush=True)
 
 
 def show_what_is_there():
@@ -96,7 +99,7 @@ def show_what_is_there():
 
 wildcard_constraints:
     model="[a-z0-9_]+",
-    dataset="|".join(config["datasets"]),
+    dataset="|".join(chosen.datasets),
     forget_class="0|[1-9][0-9]*",
     seed="0|[1-9][0-9]*",
     shadow="0|[1-9][0-9]*",

@@ -4,7 +4,7 @@
 # Without inputs, and with an output that Snakemake does not delete: a file that is there is used as it is.
 rule dataset:
     output:
-        update(Path(config["data_dir"]).expanduser() / "{dataset}.npz"),
+        update(Path(chosen.data_dir).expanduser() / "{dataset}.npz"),
     log:
         f"{DATASETS}/{{dataset}}.log",
     wildcard_constraints:

@@ -13,7 +13,7 @@ rule evaluate:
     log:
         f"{CELL}/evaluate.log",
     wildcard_constraints:
-        method="|".join([*REFERENCES, *config["methods"]]),
+        method="|".join([*REFERENCES, *chosen.methods]),
     conda:
         "../../envs/unlearning.yaml"
     threads: 1

@@ -1,9 +1,9 @@
 """On request: every method's grid, at most eight settings, on a validation part of the training data."""
 
-SWEEP = ["results/sweep.md"] if config["sweep"] else []
-SWEPT = [name.replace("-class", f"{VALIDATION}-class") for name in plan.suite["benchmarks"]]
+SWEEP = ["results/sweep.md"] if chosen.sweep else []
+SWEPT = [name.replace("-class", f"{VALIDATION}-class") for name in plan.suite.benchmarks]
 SWEPT_ROWS = ["original", "retrain", *(variant for variants in VARIANTS.values() for variant in variants)]
-SWEPT_CELLS = (SWEPT_ROWS, SWEPT, plan.suite["seeds"][:1]) if config["sweep"] else ([], [], [])
+SWEPT_CELLS = (SWEPT_ROWS, SWEPT, plan.suite.seeds[:1]) if chosen.sweep else ([], [], [])
 
 
 # Of the training part alone: what the table is judged by is not looked at.
@@ -24,7 +24,7 @@ rule carve:
         *code("carve.py"),
         data=plan.data,
         classes=plan.of_dataset("classes"),
-        share=config["validation_share"],
+        share=chosen.validation_share,
         unwatched=plan.unwatched(),
     script:
         "../../scripts/carve.py"
@@ -50,13 +50,13 @@ rule sweep:
         *code("sweep.py"),
         # As pairs, because their order is that of the report and Snakemake compares parameters by their text.
         variants=[
-            (variant, name, by_meaning(config["methods"][variant]["hyperparameters"]))
+            (variant, name, by_meaning(chosen.methods[variant].hyperparameters))
             for name, variants in VARIANTS.items()
             for variant in variants
         ],
-        kinds={variant: config["methods"][variant]["kind"] for variant in SWEPT_ROWS[2:]},
+        kinds={variant: chosen.methods[variant].kind for variant in SWEPT_ROWS[2:]},
         benchmarks=SWEPT,
-        seed=plan.suite["seeds"][0],
-        share=config["validation_share"],
+        seed=plan.suite.seeds[0],
+        share=chosen.validation_share,
     script:
         "../../scripts/sweep.py"

@@ -7,10 +7,9 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from unlearning.config.messages import known
-from unlearning.config.model import EXTERNAL, REFERENCES, Benchmark, asked_for, dataset_file, method_file
+from unlearning.config.model import EXTERNAL, REFERENCES, Benchmark, Config, MethodSettings, method_file
 from unlearning.errors import UserError
 from unlearning.watched_code import code_of
 
@@ -18,34 +17,34 @@ VGG_LEAST_SIZE = 32
 RESULTS = "results"
 
 
-def check_names(config: dict[str, Any]) -> None:
+def check_names(config: Config) -> None:
     """Raise UserError if anything in the configuration refers to what is not there, or if a suite cannot run.
 
-    ``config`` has passed `check_schema`. The schema cannot see these: they are relations between its parts.
+    The schema cannot see these: they are relations between its parts.
     """
-    for name, settings in config["benchmarks"].items():
+    for name, settings in config.benchmarks.items():
         where = f"configuration: benchmarks.{name}"
-        known(name.split("-")[1], config["datasets"], where)
-        known(settings["protocol"], config["protocols"], f"{where}.protocol")
-        if name.startswith("vgg16bn") and settings.get("image_size", VGG_LEAST_SIZE) < VGG_LEAST_SIZE:
+        known(name.split("-")[1], config.datasets, where)
+        known(settings.protocol, config.protocols, f"{where}.protocol")
+        if name.startswith("vgg16bn") and settings.image_size < VGG_LEAST_SIZE:
             raise UserError(f"{where}.image_size: vgg16bn halves the image five times; write {VGG_LEAST_SIZE} or more")
-    for name in config["methods"]:
+    for name in config.methods:
         if name in REFERENCES:
             raise UserError(f"configuration: methods.{name}: the name of a reference row; give the method another one")
-    known(config["suite"], config["suites"], "configuration: suite")
-    for suite, contents in config["suites"].items():
-        for benchmark in contents["benchmarks"]:
+    known(config.suite, config.suites, "configuration: suite")
+    for suite, contents in config.suites.items():
+        for benchmark in contents.benchmarks:
             check_benchmark(config, Benchmark.parse(benchmark), f"configuration: suites.{suite}.benchmarks")
-        for method in contents["methods"]:
-            known(method, config["methods"], f"configuration: suites.{suite}.methods")
+        for method in contents.methods:
+            known(method, config.methods, f"configuration: suites.{suite}.methods")
 
 
-def check_checkpoints(config: dict[str, Any]) -> None:
+def check_checkpoints(config: Config) -> None:
     """Raise UserError if ``checkpoints`` names no folder, or the folder of this run's own results."""
-    if "checkpoints" not in config:
+    if config.checkpoints is None:
         return
-    folder = Path(config["checkpoints"]).expanduser()
-    where = f"checkpoints={config['checkpoints']}"
+    folder = Path(config.checkpoints).expanduser()
+    where = f"checkpoints={config.checkpoints}"
     if not folder.is_dir():
         raise UserError(f"{where}: there is no such folder; name a copy of results/, or of the project that it is in")
     if Path(RESULTS).resolve() in (folder.resolve(), (folder / RESULTS).resolve()):
@@ -55,35 +54,32 @@ def check_checkpoints(config: dict[str, Any]) -> None:
         )
 
 
-def check_request(config: dict[str, Any], targets: Iterable[str]) -> None:
+def check_request(config: Config, targets: Iterable[str]) -> None:
     """Raise UserError if what this run is asked for cannot be made.
 
     ``targets`` are the files and rules named on the command line. Those under results/{benchmark}/ ask for cells by
     path; without any, the configured suite is asked for. Checks class, method file, hyperparameters and data set.
     """
     check_checkpoints(config)
-    suite, targets = config["suites"][config["suite"]], list(targets)
+    targets = list(targets)
     cells = [Path(target).parts[1:] for target in targets if Path(target).parts[:1] == ("results",)]
     cells = [parts for parts in cells if len(parts) > 1 and parts[0] != "datasets"]
-    benchmarks = [parts[0] for parts in cells] or suite["benchmarks"]
-    methods = [parts[2] for parts in cells if len(parts) > 3] if cells else suite["methods"]
+    benchmarks = [parts[0] for parts in cells] or config.chosen.benchmarks
+    methods = [parts[2] for parts in cells if len(parts) > 3] if cells else config.chosen.methods
     for name in benchmarks:
         if "-class" in name:
             check_benchmark(config, Benchmark.parse(name), "results")
         else:
-            known(name, config["benchmarks"], "results")
+            known(name, config.benchmarks, "results")
         check_data(config, name.split("-")[1])
     for parts in cells:
         check_shadows(config, parts)
     for file, switch in {"sweep.md": "sweep", "calibration.md": "calibrate"}.items():
-        if any(Path(target).parts[1:2] == (file,) for target in targets) and config.get(switch) is not True:
+        if any(Path(target).parts[1:2] == (file,) for target in targets) and not getattr(config, switch):
             raise UserError(f"results/{file} is made with: --config {switch}=true")
     for name in methods:
-        if (
-            name not in REFERENCES
-            and config["methods"][known(name, config["methods"], "results")].get("kind") != EXTERNAL
-        ):
-            check_method(name, config["methods"][name])
+        if name not in REFERENCES and config.methods[known(name, config.methods, "results")].kind != EXTERNAL:
+            check_method(name, config.methods[name])
 
 
 def check_command_line(arguments: Sequence[str]) -> None:
@@ -100,9 +96,9 @@ def check_device(device: str, is_there: bool) -> None:
         raise UserError(f"configuration: device: {device}, but this machine has no such GPU; write auto or cpu")
 
 
-def check_shadows(config: dict[str, Any], parts: tuple[str, ...]) -> None:
+def check_shadows(config: Config, parts: tuple[str, ...]) -> None:
     """Raise UserError if the path with ``parts`` needs a shadow model that the configuration does not have."""
-    shadows = asked_for(config, "shadow_models")
+    shadows = config.shadows
     if parts[-1] == "ulira.json" and not shadows:
         raise UserError("results: U-LiRA needs shadow models; add e.g. --config shadow_models=8")
     index = re.fullmatch("shadow([0-9]+)", parts[1])
@@ -110,10 +106,10 @@ def check_shadows(config: dict[str, Any], parts: tuple[str, ...]) -> None:
         raise UserError(f"results: {parts[1]}: there are {shadows} shadow models; write --config shadow_models=N")
 
 
-def check_data(config: dict[str, Any], dataset: str) -> None:
+def check_data(config: Config, dataset: str) -> None:
     """Raise UserError if the data set's file is missing and nothing says where to get it."""
-    file = dataset_file(config, dataset)
-    if "source" not in config["datasets"][dataset] and not file.exists():
+    file = config.dataset_file(dataset)
+    if config.datasets[dataset].source is None and not file.exists():
         raise UserError(f"{file} is not there and datasets.{dataset} has no source; put the file in place by hand")
     if (file.exists() or file.is_symlink()) and not file.is_file():
         raise UserError(f"{file}: not a file; a data set is one .npz file")
@@ -121,24 +117,24 @@ def check_data(config: dict[str, Any], dataset: str) -> None:
         raise UserError(f"{file}: it may not be read; give yourself the right, e.g. chmod u+r {file}")
 
 
-def check_benchmark(config: dict[str, Any], benchmark: Benchmark, where: str) -> None:
+def check_benchmark(config: Config, benchmark: Benchmark, where: str) -> None:
     """Raise UserError if ``benchmark`` has no settings or its data set no such class."""
-    known(benchmark.pretraining, config["benchmarks"], where)
-    classes = config["datasets"][benchmark.dataset]["classes"]
+    known(benchmark.pretraining, config.benchmarks, where)
+    classes = config.datasets[benchmark.dataset].classes
     if benchmark.forget_class >= classes:
         name = f"{benchmark.pretraining}-class{benchmark.forget_class}"
         raise UserError(f"{where}: {name}: {benchmark.dataset} has the classes 0 to {classes - 1}")
 
 
-def check_method(name: str, settings: dict[str, Any]) -> None:
+def check_method(name: str, settings: MethodSettings) -> None:
     """Raise UserError if the method's file is missing or does not take its hyperparameters; the file is not run."""
-    file, where = method_file(name, settings), f"configuration: methods.{name}"
+    file, where = method_file(name, settings.file), f"configuration: methods.{name}"
     if not file.is_file():
-        raise UserError(f"{where}: there is no file {file}; write the rule there or name another with file:")
+        raise UserError(f"{where}: there is no file {file}; write the method there or name another with file:")
     code_of(file)  # says which file is no valid Python: this one, or what it imports of the project
     tree = ast.parse(file.read_bytes())
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "UnlearningMethod"]
-    given, grid = settings.get("hyperparameters", {}), settings.get("grid", {})
+    given, grid = settings.hyperparameters, settings.grid
     accepted = _constructor_arguments(classes[-1]) if classes else None
     if accepted is None:
         return

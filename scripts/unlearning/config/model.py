@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from unlearning.errors import UserError
 from unlearning.watched_code import SCRIPTS
 
 REFERENCES = ("original", "retrain")
-"""The rows that are no methods: the model before unlearning, and the oracle."""
+"""The rows that are not methods: the model before unlearning, and the oracle."""
 
 EXTERNAL = "external"
 """The kind of a row for a model that another program unlearned."""
@@ -21,7 +21,7 @@ PUBLISHED_PROTOCOL = {
     "pretrain": {"epochs": 80, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4},
     "unlearn": {"epochs": 20, "learning_rate": 0.001},
 }
-"""What the publication says of its protocol; what was run otherwise is not set beside it."""
+"""The published constants. Results from other settings are not compared with the publication."""
 
 METHOD_NAME = re.compile("[a-z][a-z0-9_]*")
 BENCHMARK_NAME = re.compile(r"(?P<model>[a-z0-9_]+)-(?P<dataset>[a-z0-9_]+)-class(?P<forget_class>0|[1-9][0-9]*)")
@@ -49,45 +49,189 @@ class Benchmark:
         return f"{self.model}-{self.dataset}"
 
 
-def asked_for(config: dict[str, Any], key: str) -> Any:
-    """Return relearning or shadow_models: that of the top level, if it is there, or else of the suite."""
-    return config.get(key, config["suites"][config["suite"]].get(key, 0))
+# The classes below have the keys of workflow/schemas/config.schema.yaml, which says what each means and which values
+# it takes, and fills in the defaults. None: the key is not there.
 
 
-def as_published(config: Mapping[str, Any]) -> list[str]:
-    """Return those benchmarks of the suite that run as they were published: the rest compares with nothing."""
-    names = config["suites"][config["suite"]]["benchmarks"]
-    settings = {name: config["benchmarks"][Benchmark.parse(name).pretraining] for name in names}
-    return [name for name, its in settings.items() if is_as_published(its, config["protocols"][its["protocol"]])]
+@dataclass(frozen=True)
+class Suite:
+    """An entry under ``suites:``."""
+
+    benchmarks: tuple[str, ...]
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    relearning: bool
+    shadow_models: int
 
 
-def is_as_published(benchmark: dict[str, Any], protocol: dict[str, Any]) -> bool:
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """An entry under ``benchmarks:``."""
+
+    protocol: str
+    width: float
+    image_size: int
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """An entry under ``datasets:``; the last two keys are set by `unlearning.config.variants` alone."""
+
+    classes: int
+    fit: str
+    normalisation: str
+    largest_gb: float
+    source: str | None = None
+    carved_from: str | None = None  # another data set, part of whose training data takes the place of the test data
+    same_as: str | None = None  # another data set, whose file this one reads with other settings
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """An entry under ``protocols:``. The constants of a stage are handed to its jobs as they are."""
+
+    batch_size: int
+    crop_padding: int
+    flip: bool
+    precision: str
+    pretrain: Mapping[str, Any]
+    unlearn: Mapping[str, Any]
+    relearn: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    """An entry under ``methods:``; the last two keys are set by `unlearning.config.variants` alone."""
+
+    kind: str
+    settings: str
+    grid: Mapping[str, list[Any]]
+    hyperparameters: Mapping[str, Any]
+    file: str | None = None
+    unlearn: Mapping[str, Any] | None = None  # what a calibration changes of the protocol's
+    weights: Mapping[int, str] | None = None  # by seed, the files of a model that another program unlearned
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked configuration; `unlearning.config.reading.read_config` makes it."""
+
+    suite: str
+    suites: Mapping[str, Suite]
+    benchmarks: Mapping[str, BenchmarkSettings]
+    datasets: Mapping[str, DatasetSettings]
+    protocols: Mapping[str, Protocol]
+    methods: Mapping[str, MethodSettings]
+    data_dir: str
+    device: str
+    sweep: bool
+    calibrate: bool
+    validation_share: float
+    relearning: bool | None = None
+    shadow_models: int | None = None
+    method: str | None = None
+    checkpoint: str | None = None
+    checkpoints: str | None = None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Config:
+        """Return the configuration that ``settings`` make: as the schema wants them, defaults filled in."""
+        parts = {key: {name: entry(**its) for name, its in settings[key].items()} for key, entry in _ENTRIES.items()}
+        suites = {
+            name: Suite(**{key: tuple(value) if isinstance(value, list) else value for key, value in its.items()})
+            for name, its in settings["suites"].items()
+        }
+        return cls(**{**settings, **parts, "suites": suites})
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the configuration as dicts, lists, text and numbers, for Snakemake and for records."""
+        return _plain(self)
+
+    @property
+    def chosen(self) -> Suite:
+        """The suite that runs."""
+        return self.suites[self.suite]
+
+    @property
+    def is_relearning(self) -> bool:
+        """Whether relearning is asked for: by the top level, if it says so, or else by the suite."""
+        return self.chosen.relearning if self.relearning is None else self.relearning
+
+    @property
+    def shadows(self) -> int:
+        """How many shadow models are asked for: by the top level, if it says so, or else by the suite."""
+        return self.chosen.shadow_models if self.shadow_models is None else self.shadow_models
+
+    def settings_of(self, benchmark: Benchmark) -> BenchmarkSettings:
+        """Return the settings of a benchmark."""
+        return self.benchmarks[benchmark.pretraining]
+
+    def protocol_of(self, benchmark: Benchmark) -> Protocol:
+        """Return the protocol of a benchmark."""
+        return self.protocols[self.settings_of(benchmark).protocol]
+
+    def dataset_file(self, dataset: str) -> Path:
+        """Return the data set's file, relative to the working directory unless data_dir is absolute.
+
+        A data set that is carved out of another is a result; one that differs in its settings alone has no file of
+        its own.
+        """
+        settings = self.datasets.get(dataset)
+        if settings is not None and settings.same_as is not None:
+            return self.dataset_file(settings.same_as)
+        if settings is not None and settings.carved_from is not None:
+            return Path("results/datasets") / f"{dataset}.npz"
+        return Path(self.data_dir).expanduser() / f"{dataset}.npz"
+
+    def method_file(self, name: str) -> Path:
+        """Return the file of a method, see the function of this name."""
+        return method_file(name, self.methods[name].file)
+
+
+_ENTRIES = {
+    "benchmarks": BenchmarkSettings,
+    "datasets": DatasetSettings,
+    "protocols": Protocol,
+    "methods": MethodSettings,
+}
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        held = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {name: _plain(its) for name, its in held.items() if its is not None}
+    if isinstance(value, Mapping):
+        return {key: _plain(its) for key, its in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(its) for its in value]
+    return value
+
+
+def method_file(name: str, file: str | None = None) -> Path:
+    """Return a method's file: its setting ``file``, from the working directory, or else scripts/methods/NAME.py.
+
+    A file that is not there is looked for in the project's folder, so that shipped suites run in any other.
+    """
+    if file is None:
+        return SCRIPTS / "methods" / f"{name}.py"
+    path = Path(file).expanduser()
+    in_project = SCRIPTS.parent / path
+    return in_project if not path.exists() and in_project.exists() else path
+
+
+def as_published(recorded: Mapping[str, Any]) -> list[str]:
+    """Return those benchmarks of the suite that run as they were published: the rest compares with nothing.
+
+    ``recorded`` is a configuration in plain form, of this version of the project or an older one.
+    """
+    names = recorded["suites"][recorded["suite"]]["benchmarks"]
+    settings = {name: recorded["benchmarks"][Benchmark.parse(name).pretraining] for name in names}
+    return [name for name, its in settings.items() if is_as_published(its, recorded["protocols"][its["protocol"]])]
+
+
+def is_as_published(benchmark: Mapping[str, Any], protocol: Mapping[str, Any]) -> bool:
     """Return whether a benchmark's settings are full size and its protocol's known constants the published ones."""
     full_size = (benchmark["width"], benchmark["image_size"]) == (1, 32)
     return full_size and all(
         protocol[part].items() >= constants.items() for part, constants in PUBLISHED_PROTOCOL.items()
     )
-
-
-def dataset_file(config: dict[str, Any], dataset: str) -> Path:
-    """Return the data set's file, relative to the working directory unless data_dir is absolute.
-
-    A data set that is carved out of another (see `unlearning.config.variants`) is a result; one that differs in its
-    settings alone (see `unlearning.config.calibration`) has no file of its own.
-    """
-    dataset = config["datasets"].get(dataset, {}).get("same_as", dataset)
-    if "carved_from" in config["datasets"].get(dataset, {}):
-        return Path("results/datasets") / f"{dataset}.npz"
-    return Path(config["data_dir"]).expanduser() / f"{dataset}.npz"
-
-
-def method_file(name: str, settings: dict[str, Any]) -> Path:
-    """Return a method's file: its ``file`` setting, from the working directory, or else scripts/methods/NAME.py.
-
-    A file that is not there is looked for in the project's folder, so that shipped suites run in any other.
-    """
-    if "file" not in settings:
-        return SCRIPTS / "methods" / f"{name}.py"
-    file = Path(settings["file"]).expanduser()
-    in_project = SCRIPTS.parent / file
-    return in_project if not file.exists() and in_project.exists() else file

@@ -15,8 +15,16 @@ from jsonschema.validators import extend
 
 from unlearning.config.checks import check_names
 from unlearning.config.messages import explanation, location
-from unlearning.config.variants import add_checkpoint, add_rule, choose_parts, take_parts
+from unlearning.config.model import Config
+from unlearning.config.variants import choose_parts, take_parts, with_checkpoint, with_own_method
 from unlearning.errors import UserError
+from unlearning.watched_code import SCRIPTS
+
+CONFIG = SCRIPTS.parent / "config.yaml"
+SCHEMA = SCRIPTS.parent / "workflow" / "schemas" / "config.schema.yaml"
+
+OLD_WORDS = {"rule": "method"}
+"""Keys of the top level, and values of a method's kind, that have another name now; each works for one release."""
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -46,7 +54,7 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_config(files: Sequence[Path], given: Mapping[str, Any], schema_file: Path) -> dict[str, Any]:
+def read_config(files: Sequence[Path], given: Mapping[str, Any]) -> Config:
     """Return the configuration that ``files`` make, each laid over those before it, and ``given`` on top of all.
 
     Paths in the first of them, the project's config.yaml, are from its folder, all others from the working directory.
@@ -54,20 +62,56 @@ def read_config(files: Sequence[Path], given: Mapping[str, Any], schema_file: Pa
     for is filled in. Raises UserError, which says what to write instead, for whatever cannot be.
     """
     parts, settings = take_parts(given)
-    config: dict[str, Any] = {}
-    first, *others = map(read_yaml, files)
-    for layer in (from_folder(first, files[0].parent), *others, settings):
-        config = laid_over(config, layer)
-    read_switches(config)
-    schema = read_yaml(schema_file)
-    check_schema(config, schema)
-    choose_parts(config, parts)
-    add_rule(config)
-    check_schema(config, schema)
-    _FillingValidator(schema).validate(config)
+    settings_of_files = [read_yaml(file) for file in files]
+    settings_of_files[0] = from_folder(settings_of_files[0], files[0].parent)
+    read: dict[str, Any] = {}
+    for layer in (*settings_of_files, settings):
+        read = laid_over(read, in_todays_words(layer))
+    read_switches(read)
+    schema = read_yaml(SCHEMA)
+    check_schema(read, schema)
+    config = checked(with_own_method(choose_parts(read, parts)), schema)
     check_names(config)
-    add_checkpoint(config)
-    return config
+    return with_checkpoint(config)
+
+
+def checked(settings: Mapping[str, Any], schema: dict[str, Any]) -> Config:
+    """Return ``settings`` as a configuration, the schema's defaults filled in. Raises UserError like `check_schema`."""
+    filled = copy.deepcopy(dict(settings))
+    check_schema(filled, schema)
+    _FillingValidator(schema).validate(filled)
+    return Config.of(filled)
+
+
+def shipped_config() -> Config:
+    """Return the configuration of the project's own config.yaml."""
+    return read_config([CONFIG], {})
+
+
+def in_todays_words(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return ``settings`` with the `OLD_WORDS` in them replaced. Raises UserError if both words stand there."""
+    settings = dict(settings)
+    for old, new in OLD_WORDS.items():
+        if old in settings and new in settings:
+            raise UserError(f"configuration: {old} is the old name of {new}; write {new} alone")
+        if old in settings:
+            settings[new] = settings.pop(old)
+    methods = settings.get("methods")
+    if isinstance(methods, Mapping):
+        settings["methods"] = {name: _of_todays_kind(its) for name, its in methods.items()}
+    return settings
+
+
+def _of_todays_kind(method: Any) -> Any:
+    if isinstance(method, Mapping) and isinstance(method.get("kind"), str):
+        return {**method, "kind": OLD_WORDS.get(method["kind"], method["kind"])}
+    return method
+
+
+def hint_of_old_words(given: Mapping[str, Any]) -> str | None:
+    """Return what to write instead of an old word in ``given``, the settings of ``--config``."""
+    found = [f"{old}= is called {new}= now" for old, new in OLD_WORDS.items() if old in given]
+    return f"hint: {'; '.join(found)} (make: METHOD=); the old word works until the next release" if found else None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -105,7 +149,7 @@ def from_folder(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     methods = config.get("methods")
     if isinstance(methods, dict):
         config = config | {"methods": {name: moved(settings, ["file"]) for name, settings in methods.items()}}
-    return moved(config, ["data_dir", "rule", "checkpoint", "checkpoints"])
+    return moved(config, ["data_dir", *OLD_WORDS, "method", "checkpoint", "checkpoints"])
 
 
 def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

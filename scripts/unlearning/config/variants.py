@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from unlearning.config.messages import known
-from unlearning.config.model import EXTERNAL, METHOD_NAME, REFERENCES, Benchmark, method_file
+from unlearning.config.model import EXTERNAL, METHOD_NAME, REFERENCES, Benchmark, Config, MethodSettings, method_file
 from unlearning.errors import UserError
 
 VALIDATION = "_validation"
@@ -18,7 +19,7 @@ VALIDATION = "_validation"
 MOST_SETTINGS = 8
 
 UNLEARN = {"epoch_of": ("retain", "forget"), "batch_norm": ("train", "eval"), "augment": (True, False)}
-"""The lines of a protocol's unlearning that the publication leaves open, and what may stand there."""
+"""The choices of a protocol's unlearning that the publication leaves open, and what may stand there."""
 
 NORMALISATIONS = ("channels", "half", "none")
 
@@ -42,34 +43,41 @@ def _names(value: Any) -> list[Any]:
     return [int(name) if str(name).isdecimal() else name for name in names]
 
 
-def choose_parts(config: dict[str, Any], parts: Mapping[str, Sequence[Any]]) -> None:
-    """Let the suite that runs consist of ``parts`` (see `take_parts`) where they name something; in place.
+def choose_parts(settings: Mapping[str, Any], parts: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Return ``settings`` whose suite that runs consists of ``parts`` (see `take_parts`) where they name something.
 
-    Raises UserError for a suite that is not there. Whether there is all that is named, `check_names` says.
+    ``settings`` have passed `check_schema`. Raises UserError for a suite that is not there. Whether there is all that
+    is named, `check_names` says.
     """
-    suite = known(config["suite"], config["suites"], "configuration: suite")
-    config["suites"][suite] |= {key: list(names) for key, names in parts.items()}
+    return _with_suite(settings, {key: list(names) for key, names in parts.items()})
 
 
-def add_rule(config: dict[str, Any]) -> None:
-    """Make the file that ``rule`` names a method, called as the file is, of the suite that runs; in place.
+def with_own_method(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``settings`` in which the file NAME.py that ``method`` names is the method NAME of the suite that runs.
 
-    ``config`` has passed `check_schema`. Raises UserError if no method can be called so, or another one is.
+    ``settings`` have passed `check_schema`. Raises UserError if the name is no method's, or another method has it.
     """
-    if "rule" not in config:
-        return
-    path, suite = config["rule"], known(config["suite"], config["suites"], "configuration: suite")
+    if "method" not in settings:
+        return dict(settings)
+    path, methods = settings["method"], settings["methods"]
     name = Path(path).stem
     if not METHOD_NAME.fullmatch(name):
         raise UserError(
-            f"rule={path}: the method is called as its file is, and {name!r} is no name: lower-case letters, digits "
+            f"method={path}: the method is called as its file is, and {name!r} is no name: lower-case letters, digits "
             "and underscores, a letter first; rename the file"
         )
-    method = config["methods"].setdefault(name, {"file": path})
-    if method_file(name, method).resolve() != Path(path).expanduser().resolve():
-        raise UserError(f"rule={path}: another method is called {name} already; rename the file")
-    if name not in config["suites"][suite]["methods"]:
-        config["suites"][suite]["methods"].append(name)
+    entry = methods.get(name, {"file": path})
+    if method_file(name, entry.get("file")).resolve() != Path(path).expanduser().resolve():
+        raise UserError(f"method={path}: another method is called {name} already; rename the file")
+    in_suite = settings["suites"][known(settings["suite"], settings["suites"], "configuration: suite")]["methods"]
+    with_method = _with_suite(settings, {"methods": [*in_suite, *([] if name in in_suite else [name])]})
+    return {**with_method, "methods": {**methods, name: entry}}
+
+
+def _with_suite(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    suite, suites = settings["suite"], settings["suites"]
+    known(suite, suites, "configuration: suite")
+    return {**settings, "suites": {**suites, suite: {**suites[suite], **changes}}}
 
 
 WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
@@ -78,19 +86,20 @@ WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 OF_SEED = re.compile(r"(?P<name>.+?)[-_.]?seed(?P<seed>[0-9]+)")
 
 
-def add_checkpoint(config: dict[str, Any]) -> None:
-    """Make a row for each model from elsewhere that ``checkpoint`` names, a file or a folder of files; in place.
+def with_checkpoint(config: Config) -> Config:
+    """Return ``config`` with a row for each model from elsewhere that ``checkpoint``, a file or a folder, names.
 
     A row is called as its file is, in lower case, with _ for other characters. A file NAME_seed43.pt is the seed's, one
-    without a seed the suite's first. Raises UserError if there is no such file, or two rows would be called alike.
+    without a seed the suite's first. Raises UserError if there is no such file, or two rows would have one name.
     """
-    if "checkpoint" not in config:
-        return
-    where, path = f"checkpoint={config['checkpoint']}", Path(config["checkpoint"]).expanduser()
+    if config.checkpoint is None:
+        return config
+    where, path = f"checkpoint={config.checkpoint}", Path(config.checkpoint).expanduser()
     files = sorted(file for file in path.iterdir() if file.suffix in WEIGHTS) if path.is_dir() else [path]
     if not path.exists() or not files:
         raise UserError(f"{where}: there is no such file, or no {', '.join(WEIGHTS)} in the folder")
-    seeds = config["suites"][config["suite"]]["seeds"]
+    seeds = config.chosen.seeds
+    weights: dict[str, dict[int, str]] = {}
     for file in files:
         match = OF_SEED.fullmatch(file.stem.lower())
         name = re.sub("[^a-z0-9]+", "_", match["name"] if match else file.stem.lower()).strip("_")
@@ -98,89 +107,96 @@ def add_checkpoint(config: dict[str, Any]) -> None:
         seed = int(match["seed"]) if match else seeds[0]
         if seed not in seeds:
             raise UserError(f"{where}: {file.name} is of seed {seed}; the suite has {', '.join(map(str, seeds))}")
-        row = config["methods"].get(name, {"kind": EXTERNAL, "weights": {}})
-        if row["kind"] != EXTERNAL or name in REFERENCES or seed in row["weights"]:
+        if name in config.methods or name in REFERENCES or seed in weights.get(name, {}):
             raise UserError(f"{where}: {file.name}: another row is called {name} already; rename the file")
-        row["weights"][seed] = str(file)
-        config["methods"][name] = row
+        weights.setdefault(name, {})[seed] = str(file)
+    rows = {
+        name: MethodSettings(kind=EXTERNAL, settings="", grid={}, hyperparameters={}, weights=its)
+        for name, its in weights.items()
+    }
+    return replace(config, methods={**config.methods, **rows})
 
 
-def grid_of(name: str, method: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the hyperparameters of each setting of a method's grid: its own first, where the grid has them.
+def grid_of(name: str, method: MethodSettings) -> list[dict[str, Any]]:
+    """Return the hyperparameters of each combination of a method's grid: its own first, where the grid has them.
 
     Raises UserError if there are more than all methods may have.
     """
-    grid = method.get("grid", {})
-    settings = [dict(method.get("hyperparameters", {})) | dict(zip(grid, values, strict=True)) for values in _all(grid)]
-    if len(settings) > MOST_SETTINGS:
+    values = itertools.product(*method.grid.values())
+    combinations = [{**method.hyperparameters, **dict(zip(method.grid, its, strict=True))} for its in values]
+    if len(combinations) > MOST_SETTINGS:
         raise UserError(
-            f"configuration: methods.{name}.grid: {len(settings)} settings; every method may try {MOST_SETTINGS}"
+            f"configuration: methods.{name}.grid: {len(combinations)} settings; every method may try {MOST_SETTINGS}"
         )
-    return settings
+    return combinations
 
 
-def _all(grid: Mapping[str, Sequence[Any]]) -> list[tuple]:
-    return list(itertools.product(*grid.values()))
-
-
-def add_sweep(config: dict[str, Any]) -> dict[str, list[str]]:
-    """Add what a sweep of the suite needs to ``config``, in place, and return the methods' settings by method.
+def with_sweep(config: Config) -> tuple[Config, dict[str, list[str]]]:
+    """Return ``config`` with what a sweep of the suite needs, and by method the names of its settings.
 
     For every data set one with a validation part, for every benchmark one on that, for every setting of a method of
     the suite a method: NAME__0, NAME__1 ...
     """
-    for name, settings in list(config["datasets"].items()):
-        without_source = {key: value for key, value in settings.items() if key != "source"}
-        config["datasets"][name + VALIDATION] = without_source | {"carved_from": name}
-    config["benchmarks"] |= {name + VALIDATION: settings for name, settings in config["benchmarks"].items()}
+    datasets = {
+        name + VALIDATION: replace(settings, source=None, carved_from=name)
+        for name, settings in config.datasets.items()
+    }
+    benchmarks = {name + VALIDATION: settings for name, settings in config.benchmarks.items()}
+    methods: dict[str, MethodSettings] = {}
     variants = {}
-    for name in config["suites"][config["suite"]]["methods"]:
-        method = config["methods"][name]
-        settings = {f"{name}__{number}": its for number, its in enumerate(grid_of(name, method))}
-        for variant, hyperparameters in settings.items():
-            file = str(method_file(name, method))
-            config["methods"][variant] = method | {"file": file, "hyperparameters": hyperparameters}
-        variants[name] = list(settings)
-    return variants
+    for name in config.chosen.methods:
+        method, file = config.methods[name], str(config.method_file(name))
+        of_method = {
+            f"{name}__{number}": replace(method, file=file, hyperparameters=its)
+            for number, its in enumerate(grid_of(name, method))
+        }
+        variants[name] = list(of_method)
+        methods |= of_method
+    with_all = replace(
+        config,
+        datasets={**config.datasets, **datasets},
+        benchmarks={**config.benchmarks, **benchmarks},
+        methods={**config.methods, **methods},
+    )
+    return with_all, variants
 
 
-def add_calibration(config: dict[str, Any]) -> dict[str, str]:
-    """Add what a calibration of the suite needs to ``config``, in place, and return its lines by their suffix.
+def with_calibration(config: Config) -> tuple[Config, dict[str, str]]:
+    """Return ``config`` with what a calibration of the suite needs, and the choices it varies by their suffix.
 
-    For each open line of the protocol that all of the suite's benchmarks have otherwise: one method for each baseline,
-    NAME__augment_false, or one data set and benchmark, NAME__normalisation_none. Raises UserError without a baseline.
+    For each open choice of the protocol that all of the suite's benchmarks have made differently: one method for each
+    baseline, NAME__augment_false, or one data set and benchmark, NAME__normalisation_none. Raises UserError without a
+    baseline.
     """
-    suite = config["suites"][config["suite"]]
-    benchmarks = [Benchmark.parse(name) for name in suite["benchmarks"]]
-    protocols = [
-        config["protocols"][config["benchmarks"][its.pretraining]["protocol"]]["unlearn"] for its in benchmarks
-    ]
-    lines = {}
+    parsed = [Benchmark.parse(name) for name in config.chosen.benchmarks]
+    protocols = [config.protocol_of(benchmark).unlearn for benchmark in parsed]
+    choices, methods = {}, dict(config.methods)
     for key, values in UNLEARN.items():
         for value in values:
             if all(protocol[key] != value for protocol in protocols):
                 suffix = f"__{key}_{str(value).lower()}"
-                lines[suffix] = f"{key}: {str(value).lower()}"
+                choices[suffix] = f"{key}: {str(value).lower()}"
                 for name in baselines_of(config):
-                    method = config["methods"][name]
-                    otherwise = {"file": str(method_file(name, method)), "unlearn": {key: value}}
-                    config["methods"][name + suffix] = method | otherwise
-    datasets = list(dict.fromkeys(benchmark.dataset for benchmark in benchmarks))
+                    file = str(config.method_file(name))
+                    methods[name + suffix] = replace(config.methods[name], file=file, unlearn={key: value})
+    used = list(dict.fromkeys(benchmark.dataset for benchmark in parsed))
+    datasets, benchmarks = dict(config.datasets), dict(config.benchmarks)
     for value in NORMALISATIONS:
-        if all(config["datasets"][name]["normalisation"] != value for name in datasets):
+        if all(config.datasets[name].normalisation != value for name in used):
             suffix = f"__normalisation_{value}"
-            lines[suffix] = f"normalisation: {value}"
-            for name in datasets:
-                config["datasets"][name + suffix] = config["datasets"][name] | {"normalisation": value, "same_as": name}
-            for name in {benchmark.pretraining for benchmark in benchmarks}:
-                config["benchmarks"][name + suffix] = config["benchmarks"][name]
-    return lines
+            choices[suffix] = f"normalisation: {value}"
+            for name in used:
+                datasets[name + suffix] = replace(config.datasets[name], normalisation=value, same_as=name)
+            for name in {benchmark.pretraining for benchmark in parsed}:
+                benchmarks[name + suffix] = config.benchmarks[name]
+    return replace(config, datasets=datasets, benchmarks=benchmarks, methods=methods), choices
 
 
-def baselines_of(config: Mapping[str, Any]) -> list[str]:
+def baselines_of(config: Config) -> list[str]:
     """Return the suite's baselines, which are what the publication has too. Raises UserError if it has none."""
-    suite = config["suite"]
-    names = [name for name in config["suites"][suite]["methods"] if config["methods"][name]["kind"] == "baseline"]
+    names = [name for name in config.chosen.methods if config.methods[name].kind == "baseline"]
     if not names:
-        raise UserError(f"configuration: suites.{suite}.methods: a calibration needs a method of the kind baseline")
+        raise UserError(
+            f"configuration: suites.{config.suite}.methods: a calibration needs a method of the kind baseline"
+        )
     return names

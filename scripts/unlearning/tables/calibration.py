@@ -21,25 +21,25 @@ COLUMNS = {"retain_acc": "↑", "forget_acc": "↓", "forget_mia_auc": "↓", "u
 
 
 def rows_of_calibration(
-    cells: Sequence[Row], scores: Sequence[Mapping[str, np.ndarray]], lines: Mapping[str, str]
+    cells: Sequence[Row], scores: Sequence[Mapping[str, np.ndarray]], choices: Mapping[str, str]
 ) -> list[Row]:
-    """Return the rows of calibration.csv: the protocol's metrics of each cell, and which line it has otherwise.
+    """Return the rows of calibration.csv: the protocol's metrics of each cell, and the choice that it changes.
 
     ``cells`` are the contents of the metrics.json files, ``scores`` of their scores.npz; a suffix of the benchmark's
-    data set or of the method says the line. Of a cell as chosen there are two rows more, with the AUC as it is if
+    data set or of the method says the choice. Of a cell as chosen there are two rows more, with the AUC as it is if
     member images are augmented or ties broken by position. A cell that is not ok has no metrics.
     """
     rows = []
     for cell, its in zip(cells, scores, strict=True):
         row = {name: cell[name] for name in ("benchmark", "method", "seed", "status")}
         row |= {name: cell.get(name) for name in METRICS}
-        suffix = next((suffix for suffix in lines if suffix in f"{cell['benchmark']} {cell['method']}"), "")
+        suffix = next((suffix for suffix in choices if suffix in f"{cell['benchmark']} {cell['method']}"), "")
         row |= {name: row[name].replace(suffix, "") for name in ("benchmark", "method")}
-        rows.append({"line": lines.get(suffix, CHOSEN)} | row)
+        rows.append({"choice": choices.get(suffix, CHOSEN)} | row)
         if not suffix and cell["status"] == "ok":
-            rows.append({"line": AUGMENTED} | row | _with_auc(row, cell["forget_mia_auc_augmented"]))
+            rows.append({"choice": AUGMENTED} | row | _with_auc(row, cell["forget_mia_auc_augmented"]))
             auc = auc_by_position(its["member_logits"], its["non_member_logits"])
-            rows.append({"line": TIES} | row | _with_auc(row, auc))
+            rows.append({"choice": TIES} | row | _with_auc(row, auc))
     return rows
 
 
@@ -78,35 +78,35 @@ def render_calibration(rows: Sequence[Row], published: pandas.DataFrame) -> str:
 
 
 LEGEND = (
-    "The baselines with one line of the protocol otherwise at a time. Mean ± 95 % Student interval over seeds. ▲ and "
-    "▼: the interval of the difference to the protocol as chosen, paired by seed, excludes zero. (n of N seeds): the "
-    "others failed or diverged."
+    "The baselines, with one unpublished choice of the protocol changed at a time. Mean ± 95 % Student interval over "
+    "seeds. ▲ and ▼: the interval of the difference to the protocol as chosen, paired by seed, excludes zero. (n of N "
+    "seeds): the other seeds failed or diverged."
 )
 
 
 def _blocks(cells: pandas.DataFrame, published: pandas.DataFrame) -> list[str]:
     methods = [name for name in dict.fromkeys(cells["method"]) if name != "original"]
-    lines = list(dict.fromkeys(cells["line"]))
+    choices = list(dict.fromkeys(cells["choice"]))
     blocks = []
     for metric, direction in COLUMNS.items():
-        values = cells.pivot(index="seed", columns=["line", "method"], values=metric)
-        table = [[line, *(_shown(values, line, method) for method in methods)] for line in lines]
+        values = cells.pivot(index="seed", columns=["choice", "method"], values=metric)
+        table = [[choice, *(_shown(values, choice, name) for name in methods)] for choice in choices]
         if len(published):
             theirs = [published[metric].get(method) for method in methods]
             table.insert(0, ["*published*", *("–" if value is None else f"{value:.{DECIMALS}f}" for value in theirs)])
-        blocks += [f"`{metric}` {direction}", markdown_table(table, ["line", *methods])]
+        blocks += [f"`{metric}` {direction}", markdown_table(table, ["choice", *methods])]
     if len(published):
         blocks += [
-            "Distance of the means to the published values, mean over the baselines (of lines on which none failed):",
+            "Distance of the means to the published values, mean over the baselines (choices where none failed):",
             _distances(cells, published),
         ]
     return blocks
 
 
-def _shown(values: pandas.DataFrame, line: str, method: str) -> str:
-    if (line, method) not in values:
+def _shown(values: pandas.DataFrame, choice: str, method: str) -> str:
+    if (choice, method) not in values:
         return "–"
-    its = values[line, method].dropna()
+    its = values[choice, method].dropna()
     if its.empty:
         return "failed"
     shown = mean_with_interval(its.mean(), half_width(its))
@@ -121,12 +121,12 @@ def _shown(values: pandas.DataFrame, line: str, method: str) -> str:
 
 def _distances(cells: pandas.DataFrame, published: pandas.DataFrame) -> str:
     ours = cells[cells["method"].isin(published.index)]
-    counts = ours[ours["status"] == "ok"].groupby("line").size()
-    ours = ours[ours["line"].map(counts) == ours["method"].nunique() * ours["seed"].nunique()]
-    ours = ours.groupby(["line", "method"], sort=False)[list(METRICS)].mean()
+    counts = ours[ours["status"] == "ok"].groupby("choice").size()
+    ours = ours[ours["choice"].map(counts) == ours["method"].nunique() * ours["seed"].nunique()]
+    ours = ours.groupby(["choice", "method"], sort=False)[list(METRICS)].mean()
     distances = (ours - published.loc[ours.index.get_level_values("method"), list(METRICS)].to_numpy()).abs()
     rows = [
-        [line, *(f"{value:.{DECIMALS}f}" for value in row)]
-        for line, row in distances.groupby("line", sort=False).mean().iterrows()
+        [choice, *(f"{value:.{DECIMALS}f}" for value in row)]
+        for choice, row in distances.groupby("choice", sort=False).mean().iterrows()
     ]
-    return markdown_table(rows, ["line", *METRICS])
+    return markdown_table(rows, ["choice", *METRICS])

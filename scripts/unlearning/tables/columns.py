@@ -25,8 +25,8 @@ CELL = (
     Column("benchmark", "", "", "", "{model}-{dataset}-class{forgotten class}"),
     Column("method", "", "", "", "a name under methods in the configuration, or a reference: original (before unlearning), retrain (the oracle)"),
     Column("seed", "", "0 and up", "", "all methods of a benchmark and seed start from the same pretrained model"),
-    Column("status", "", "ok, failed, diverged", "", "failed: the rule raised or broke its contract or the protocol; diverged: loss, weights or logits not finite"),
-    Column("kind", "", "reference, control, baseline, rule, external", "", "references, controls and external models (unlearned by another program) do not compete"),
+    Column("status", "", "ok, failed, diverged", "", "failed: the method raised or broke its contract or the protocol; diverged: loss, weights or logits not finite"),
+    Column("kind", "", "reference, control, baseline, method, external", "", "references, controls and external models (unlearned by another program) do not compete"),
     Column("classes", "", "2 and up", "", "the classes of the data set; chance is 1 / classes"),
     Column("changed_weights", "share", "0 to 1", "", "share of the weights (without the statistics of batch norms) that are no longer those of the original model; 0: the method has changed none, whatever the metrics say; empty for references and external models"),
     Column("settings", "", "authors, tuned, own", "", "whose hyperparameters a method has: its authors', chosen by a sweep on a validation part of the training data, or one's own"),
@@ -53,7 +53,7 @@ ON_REQUEST = (
     Column("relearn_epochs", "epochs", "0 to the limit", "oracle", "epochs of fine-tuning on a few forget and as many retained images (model in eval mode, the head's row of the forget class first set to the mean of the others, so that only features count) until half of original's forget_acc is back; 0: it was never gone; the protocol's relearn.epochs: that many or more. With --config relearning=true", "Golatkar et al., CVPR 2020; Tarun et al., TNNLS 2023"),
     _share("ulira_auc", "oracle", "area of U-LiRA, the likelihood-ratio attack with shadow models that unlearned (original: that did not); .5 is nothing found. With --config shadow_models=8", "Hayes et al., 2024"),
     _share("ulira_tpr_at_1pct_fpr", "oracle", "share of members that U-LiRA finds with at most 1 % false alarms", "Hayes et al., 2024"),
-    Column("ulira_failure", "", "", "", "why U-LiRA has no result although the cell is ok: what the rule did on a shadow model"),
+    Column("ulira_failure", "", "", "", "why U-LiRA has no result although the cell is ok: what the method did on a shadow model"),
 )  # fmt: skip
 
 TO_ORACLE = (
@@ -66,7 +66,7 @@ FAILURE = (
     Column("reason", "", "", "", "why the status is not ok, in one line"),
     Column("epoch", "epochs", "0 and up", "", "the epoch in which it happened"),
     Column("step", "steps", "0 and up", "", "the step of that epoch"),
-    Column("line", "", "1 and up", "", "the line of the rule's file; where unlearn_step begins if no line of its own is to blame"),
+    Column("line", "", "1 and up", "", "the line of the method's file; where unlearn_step begins if no line of its own is to blame"),
 )  # fmt: skip
 
 WITHOUT_GAP = ("forget_mia_auc_se", "ulira_failure")

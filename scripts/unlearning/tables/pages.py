@@ -1,4 +1,4 @@
-"""docs/methods.md: what the docstrings in scripts/methods/ say of each rule, in one place."""
+"""docs/methods.md: what the docstrings in scripts/methods/ say of each method, in one place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LABELS = ("Formula", "Cost", "Defaults", "Deviations", "When to use")
 INTRODUCTION = """\
 # Methods
 
-Each rule is one file in scripts/methods/, under one interface and one budget: Adam at a fixed learning rate, so many
+Each method is one file in scripts/methods/, under one interface and one budget: Adam at a fixed learning rate, so many
 passes over the retain set. This page is made from the docstrings there by `make docs`; a test compares. CE is the
 cross-entropy, KL the Kullback-Leibler divergence, a step one pair of mini-batches, a forward or backward that of one
 mini-batch.
@@ -25,7 +25,7 @@ mini-batch.
 
 
 def describe(file: Path) -> dict[str, str]:
-    """Return what a rule's file says of itself: title, idea and the labelled lines of its class.
+    """Return what a method's file says of itself: title, idea and the labelled lines of its class.
 
     Raises UserError if one of them is missing.
     """
@@ -44,8 +44,8 @@ def describe(file: Path) -> dict[str, str]:
     return {name: " ".join(part.split()) for name, part in parts.items()}
 
 
-def render_catalogue(files: Mapping[str, Path], methods: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return docs/methods.md for the ``files`` of methods and their entries in the configuration."""
+def render_catalogue(files: Mapping[str, Path], hyperparameters: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return docs/methods.md for the ``files`` of methods and their hyperparameters in the configuration."""
     names_of: dict[Path, list[str]] = {}
     for name, file in sorted(files.items()):
         names_of.setdefault(file.resolve(), []).append(name)
@@ -56,7 +56,7 @@ def render_catalogue(files: Mapping[str, Path], methods: Mapping[str, Mapping[st
         lines += [f"- {label}: {entry[label]}" for label in LABELS]
         for name in names:
             of_name = f" of {name}" if len(names) > 1 else ""
-            values = shown(methods.get(name, {}).get("hyperparameters", {}))
+            values = shown(hyperparameters[name])
             lines.append(f"- Hyperparameters{of_name} in config.yaml: {values}")
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from unlearning.watched_code import SCRIPTS
+
 RESULTS = "results"
 DATASETS = f"{RESULTS}/datasets"
 PRETRAINING = f"{RESULTS}/{{model}}-{{dataset}}/seed{{seed}}"
@@ -15,6 +17,8 @@ SHADOW = f"{BENCHMARK}/shadow{{shadow}}"
 KNOWN_DIGEST = f"{DATASETS}/{{dataset}}.digest"
 """The digest of a data set's file, as the last job has seen it."""
 
+PUBLISHED = SCRIPTS.parent / "workflow" / "resources" / "published.csv"
+"""The published results: not a result of ours, but an input of the table."""
 
 CELL_FILE = re.compile(rf"{RESULTS}/(?P<benchmark>[^/]+)/seed(?P<seed>[0-9]+)/(?P<method>[^/]+)/[^/]+")
 

@@ -13,7 +13,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from unlearning.config.model import EXTERNAL, REFERENCES, Benchmark, asked_for, dataset_file, method_file
+from unlearning.config.model import (
+    EXTERNAL,
+    REFERENCES,
+    Benchmark,
+    BenchmarkSettings,
+    Config,
+    DatasetSettings,
+    MethodSettings,
+    Protocol,
+    Suite,
+)
 from unlearning.errors import UserError
 from unlearning.meaning import by_meaning
 from unlearning.watched_code import SCRIPTS, code_of, digest_of_file, meanings_of
@@ -33,47 +43,36 @@ def relative(files: Iterable[str | Path]) -> list[str]:
 
 
 class Plan:
-    """The plan of a run with the configuration ``config``, which `read_config` has checked."""
+    """The plan of a run with the configuration ``config``."""
 
-    def __init__(self, config: Mapping[str, Any]):
+    def __init__(self, config: Config):
         self.config = config
 
     @property
-    def suite(self) -> dict[str, Any]:
+    def suite(self) -> Suite:
         """Return the suite that runs."""
-        return self.config["suites"][self.config["suite"]]
+        return self.config.chosen
 
     @property
     def rows(self) -> list[str]:
         """Return the rows of the suite's table: references, then methods."""
-        return [*REFERENCES, *self.suite["methods"]]
+        return [*REFERENCES, *self.suite.methods]
 
     @property
     def methods(self) -> list[str]:
         """Return all methods that there are."""
-        return [name for name, settings in self.config["methods"].items() if settings["kind"] != EXTERNAL]
+        return [name for name, settings in self.config.methods.items() if settings.kind != EXTERNAL]
 
     @property
     def externals(self) -> dict[str, dict[int, str]]:
         """Return the files of models from elsewhere, by row and seed."""
-        of_kind = {name: its for name, its in self.config["methods"].items() if its["kind"] == EXTERNAL}
-        return {name: its["weights"] for name, its in of_kind.items()}
-
-    @property
-    def is_relearning(self) -> bool:
-        """Return whether relearning is asked for."""
-        return bool(asked_for(dict(self.config), "relearning"))
-
-    @property
-    def shadow_models(self) -> int:
-        """Return how many shadow models are asked for."""
-        return int(asked_for(dict(self.config), "shadow_models"))
+        return {name: dict(its.weights) for name, its in self.config.methods.items() if its.weights is not None}
 
     def summary(self) -> str:
         """Return a line that says what runs."""
-        counts = {key: len(self.suite[key]) for key in ("benchmarks", "methods", "seeds")}
+        counts = {key: len(getattr(self.suite, key)) for key in ("benchmarks", "methods", "seeds")}
         parts = " x ".join(f"{count} {key if count > 1 else key[:-1]}" for key, count in counts.items())
-        return f"suite {self.config['suite']}: {parts}, and the references"
+        return f"suite {self.config.suite}: {parts}, and the references"
 
     # --- code and data
 
@@ -90,7 +89,7 @@ class Plan:
 
     def method(self, wildcards: Any) -> str:
         """Return the method's file, from the working directory, so that a project may move as a whole."""
-        return relative([method_file(wildcards.method, self.config["methods"][wildcards.method])])[0]
+        return relative([self.config.method_file(wildcards.method)])[0]
 
     def method_code(self, wildcards: Any) -> list[str]:
         """Return what the method's file and the project's modules that it imports mean.
@@ -105,17 +104,16 @@ class Plan:
 
     def fetched(self) -> list[str]:
         """Return the data sets that say where they come from."""
-        return [name for name, settings in self.config["datasets"].items() if settings.get("source")]
+        return [name for name, settings in self.config.datasets.items() if settings.source is not None]
 
     def dataset_file(self, wildcards: Any) -> Path:
         """Return the data set's file."""
-        return dataset_file(dict(self.config), wildcards.dataset)
+        return self.config.dataset_file(wildcards.dataset)
 
     def dataset(self, wildcards: Any) -> list[str]:
         """Return the data set's file as an input if it has to be made first; else its digest stands for it."""
         file = self.dataset_file(wildcards)
-        settings = self.config["datasets"][wildcards.dataset]
-        is_result = "carved_from" in settings
+        is_result = self._dataset(wildcards).carved_from is not None
         return [str(file)] if is_result or not (file.exists() or self._known_digest(file)) else []
 
     def data(self, wildcards: Any) -> str:
@@ -129,15 +127,21 @@ class Plan:
 
     def of_dataset(self, key: str) -> Of:
         """Return a function for one setting of the data set."""
-        return lambda wildcards: self.config["datasets"][wildcards.dataset].get(key)
+        return lambda wildcards: getattr(self._dataset(wildcards), key)
 
     # --- settings
 
-    def _benchmark(self, wildcards: Any) -> Mapping[str, Any]:
-        return self.config["benchmarks"][f"{wildcards.model}-{wildcards.dataset}"]
+    def _dataset(self, wildcards: Any) -> DatasetSettings:
+        return self.config.datasets[wildcards.dataset]
 
-    def _protocol(self, wildcards: Any) -> Mapping[str, Any]:
-        return self.config["protocols"][self._benchmark(wildcards)["protocol"]]
+    def _benchmark(self, wildcards: Any) -> BenchmarkSettings:
+        return self.config.benchmarks[f"{wildcards.model}-{wildcards.dataset}"]
+
+    def _protocol(self, wildcards: Any) -> Protocol:
+        return self.config.protocols[self._benchmark(wildcards).protocol]
+
+    def _method(self, wildcards: Any) -> MethodSettings:
+        return self.config.methods[wildcards.method]
 
     def _constants(self, wildcards: Any, *keys: str) -> dict[str, Any]:
         """Return some constants of the protocol by their meaning: a job depends on those that it uses.
@@ -145,7 +149,7 @@ class Plan:
         What only notes something during the training, or asks for nothing, is left out, and tf32 stands as float32:
         which of the two a GPU has computed in, `lost` compares.
         """
-        constants = {key: self._protocol(wildcards)[key] for key in keys}
+        constants = {key: getattr(self._protocol(wildcards), key) for key in keys}
         if constants.get("precision") == "tf32":
             constants["precision"] = "float32"
         for part in ("pretrain", "unlearn"):
@@ -156,23 +160,23 @@ class Plan:
 
     def images(self, wildcards: Any) -> dict[str, Any]:
         """Return how the data set is read and made into what the model sees."""
-        dataset = self.config["datasets"][wildcards.dataset]
-        settings = {key: dataset[key] for key in ("classes", "fit", "normalisation")}
-        return by_meaning(settings | {"image_size": self._benchmark(wildcards)["image_size"]})
+        dataset = self._dataset(wildcards)
+        settings = {key: getattr(dataset, key) for key in ("classes", "fit", "normalisation")}
+        return by_meaning(settings | {"image_size": self._benchmark(wildcards).image_size})
 
     def training(self, wildcards: Any) -> dict[str, Any]:
         """Return what determines the training of the original model and of the oracle."""
         protocol = self._constants(wildcards, "batch_size", "precision", *AUGMENTATION, "pretrain")
-        return by_meaning({"width": self._benchmark(wildcards)["width"], "protocol": protocol})
+        return by_meaning({"width": self._benchmark(wildcards).width, "protocol": protocol})
 
     def width(self, wildcards: Any) -> float:
         """Return the model's width."""
-        return by_meaning(self._benchmark(wildcards)["width"])
+        return by_meaning(self._benchmark(wildcards).width)
 
     def unlearning(self, wildcards: Any) -> dict[str, Any]:
         """Return the protocol of unlearning, with what a calibration's variant of the method has instead."""
         protocol = self._constants(wildcards, "batch_size", "precision", *AUGMENTATION, "unlearn")
-        of_variant = self.config["methods"][wildcards.method].get("unlearn", {})
+        of_variant = self._method(wildcards).unlearn or {}
         return by_meaning(protocol | {"unlearn": protocol["unlearn"] | of_variant})
 
     def relearning(self, wildcards: Any) -> dict[str, Any]:
@@ -185,11 +189,11 @@ class Plan:
 
     def hyperparameters(self, wildcards: Any) -> dict[str, Any]:
         """Return the method's hyperparameters by their meaning."""
-        return by_meaning(self.config["methods"][wildcards.method]["hyperparameters"])
+        return by_meaning(self._method(wildcards).hyperparameters)
 
     def shadows(self, wildcards: Any) -> int | None:
         """Return how many shadow models divide the forget class; those that never saw it do not depend on that."""
-        return self.shadow_models if wildcards.reference == "original" else None
+        return self.config.shadows if wildcards.reference == "original" else None
 
     # --- what a job is told, and Snakemake does not compare
 
@@ -205,15 +209,15 @@ class Plan:
         if name == "dataset":
             return str(self.dataset_file(wildcards))
         if name in ("source", "largest_gb"):
-            return self.config["datasets"][wildcards.dataset].get(name)
+            return getattr(self._dataset(wildcards), name)
         if name == "method":
             return self.method(wildcards)
         if name == "hyperparameters":  # 1.0 is handed on as 1.0: a method may care for the type
-            return self.config["methods"][wildcards.method]["hyperparameters"]
+            return self._method(wildcards).hyperparameters
         if name == "precision":
-            return self._protocol(wildcards)["precision"]
-        part = "unlearn" if hasattr(wildcards, "method") else "pretrain"
-        return self._protocol(wildcards)[part]["evaluate_every"]
+            return self._protocol(wildcards).precision
+        protocol = self._protocol(wildcards)
+        return (protocol.unlearn if hasattr(wildcards, "method") else protocol.pretrain)["evaluate_every"]
 
     # --- what is not there, or not as it should be, although no setting has changed
 
@@ -249,7 +253,7 @@ class Plan:
             device, computed_in = cost["device"], cost["precision"]
         except (OSError, ValueError, KeyError, TypeError):
             return []
-        asked = self._protocol(wildcards)["precision"]
+        asked = self._protocol(wildcards).precision
         is_other = {computed_in, asked} == {"float32", "tf32"} and device != "cpu"
         return [f"computed in {computed_in} on {device}"] if is_other else []
 
@@ -273,9 +277,9 @@ class Plan:
         """Return ``pattern`` for every benchmark, method and seed, in the table's order, each file once."""
         files = [
             pattern.format(**vars(Benchmark.parse(benchmark)), method=method, seed=seed)
-            for benchmark in (self.suite["benchmarks"] if benchmarks is None else benchmarks)
+            for benchmark in (self.suite.benchmarks if benchmarks is None else benchmarks)
             for method in methods
-            for seed in (self.suite["seeds"] if seeds is None else seeds)
+            for seed in (self.suite.seeds if seeds is None else seeds)
         ]
         return list(dict.fromkeys(files))
 
@@ -288,7 +292,7 @@ class Plan:
         """Return the files of what the jobs behind the table have cost."""
         return [
             *self.files(f"{PRETRAINING}/cost.json", ["original"]),
-            *self.cells("cost.json", ["retrain", *self.suite["methods"]]),
+            *self.cells("cost.json", ["retrain", *self.suite.methods]),
             *self.table_cells("evaluation_cost.json"),
         ]
 
@@ -299,27 +303,27 @@ class Plan:
     def on_request(self) -> list[str]:
         """Return the files of what the suite asks for besides the usual evaluation."""
         return [
-            *(self.table_cells("relearning.json") if self.is_relearning else []),
-            *(self.cells("ulira.json", self.rows) if self.shadow_models else []),
+            *(self.table_cells("relearning.json") if self.config.is_relearning else []),
+            *(self.cells("ulira.json", self.rows) if self.config.shadows else []),
         ]
 
-    def calibrated(self, name: str, baselines: Sequence[str], lines: Mapping[str, str]) -> list[str]:
-        """Return the file ``name`` of every cell of a calibration: as chosen, and each of ``lines`` otherwise."""
+    def calibrated(self, name: str, baselines: Sequence[str], choices: Mapping[str, str]) -> list[str]:
+        """Return the file ``name`` of every cell of a calibration: as chosen, and with each of ``choices``."""
         rows = [*REFERENCES, *baselines]
-        files = self.cells(name, rows) if lines else []
-        for suffix in lines:
-            if baselines[0] + suffix in self.config["methods"]:
+        files = self.cells(name, rows) if choices else []
+        for suffix in choices:
+            if baselines[0] + suffix in self.config.methods:
                 files += self.cells(name, [baseline + suffix for baseline in baselines])
             else:
-                benchmarks = [benchmark.replace("-class", f"{suffix}-class") for benchmark in self.suite["benchmarks"]]
+                benchmarks = [benchmark.replace("-class", f"{suffix}-class") for benchmark in self.suite.benchmarks]
                 files += self.cells(name, rows, benchmarks)
         return files
 
     def kinds(self) -> dict[str, str]:
         """Return what each row of the suite is, in its order: a reference, or the kind of its method."""
-        methods = {name: self.config["methods"][name]["kind"] for name in self.suite["methods"]}
+        methods = {name: self.config.methods[name].kind for name in self.suite.methods}
         return dict.fromkeys(REFERENCES, "reference") | methods | dict.fromkeys(self.externals, EXTERNAL)
 
     def settings(self) -> dict[str, str]:
         """Return whose hyperparameters each row of the suite has; a reference has none."""
-        return {name: self.config["methods"][name]["settings"] for name in self.suite["methods"]}
+        return {name: self.config.methods[name].settings for name in self.suite.methods}
