@@ -109,6 +109,13 @@ def merged(config: dict, changes: dict) -> dict:
     return config | both
 
 
+def configured(**settings):
+    """Return config.yaml's configuration with some keys of its top level replaced, defaults filled in."""
+    from unlearning.config.reading import CONFIG, SCHEMA, checked, read_yaml
+
+    return checked(read_yaml(CONFIG) | settings, read_yaml(SCHEMA))
+
+
 AS_CHOSEN = {"epoch_of": "retain", "batch_norm": "train", "augment": True}
 """What the schema fills in, for tests that unlearn without a configuration."""
 

@@ -1,23 +1,25 @@
 """Calibration: its variants, what it reads out of the scores, its report, and one small run."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pandas
 import pytest
 import torch
-from conftest import TINY, Project, merged
+import yaml
+from conftest import ROOT, TINY, Project, configured, merged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.config.model import dataset_file
-from unlearning.config.variants import add_calibration
+from unlearning.config.variants import with_calibration
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS
 from unlearning.tables.calibration import auc_by_position, render_calibration, rows_of_calibration
 
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 METHODS = ["retain_finetune"]
-LINES = [
+CHOICES = [
     "epoch_of: forget",
     "batch_norm: eval",
     "augment: false",
@@ -26,57 +28,48 @@ LINES = [
 ]
 
 
-def configuration(**unlearn):
-    chosen = {"epoch_of": "retain", "batch_norm": "train", "augment": True}
-    return {
-        "suite": "s",
-        "data_dir": "data",
-        "suites": {"s": {"benchmarks": ["resnet20-d-class0"], "methods": ["mask", "base"]}},
-        "datasets": {"d": {"classes": 3, "source": "digits", "fit": "resize", "normalisation": "channels"}},
-        "benchmarks": {"resnet20-d": {"protocol": "p"}},
-        "protocols": {"p": {"unlearn": {"epochs": 1} | chosen | unlearn}},
-        "methods": {
+def configuration(normalisation="channels", methods=("mask", "base"), **unlearn):
+    protocol = CONFIG["protocols"]["digits"]
+    return configured(
+        suite="s",
+        suites={"s": {"benchmarks": ["resnet20-d-class0"], "methods": list(methods), "seeds": [1]}},
+        datasets={"d": {"classes": 3, "source": "digits", "fit": "resize", "normalisation": normalisation}},
+        benchmarks={"resnet20-d": {"protocol": "p"}},
+        protocols={"p": protocol | {"unlearn": protocol["unlearn"] | unlearn}},
+        methods={
             "mask": {"kind": "control"},
             "base": {"kind": "baseline", "hyperparameters": {"a": 1}},
             "unused": {"kind": "baseline"},
         },
-    }
+    )
 
 
-def test_every_open_line_stands_otherwise_once():
-    config = configuration()
-    lines = add_calibration(config)
-    assert list(lines.values()) == LINES
-    assert set(config["methods"]) == {
+def test_every_open_choice_is_changed_once():
+    before = configuration()
+    config, choices = with_calibration(before)
+    assert list(choices.values()) == CHOICES
+    assert set(config.methods) == {
         *("mask", "base", "unused"),
         *("base__epoch_of_forget", "base__batch_norm_eval", "base__augment_false"),
     }
-    variant = config["methods"]["base__augment_false"]
-    assert variant["unlearn"] == {"augment": False}
-    assert variant["hyperparameters"] == {"a": 1}
-    assert variant["file"].endswith("scripts/methods/base.py")
-    half = config["datasets"]["d__normalisation_half"]
-    assert half == config["datasets"]["d"] | {"normalisation": "half", "same_as": "d"}
-    assert dataset_file(config, "d__normalisation_half") == dataset_file(config, "d")
-    assert config["benchmarks"]["resnet20-d__normalisation_none"] == {"protocol": "p"}
+    variant = config.methods["base__augment_false"]
+    assert variant.unlearn == {"augment": False}
+    assert variant.hyperparameters == {"a": 1}
+    assert variant.file.endswith("scripts/methods/base.py")
+    assert config.datasets["d__normalisation_half"] == replace(config.datasets["d"], normalisation="half", same_as="d")
+    assert config.dataset_file("d__normalisation_half") == config.dataset_file("d")
+    assert config.benchmarks["resnet20-d__normalisation_none"] == before.benchmarks["resnet20-d"]
+    assert set(before.methods) == {"mask", "base", "unused"}  # a configuration of its own
 
 
-def test_a_line_that_was_chosen_otherwise_gets_the_other_alternative():
-    config = configuration(augment=False)
-    config["datasets"]["d"]["normalisation"] = "none"
-    assert list(add_calibration(config).values()) == [
-        *LINES[:2],
-        "augment: true",
-        "normalisation: channels",
-        "normalisation: half",
-    ]
+def test_a_choice_that_was_made_differently_gets_the_other_alternative():
+    _, choices = with_calibration(configuration("none", augment=False))
+    assert list(choices.values()) == [*CHOICES[:2], "augment: true", "normalisation: channels", "normalisation: half"]
 
 
 def test_a_suite_without_baseline_cannot_be_calibrated():
-    config = configuration()
-    config["suites"]["s"]["methods"] = ["mask"]
     with pytest.raises(UserError, match=r"suites\.s\.methods: .*kind baseline"):
-        add_calibration(config)
+        with_calibration(configuration(methods=["mask"]))
 
 
 # Far enough apart that a softmax does not depend on the order in which it sums.
@@ -101,7 +94,7 @@ def cell(benchmark, method, **values):
 
 
 def test_a_row_says_which_line_it_has_otherwise():
-    lines = {"__augment_false": "augment: false", "__normalisation_none": "normalisation: none"}
+    choices = {"__augment_false": "augment: false", "__normalisation_none": "normalisation: none"}
     cells = [
         cell("resnet20-d-class0", "base"),
         cell("resnet20-d-class0", "base__augment_false"),
@@ -109,8 +102,8 @@ def test_a_row_says_which_line_it_has_otherwise():
         {"benchmark": "resnet20-d-class0", "method": "other", "seed": 1, "status": "failed"},
     ]
     sure = {"member_logits": np.array([[60.0, 0]]), "non_member_logits": np.array([[60.0, 0]])}
-    rows = rows_of_calibration(cells, [sure, sure, sure, {}], lines)
-    found = [(row["line"], row["benchmark"], row["method"], row["forget_mia_auc"]) for row in rows]
+    rows = rows_of_calibration(cells, [sure, sure, sure, {}], choices)
+    found = [(row["choice"], row["benchmark"], row["method"], row["forget_mia_auc"]) for row in rows]
     assert found == [
         ("as chosen", "resnet20-d-class0", "base", 0.5),
         ("members augmented", "resnet20-d-class0", "base", 0.2),
@@ -123,12 +116,12 @@ def test_a_row_says_which_line_it_has_otherwise():
     assert rows[2]["unlearn_score"] == pytest.approx((0.8 + 0.8 + 1.0) / 3)
 
 
-def row(line, method, seed, retain_acc):
+def row(choice, method, seed, retain_acc):
     metrics = {"retain_acc": retain_acc, "forget_acc": 0.0, "forget_mia_auc": 0.5, "unlearn_score": 0.75}
-    return {"line": line, "benchmark": "b", "method": method, "seed": seed, "status": "ok"} | metrics
+    return {"choice": choice, "benchmark": "b", "method": method, "seed": seed, "status": "ok"} | metrics
 
 
-def test_the_report_sets_every_line_beside_the_chosen_and_the_published_one():
+def test_the_report_sets_every_choice_beside_the_protocol_and_the_publication():
     accuracies = {
         ("as chosen", "retrain"): (0.90, 0.92),
         ("as chosen", "base"): (0.80, 0.84),
@@ -142,14 +135,14 @@ def test_the_report_sets_every_line_beside_the_chosen_and_the_published_one():
     report = render_calibration(rows, published)
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in report.splitlines() if line.startswith("| ")]
     assert lines[:5] == [
-        ["line", "retrain", "base"],
+        ["choice", "retrain", "base"],
         ["*published*", "–", "0.700"],
         ["as chosen", "0.910 ± 0.127", "0.820 ± 0.254"],
         ["augment: false", "–", "0.721 ± 0.267 ▼"],
         ["batch_norm: eval", "–", "0.825 ± 0.445"],
     ]
     assert lines[-4:] == [
-        ["line", "retain_acc", "forget_acc", "forget_mia_auc", "unlearn_score"],
+        ["choice", "retain_acc", "forget_acc", "forget_mia_auc", "unlearn_score"],
         ["as chosen", "0.120", "0.000", "0.100", "0.010"],
         ["augment: false", "0.021", "0.000", "0.100", "0.010"],
         ["batch_norm: eval", "0.125", "0.000", "0.100", "0.010"],
@@ -172,7 +165,7 @@ def test_the_report_says_what_failed_and_takes_no_distance_of_it():
         ["augment: false", "0.700 ± 0.000"],
         ["batch_norm: eval", "0.700 (1 of 2 seeds)"],
     ]
-    assert [line[0] for line in shown if len(line) == 1 + len(METRICS)] == ["line", "augment: false"]
+    assert [line[0] for line in shown if len(line) == 1 + len(METRICS)] == ["choice", "augment: false"]
 
 
 @pytest.fixture(scope="module")
@@ -186,10 +179,10 @@ def calibrated(tmp_path_factory):
 def test_one_command_calibrates_a_suite(calibrated):
     rows = list(csv.DictReader(calibrated.read("results/calibration.csv").splitlines()))
     assert {row["benchmark"] for row in rows} == {"resnet20-digits-class0"}
-    found = {line: [row["method"] for row in rows if row["line"] == line] for line in {row["line"] for row in rows}}
+    found = {line: [row["method"] for row in rows if row["choice"] == line] for line in {row["choice"] for row in rows}}
     with_references = ["original", "retrain", *METHODS]
     of_evaluation = ["as chosen", "members augmented", "ties by position"]
-    assert found == dict.fromkeys([*of_evaluation, *LINES[3:]], with_references) | dict.fromkeys(LINES[:3], METHODS)
+    assert found == dict.fromkeys([*of_evaluation, *CHOICES[3:]], with_references) | dict.fromkeys(CHOICES[:3], METHODS)
     report = calibrated.read("results/calibration.md")
     assert report.count("| batch_norm: eval") == 4  # once for each metric
     assert "*published*" not in report  # nothing here runs as published

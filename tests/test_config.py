@@ -2,17 +2,27 @@
 
 import copy
 import re
+from dataclasses import FrozenInstanceError, fields
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, configured
 from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.utils import validate
 
 from unlearning.config.checks import check_method, check_names, check_request
-from unlearning.config.model import Benchmark, asked_for, is_as_published
-from unlearning.config.reading import check_schema, read_config, read_switches
+from unlearning.config.model import (
+    Benchmark,
+    BenchmarkSettings,
+    Config,
+    DatasetSettings,
+    MethodSettings,
+    Protocol,
+    Suite,
+    is_as_published,
+)
+from unlearning.config.reading import checked, hint_of_old_words, read_config, read_switches
 from unlearning.errors import UserError
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -20,9 +30,10 @@ SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text
 
 
 def check(config, targets=()):
-    check_schema(config, SCHEMA)
+    config = checked(config, SCHEMA)
     check_names(config)
     check_request(config, targets)
+    return config
 
 
 def changed(path, value):
@@ -48,11 +59,11 @@ def test_a_switch_on_the_command_line_is_read_as_such(text):
 
 
 def test_what_is_asked_for_on_top_takes_precedence_over_the_suite():
-    config = copy.deepcopy(CONFIG)
-    config["suites"]["digits"] |= {"relearning": True, "shadow_models": 4}
-    assert (asked_for(config, "relearning"), asked_for(config, "shadow_models")) == (True, 4)
-    config |= {"relearning": False, "shadow_models": 8}
-    assert (asked_for(config, "relearning"), asked_for(config, "shadow_models")) == (False, 8)
+    suites = {"digits": CONFIG["suites"]["digits"] | {"relearning": True, "shadow_models": 4}}
+    config = configured(suites=suites)
+    assert (config.is_relearning, config.shadows) == (True, 4)
+    config = configured(suites=suites, relearning=False, shadow_models=8)
+    assert (config.is_relearning, config.shadows) == (False, 8)
 
 
 def test_a_shadow_model_beyond_the_last_is_explained():
@@ -79,8 +90,7 @@ def test_the_paper_suite_is_as_published_and_nothing_else_is():
 @pytest.mark.parametrize("count", [0, 4, 16])
 def test_numbers_of_shadow_models_that_can_be_halved_pass(count):
     config = changed(("shadow_models",), count)
-    check(config)
-    assert asked_for(config, "shadow_models") == count
+    assert check(config).shadows == count
 
 
 def test_the_configuration_as_it_is_passes():
@@ -160,7 +170,7 @@ MISTAKES = [
     (("shadow_models",), 5, ["shadow_models", "an even number from 4"]),
     (("shadow_models",), -2, ["shadow_models", "minimum of 0"]),
     (("suites", "digits", "shadow_models"), "8", ["suites.digits.shadow_models", "write 8 in a YAML file"]),
-    (("methods", "scrub", "kind"), "base", ["methods.scrub.kind", "must be one of: rule, baseline, control"]),
+    (("methods", "scrub", "kind"), "base", ["methods.scrub.kind", "must be one of: method, baseline, control"]),
     ((*PAPER, "relearn"), ..., ["protocols.paper", "'relearn' is missing"]),
     ((*PAPER, "relearn", "epochs"), 1, ["protocols.paper.relearn.epochs", "minimum of 2"]),
 ]
@@ -261,15 +271,15 @@ def test_a_benchmarks_name_says_what_it_is(model, dataset, forget_class):
         ("def broken(", {}, "not valid Python"),
     ],
 )
-def test_hyperparameters_are_checked_against_the_rules_constructor(tmp_path, constructor, hyperparameters, message):
-    file = tmp_path / "rule.py"
+def test_hyperparameters_are_checked_against_the_methods_constructor(tmp_path, constructor, hyperparameters, message):
+    file = tmp_path / "mine.py"
     file.write_text(f"class UnlearningMethod:\n    {constructor}\n")
-    settings = {"file": str(file), "hyperparameters": hyperparameters}
+    settings = MethodSettings("method", "own", {}, hyperparameters, file=str(file))
     if message is None:
-        check_method("rule", settings)
+        check_method("mine", settings)
     else:
         with pytest.raises(UserError, match=message):
-            check_method("rule", settings)
+            check_method("mine", settings)
 
 
 # --- what is laid over config.yaml
@@ -281,14 +291,14 @@ def read(*layers, given=None, tmp_path=None):
     for number, layer in enumerate(layers):
         files.append(tmp_path / f"layer{number}.yaml")
         files[-1].write_text(layer if isinstance(layer, str) else yaml.safe_dump(layer))
-    return read_config(files, given or {}, ROOT / "workflow/schemas/config.schema.yaml")
+    return read_config(files, given or {})
 
 
 def test_defaults_are_filled_in_and_the_files_values_stand():
     config = read()
-    assert config["data_dir"] == "data"
-    assert config["benchmarks"]["resnet20-cifar10"] == {"protocol": "paper", "width": 1.0, "image_size": 32}
-    assert config["protocols"]["short"]["unlearn"] == {
+    assert config.data_dir == "data"
+    assert vars(config.benchmarks["resnet20-cifar10"]) == {"protocol": "paper", "width": 1.0, "image_size": 32}
+    assert config.protocols["short"].unlearn == {
         "epochs": 1,
         "learning_rate": 0.001,
         "epoch_of": "retain",
@@ -297,28 +307,28 @@ def test_defaults_are_filled_in_and_the_files_values_stand():
         "evaluate_every": 0,
         "least_steps": 100,
     }
-    assert config["methods"]["scrub"]["kind"] == "baseline"
-    assert config["methods"]["munba"]["hyperparameters"] == {}
+    assert config.methods["scrub"].kind == "baseline"
+    assert config.methods["munba"].hyperparameters == {}
     # Each has a mapping of its own.
-    assert config["methods"]["munba"]["hyperparameters"] is not config["methods"]["random_label"]["hyperparameters"]
+    assert config.methods["munba"].hyperparameters is not config.methods["random_label"].hyperparameters
 
 
 def test_the_filled_in_configuration_is_that_of_snakemakes_own_validation():
     """An independent implementation of the same."""
     validated = copy.deepcopy(CONFIG)
     validate(validated, ROOT / "workflow/schemas/config.schema.yaml")
-    assert read() == validated
+    assert read().as_plain() == validated
 
 
 def test_a_file_is_laid_over_those_before_it_level_by_level(tmp_path):
     first = {"suites": {"digits": {"seeds": [1]}}, "data_dir": "one"}
     second = {"suites": {"digits": {"methods": ["scrub"]}}, "protocols": {"digits": {"flip": True}}}
     config = read(first, second, given={"data_dir": "two", "device": "cpu"}, tmp_path=tmp_path)
-    digits = config["suites"]["digits"]
-    assert (digits["seeds"], digits["methods"], len(digits["benchmarks"])) == ([1], ["scrub"], 3)
-    assert config["protocols"]["digits"]["flip"] is True
-    assert config["protocols"]["digits"]["batch_size"] == 32
-    assert (config["data_dir"], config["device"]) == ("two", "cpu")
+    digits = config.suites["digits"]
+    assert (digits.seeds, digits.methods, len(digits.benchmarks)) == ((1,), ("scrub",), 3)
+    assert config.protocols["digits"].flip is True
+    assert config.protocols["digits"].batch_size == 32
+    assert (config.data_dir, config.device) == ("two", "cpu")
 
 
 def test_a_key_twice_in_a_further_file_is_noticed(tmp_path):
@@ -332,24 +342,24 @@ def test_a_key_twice_in_a_further_file_is_noticed(tmp_path):
 @pytest.mark.parametrize("names", ["scrub delete", "scrub,delete", " scrub,  delete ", ["scrub", "delete"]])
 def test_a_part_of_a_suite_is_asked_for_by_names(names):
     part = {"suite": "paper", "benchmarks": "resnet20-cifar10-class0", "methods": names, "seeds": 42}
-    suite = read(given=part)["suites"]["paper"]
-    assert (suite["benchmarks"], suite["methods"]) == (["resnet20-cifar10-class0"], ["scrub", "delete"])
-    assert suite["seeds"] == [42]
-    assert suite["relearning"] is True  # what else it says stands
-    assert read(given=part)["suites"]["digits"]["seeds"] == [42, 43, 44]  # so do the others
+    suite = read(given=part).chosen
+    assert (suite.benchmarks, suite.methods) == (("resnet20-cifar10-class0",), ("scrub", "delete"))
+    assert suite.seeds == (42,)
+    assert suite.relearning is True  # what else it says stands
+    assert read(given=part).suites["digits"].seeds == (42, 43, 44)  # so do the others
 
 
-@pytest.mark.parametrize(("seeds", "expected"), [(7, [7]), ("42 43", [42, 43]), (["1", "2"], [1, 2]), ("1,2", [1, 2])])
+@pytest.mark.parametrize(("seeds", "expected"), [(7, (7,)), ("42 43", (42, 43)), (["1", "2"], (1, 2)), ("1,2", (1, 2))])
 def test_seeds_are_numbers(seeds, expected):
-    assert read(given={"seeds": seeds})["suites"]["digits"]["seeds"] == expected
+    assert read(given={"seeds": seeds}).chosen.seeds == expected
 
 
 def test_benchmarks_and_methods_may_still_be_settings(tmp_path):
     settings = {"methods": {"scrub": {"hyperparameters": {"temperature": 2.0}}}}
     config = read(settings, given={"methods": "scrub"}, tmp_path=tmp_path)
-    assert config["methods"]["scrub"]["hyperparameters"]["temperature"] == 2.0
-    assert config["suites"]["digits"]["methods"] == ["scrub"]
-    assert read(given=settings)["methods"]["scrub"]["hyperparameters"]["temperature"] == 2.0
+    assert config.methods["scrub"].hyperparameters["temperature"] == 2.0
+    assert config.chosen.methods == ("scrub",)
+    assert read(given=settings).methods["scrub"].hyperparameters["temperature"] == 2.0
 
 
 @pytest.mark.parametrize(
@@ -368,3 +378,43 @@ def test_benchmarks_and_methods_may_still_be_settings(tmp_path):
 def test_a_part_that_is_not_there_is_explained(part, message):
     with pytest.raises(UserError, match=re.escape(message)):
         read(given=part)
+
+
+# --- the typed configuration
+
+
+def test_the_schemas_keys_are_the_fields_of_the_configuration():
+    of_entries = {"suite": Suite, "benchmark": BenchmarkSettings, "dataset": DatasetSettings, "protocol": Protocol}
+    entries = {**of_entries, "method": MethodSettings}
+    set_by_variants = {DatasetSettings: {"carved_from", "same_as"}, MethodSettings: {"unlearn", "weights"}}
+    assert set(SCHEMA["properties"]) == {field.name for field in fields(Config)}
+    for name, entry in entries.items():
+        own = {field.name for field in fields(entry)} - set_by_variants.get(entry, set())
+        assert set(SCHEMA["$defs"][name]["properties"]) == own, name
+
+
+def test_a_configuration_cannot_be_changed_in_place():
+    with pytest.raises(FrozenInstanceError):
+        read().suite = "paper"
+    with pytest.raises(FrozenInstanceError):
+        read().chosen.seeds = (1,)
+
+
+def test_the_plain_form_makes_the_same_configuration_again():
+    assert Config.of(read().as_plain()) == read()
+
+
+# --- old words
+
+
+def test_the_old_words_work_for_one_release_and_a_hint_says_what_to_write(tmp_path):
+    own = tmp_path / "mine.py"
+    own.write_text("class UnlearningMethod:\n    pass\n")
+    assert read(given={"rule": str(own)}) == read(given={"method": str(own)})
+    assert read(given={"rule": str(own)}).chosen.methods[-1] == "mine"
+    kinds = [read({"methods": {"delete": {"kind": word}}}, tmp_path=tmp_path) for word in ("rule", "method")]
+    assert kinds[0].methods["delete"].kind == kinds[1].methods["delete"].kind == "method"
+    assert "rule= is called method= now (make: METHOD=)" in hint_of_old_words({"rule": "x.py"})
+    assert hint_of_old_words({"method": "x.py"}) is None
+    with pytest.raises(UserError, match="rule is the old name of method; write method alone"):
+        read(given={"rule": str(own), "method": str(own)})

@@ -88,7 +88,7 @@ def test_every_rule_leaves_the_model_in_train_mode(file):
 
 def test_every_method_of_the_configuration_has_its_file():
     """Its own or, under another name with other hyperparameters, that of one that has."""
-    assert {ROOT / method_file(name, entry) for name, entry in CONFIG.items()} == set(OURS)
+    assert {ROOT / method_file(name, entry.get("file")) for name, entry in CONFIG.items()} == set(OURS)
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda file: file.stem)
@@ -105,7 +105,7 @@ def test_the_page_of_the_methods_is_that_of_their_docstrings():
 @pytest.mark.parametrize("file", OURS, ids=lambda file: file.stem)
 def test_hyperparameters_stand_in_the_configuration_alone(file):
     names = [name for name, kept in CONFIG[file.stem].get("hyperparameters", {}).items()]
-    rule = load_method(file, CONFIG[file.stem].get("hyperparameters", {}))
-    defaults = type(rule).__init__.__kwdefaults__ if names else None
+    method = load_method(file, CONFIG[file.stem].get("hyperparameters", {}))
+    defaults = type(method).__init__.__kwdefaults__ if names else None
     assert defaults is None
-    assert all(vars(rule)[name] == CONFIG[file.stem]["hyperparameters"][name] for name in names)
+    assert all(vars(method)[name] == CONFIG[file.stem]["hyperparameters"][name] for name in names)

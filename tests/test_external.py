@@ -7,10 +7,10 @@ import shutil
 import pytest
 import torch
 import yaml
-from conftest import Project, merged
+from conftest import Project, configured, merged
 from safetensors.torch import save_file
 
-from unlearning.config.variants import add_checkpoint
+from unlearning.config.variants import with_checkpoint
 from unlearning.data.sources import import_torchvision_datasets
 from unlearning.errors import UserError
 from unlearning.models import build_model
@@ -167,16 +167,11 @@ def test_what_does_not_fit_is_said_with_what_is_expected(case):
 
 
 def rows_for(path, seeds=(42, 43)):
-    config = {
-        "checkpoint": str(path),
-        "suite": "s",
-        "suites": {"s": {"seeds": list(seeds)}},
-        "methods": {"scrub": {"kind": "baseline"}},
-    }
-    add_checkpoint(config)
-    rows = {name: its for name, its in config["methods"].items() if name != "scrub"}
-    assert all(its["kind"] == "external" for its in rows.values())
-    return {name: {seed: file.rsplit("/", 1)[1] for seed, file in its["weights"].items()} for name, its in rows.items()}
+    suite = {"benchmarks": ["resnet20-digits-class0"], "methods": ["scrub"], "seeds": list(seeds)}
+    before = configured(checkpoint=str(path), suite="s", suites={"s": suite})
+    rows = {name: its for name, its in with_checkpoint(before).methods.items() if name not in before.methods}
+    assert all(its.kind == "external" for its in rows.values())
+    return {name: {seed: file.rsplit("/", 1)[1] for seed, file in its.weights.items()} for name, its in rows.items()}
 
 
 def test_a_row_is_called_as_its_file_is_and_belongs_to_the_seed_in_its_name(tmp_path):
@@ -243,7 +238,8 @@ def test_a_model_from_elsewhere_is_measured_like_any_other(two_models):
     of_first = {row["method"]: row for row in rows if row["benchmark"] == "resnet20-digits-class0"}
     ours, scrub = of_first["ours"], of_first["scrub"]
     assert ours["kind"] == "external"
-    aside = ("method", "kind", "settings")
+    assert (ours["changed_weights"], scrub["changed_weights"]) == ("", "1.0")  # who knows what it started from
+    aside = ("method", "kind", "settings", "changed_weights")
     assert {name: its for name, its in ours.items() if name not in aside} == {
         name: its for name, its in scrub.items() if name not in aside
     }

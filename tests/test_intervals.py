@@ -35,12 +35,12 @@ def test_one_value_has_no_interval():
 @given(st.lists(st.tuples(share, share), min_size=2, max_size=8, unique=True))
 def test_differences_are_paired_by_seed(pairs):
     own, of_baseline = (list(side) for side in zip(*pairs, strict=True))
-    (row,) = paired_differences(frame({"base": ("baseline", of_baseline), "rule": ("rule", own)}), ["score"]).to_dict(
+    (row,) = paired_differences(frame({"base": ("baseline", of_baseline), "mine": ("method", own)}), ["score"]).to_dict(
         "records"
     )
     differences = np.subtract(own, of_baseline)
     interval = scipy.stats.ttest_rel(own, of_baseline).confidence_interval(0.95)
-    assert (row["method"], row["baseline"], row["seeds"]) == ("rule", "base", len(pairs))
+    assert (row["method"], row["baseline"], row["seeds"]) == ("mine", "base", len(pairs))
     assert row["difference"] == pytest.approx(differences.mean(), abs=1e-12)
     if np.ptp(differences) > 1e-9:
         assert row["difference"] + row["half_width"] == pytest.approx(interval.high, rel=1e-6, abs=1e-9)
@@ -48,7 +48,7 @@ def test_differences_are_paired_by_seed(pairs):
 
 
 def test_pairs_are_matched_by_seed_and_not_by_row():
-    cells = frame({"base": ("baseline", [0.1, 0.5]), "rule": ("rule", [0.2, 0.6])})
+    cells = frame({"base": ("baseline", [0.1, 0.5]), "mine": ("method", [0.2, 0.6])})
     (row,) = paired_differences(cells.iloc[[0, 1, 3, 2]], ["score"]).to_dict("records")
     assert row["difference"] == pytest.approx(0.1)
     # Alike but for rounding: that says nothing about how they spread.
@@ -58,7 +58,7 @@ def test_pairs_are_matched_by_seed_and_not_by_row():
 
 def test_everything_is_compared_with_every_baseline_and_baselines_with_each_other():
     cells = frame(
-        {"original": ("reference", [0.1]), "a": ("baseline", [0.2]), "b": ("baseline", [0.3]), "c": ("rule", [0.4])}
+        {"original": ("reference", [0.1]), "a": ("baseline", [0.2]), "b": ("baseline", [0.3]), "c": ("method", [0.4])}
     )
     found = paired_differences(cells, ["score"])
     assert set(zip(found["method"], found["baseline"], strict=True)) == {
@@ -69,13 +69,13 @@ def test_everything_is_compared_with_every_baseline_and_baselines_with_each_othe
 
 
 def test_a_seed_that_one_of_the_two_lacks_is_left_out():
-    cells = frame({"base": ("baseline", [0.1, 0.2, None]), "rule": ("rule", [0.3, None, 0.9])})
+    cells = frame({"base": ("baseline", [0.1, 0.2, None]), "mine": ("method", [0.3, None, 0.9])})
     (row,) = paired_differences(cells, ["score"]).to_dict("records")
     assert (row["seeds"], row["difference"]) == (1, pytest.approx(0.2))
 
 
 def test_the_summary_has_mean_interval_and_number_of_seeds():
-    rows = summary(frame({"base": ("baseline", [0.8, 0.9, 1.0]), "rule": ("rule", [0.3, None, None])}), ["score"])
+    rows = summary(frame({"base": ("baseline", [0.8, 0.9, 1.0]), "mine": ("method", [0.3, None, None])}), ["score"])
     base, rule = rows.to_dict("records")
     assert (base["seeds"], base["mean"]) == (3, pytest.approx(0.9))
     assert base["half_width"] == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-5)

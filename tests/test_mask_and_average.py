@@ -178,7 +178,7 @@ def scores_of(seed):
         retain, forget = (
             data.train_batches(split[f"{part}_train"], PROTOCOL, generator(seed, part)) for part in ("retain", "forget")
         )
-        file = ROOT / method_file(name, CONFIG["methods"][name])
+        file = ROOT / method_file(name, CONFIG["methods"][name].get("file"))
         seed_global_streams(seed, name)
         assert unlearn(model, partial(load, name), file, retain, forget, PROTOCOL["unlearn"]).outcome.status == "ok"
         scores[name] = evaluate_model(model, data, split, PROTOCOL, seed)[1]["unlearn_score"]

@@ -16,7 +16,7 @@ CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 
 def load(name):
     entry = CONFIG["methods"][name]
-    return load_method(ROOT / method_file(name, entry), entry.get("hyperparameters", {}))
+    return load_method(ROOT / method_file(name, entry.get("file")), entry.get("hyperparameters", {}))
 
 
 def batch(count, label, seed, channels=1):

@@ -600,7 +600,7 @@ def test_a_file_that_is_no_python_is_named_with_the_line(finished_project):
     path = finished_project.folder / "broken.py"
     path.write_text("class UnlearningMethod:\n    def unlearn_step(self:\n")
     try:
-        (line,) = lines_of(finished_project.run("--config", "rule=broken.py"))
+        (line,) = lines_of(finished_project.run("--config", "method=broken.py"))
     finally:
         path.unlink()
     assert line == "error: broken.py, line 2: not valid Python ('(' was never closed)"
@@ -628,7 +628,7 @@ def test_modules_beside_a_method_are_imported_and_watched(copied_project):
         "from torch.nn import functional as F\n\n\ndef loss_of(model, batch):\n    return F.cross_entropy(model(batch[0]), batch[1])\n"
     )
     (mine / "more/helpers.py").write_text("def weight():\n    return 2.0\n")
-    rule = ("--config", "rule=mine/helped.py")
+    rule = ("--config", "method=mine/helped.py")
     copied_project.make("results/table.md", *rule)
     assert "| helped " in copied_project.read("results/table.md")
     assert copied_project.planned("results/table.md", *rule) == []

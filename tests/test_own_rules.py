@@ -47,7 +47,7 @@ def project(tmp_path_factory):
 
 
 def test_a_file_adds_a_row_without_an_edit_and_makes_nothing_else_again(project):
-    rule = ("--config", "rule=mine/my_rule.py")
+    rule = ("--config", "method=mine/my_rule.py")
     assert project.planned(*rule) == ["aggregate", "all", "evaluate my_rule", "table", "unlearn my_rule"]
     project.make("results/table.md", *rule)
     assert "\n| my_rule " in project.read("results/table.md")
@@ -78,14 +78,14 @@ def test_one_file_under_two_names_with_other_hyperparameters(project):
     ],
 )
 def test_a_mistake_is_explained_in_one_line(project, rule, message):
-    done = project.run("-n", "--config", f"rule={rule}")
+    done = project.run("-n", "--config", f"method={rule}")
     assert done.returncode == 1
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
     assert message in line
 
 
 def test_a_file_that_is_a_method_already_joins_the_suite(project):
-    planned = project.planned("--config", "rule=scripts/methods/scrub.py")
+    planned = project.planned("--config", "method=scripts/methods/scrub.py")
     assert planned == ["aggregate", "all", "evaluate scrub", "table", "unlearn scrub"]
 
 
@@ -100,7 +100,7 @@ def test_the_skeleton_runs_as_it_is_by_the_command_that_is_printed(project):
     assert (project.folder / "scripts/methods/fresh.py").read_text().startswith('"""Fresh: ')
     (command,) = re.findall(r"snakemake (--cores 2 .*?) && cat ", done.stdout)
     target = f"{CELLS.replace('seed1', 'seed42')}/fresh/metrics.json"
-    assert command == f"--cores 2 {target} --config rule=scripts/methods/fresh.py"
+    assert command == f"--cores 2 {target} --config method=scripts/methods/fresh.py"
     project.make(*command.split()[2:])
     assert json.loads(project.read(target))["status"] == "ok"
     again = new_method(project, "fresh")

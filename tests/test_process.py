@@ -128,5 +128,5 @@ def test_a_job_does_without_the_compiler(copied_project):
         "        return {'loss': 0.0, 'compiler': float('sympy' in sys.modules)}\n"
     )
     target = f"{CELLS}/looking/history.csv"
-    copied_project.make(target, "--config", "rule=looking.py")
+    copied_project.make(target, "--config", "method=looking.py")
     assert copied_project.read(target).splitlines() == ["epoch,loss,compiler", "0,0.0,0.0"]

@@ -60,7 +60,7 @@ EDITED_SETTINGS = {
         ["unlearn scrub", "evaluate scrub", *END],
     ),
     "the normalisation": (["datasets", "digits", "normalisation"], "half", [*TRAIN, *UNLEARN, *EVALUATE, *END]),
-    "what a method is": (["methods", "scrub", "kind"], "rule", END),
+    "what a method is": (["methods", "scrub", "kind"], "method", END),
     "the unlearning": ([*PROTOCOL, "unlearn", "learning_rate"], 0.002, [*UNLEARN, *EVALUATE_METHODS, *END]),
     "the training": ([*PROTOCOL, "pretrain", "momentum"], 0.8, [*TRAIN, *UNLEARN, *EVALUATE, *END]),
     "the augmentation": ([*PROTOCOL, "crop_padding"], 2, [*TRAIN, *UNLEARN, *EVALUATE, *END]),

@@ -117,7 +117,7 @@ def unlearner(data, rule_file, hyperparameters=None, **otherwise):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_an_interrupted_method_ends_with_the_same_weights(tmp_path, data, method, capfd):
-    file = ROOT / method_file(method, METHODS[method])
+    file = ROOT / method_file(method, METHODS[method].get("file"))
     run = unlearner(data, file, METHODS[method].get("hyperparameters"))
     (whole, done), (resumed, resumed_done) = run(), interrupted(run, tmp_path / "kept", [1, 3])
     assert same(whole, resumed)

@@ -5,11 +5,12 @@ import json
 
 import numpy as np
 import pytest
-from conftest import TINY, Project, merged
+from conftest import TINY, Project, configured, merged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.config.variants import add_sweep, grid_of
+from unlearning.config.model import MethodSettings
+from unlearning.config.variants import grid_of, with_sweep
 from unlearning.data.parts import carve
 from unlearning.errors import UserError
 from unlearning.tables.sweep import choose, pareto_front
@@ -41,37 +42,44 @@ def test_a_class_with_one_image_cannot_be_divided():
         carve(arrays, 0.2)
 
 
+def method(hyperparameters, grid=None):
+    return MethodSettings("method", "own", grid or {}, hyperparameters)
+
+
 def test_a_grid_is_laid_over_the_methods_own_hyperparameters_in_all_combinations():
-    method = {"hyperparameters": {"a": 1, "b": 2}, "grid": {"b": [3, 4], "c": [5, 6]}}
-    assert grid_of("m", method) == [
+    assert grid_of("m", method({"a": 1, "b": 2}, {"b": [3, 4], "c": [5, 6]})) == [
         {"a": 1, "b": 3, "c": 5},
         {"a": 1, "b": 3, "c": 6},
         {"a": 1, "b": 4, "c": 5},
         {"a": 1, "b": 4, "c": 6},
     ]
-    assert grid_of("m", {"hyperparameters": {"a": 1}}) == [{"a": 1}]
+    assert grid_of("m", method({"a": 1})) == [{"a": 1}]
 
 
 def test_no_method_may_try_more_settings_than_the_others():
-    grid_of("m", {"grid": {"a": [1, 2], "b": [1, 2, 3, 4]}})
+    grid_of("m", method({}, {"a": [1, 2], "b": [1, 2, 3, 4]}))
     with pytest.raises(UserError, match=r"methods\.m\.grid: 9 settings; every method may try 8"):
-        grid_of("m", {"grid": {"a": [1, 2, 3], "b": [1, 2, 3]}})
+        grid_of("m", method({}, {"a": [1, 2, 3], "b": [1, 2, 3]}))
 
 
 def test_a_sweep_adds_data_sets_benchmarks_and_a_method_a_setting():
-    config = {
-        "suite": "s",
-        "suites": {"s": {"methods": ["m"]}},
-        "datasets": {"d": {"classes": 3, "source": "digits", "fit": "resize"}},
-        "benchmarks": {"resnet20-d": {"protocol": "p"}},
-        "methods": {"m": {"kind": "rule", "grid": {"a": [1, 2]}}, "unused": {"grid": {"a": [1, 2]}}},
-    }
-    assert add_sweep(config) == {"m": ["m__0", "m__1"]}
-    assert config["datasets"]["d_validation"] == {"classes": 3, "fit": "resize", "carved_from": "d"}
-    assert config["benchmarks"]["resnet20-d_validation"] == {"protocol": "p"}
-    assert [config["methods"][f"m__{number}"]["hyperparameters"] for number in (0, 1)] == [{"a": 1}, {"a": 2}]
-    assert config["methods"]["m__1"]["file"].endswith("scripts/methods/m.py")
-    assert set(config["methods"]) == {"m", "unused", "m__0", "m__1"}
+    before = configured(
+        suite="s",
+        suites={"s": {"benchmarks": ["resnet20-d-class0"], "methods": ["m"], "seeds": [1]}},
+        datasets={"d": {"classes": 3, "source": "digits", "fit": "resize"}},
+        benchmarks={"resnet20-d": {"protocol": "digits"}},
+        methods={"m": {"grid": {"a": [1, 2]}}, "unused": {"grid": {"a": [1, 2]}}},
+    )
+    config, variants = with_sweep(before)
+    assert variants == {"m": ["m__0", "m__1"]}
+    carved = config.datasets["d_validation"]
+    assert (carved.classes, carved.fit, carved.source, carved.carved_from) == (3, "resize", None, "d")
+    assert str(config.dataset_file("d_validation")) == "results/datasets/d_validation.npz"
+    assert config.benchmarks["resnet20-d_validation"] == before.benchmarks["resnet20-d"]
+    assert [config.methods[f"m__{number}"].hyperparameters for number in (0, 1)] == [{"a": 1}, {"a": 2}]
+    assert config.methods["m__1"].file.endswith("scripts/methods/m.py")
+    assert set(config.methods) == {"m", "unused", "m__0", "m__1"}
+    assert set(before.methods) == {"m", "unused"}  # a configuration of its own
 
 
 def rows(method, setting, *values):

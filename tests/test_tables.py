@@ -51,7 +51,7 @@ ROWS = [
     ("retrain", "reference", 1, "ok", 0.95, 0.0, 0.5, 0.8167),
     ("mask", "control", 1, "ok", 0.99, 0.0, 0.4, 0.8633),
     ("alpha", "baseline", 1, "ok", 0.9, 0.08, 0.5, 0.7733),
-    ("beta", "rule", 1, "ok", 0.8, 0.0, 0.45, 0.7833),
+    ("beta", "method", 1, "ok", 0.8, 0.0, 0.45, 0.7833),
 ]
 
 
@@ -90,7 +90,7 @@ def test_references_come_first_then_controls_and_methods_in_the_order_of_the_con
 
 
 def test_several_seeds_give_mean_and_students_interval():
-    rows = [("alpha", "rule", seed, "ok", value, 0.0, 0.5, 0.8) for seed, value in ((1, 0.8), (2, 0.9), (3, 1.0))]
+    rows = [("alpha", "method", seed, "ok", value, 0.0, 0.5, 0.8) for seed, value in ((1, 0.8), (2, 0.9), (3, 1.0))]
     table = render(metrics(rows, forget_mia_auc_se=0.01))
     # Deviation .1, standard error .1 / sqrt(3), 97.5 % quantile of Student's t with 2 degrees of freedom 4.303.
     assert blocks_of(table)[0]["alpha"][0] == "**0.900** ± 0.248"
@@ -100,7 +100,7 @@ def test_several_seeds_give_mean_and_students_interval():
 
 
 def test_what_looks_equal_is_bold_alike():
-    rows = [("alpha", "rule", 1, "ok", 0.90001, 0.0, 0.5, 0.8), ("beta", "rule", 1, "ok", 0.90002, 0.0, 0.5, 0.8)]
+    rows = [("alpha", "method", 1, "ok", 0.90001, 0.0, 0.5, 0.8), ("beta", "method", 1, "ok", 0.90002, 0.0, 0.5, 0.8)]
     primary = blocks_of(render(metrics(rows)))[0]
     assert primary["alpha"][0] == primary["beta"][0] == "**0.900**"
 
@@ -147,10 +147,10 @@ def test_differences_to_each_baseline_say_whether_they_exclude_zero():
 
     rows = [
         *scores("base", "baseline", 0.5, 0.7),
-        *scores("better", "rule", 0.6, 0.8001),
-        *scores("worse", "rule", 0.4, 0.5999),
+        *scores("better", "method", 0.6, 0.8001),
+        *scores("worse", "method", 0.4, 0.5999),
     ]
-    paired = blocks_of(render(metrics([*rows, *scores("same", "rule", 0.5, 0.9)])))[2]
+    paired = blocks_of(render(metrics([*rows, *scores("same", "method", 0.5, 0.9)])))[2]
     assert paired["method"] == ["− base"]
     # Differences .1 and .1001: mean .10005, deviation .00007, half width 12.706 * .00005.
     assert paired["better"] == ["+0.100 ± 0.001 ▲"]
@@ -170,7 +170,7 @@ def test_without_baselines_there_are_no_differences():
 
 
 def test_a_cell_that_failed_says_why_and_where_and_the_rest_stands():
-    frame = metrics([*ROWS, ("gamma", "rule", 1, "failed", None, None, None, None)])
+    frame = metrics([*ROWS, ("gamma", "method", 1, "failed", None, None, None, None)])
     last = frame.index[-1]
     frame.loc[last, ["reason", "epoch", "step", "line"]] = ["ValueError: a | b", 1, 20, 300]
     table = render(frame)
@@ -182,8 +182,11 @@ def test_a_cell_that_failed_says_why_and_where_and_the_rest_stands():
 
 
 def test_a_method_that_failed_with_one_seed_shows_no_mean_of_the_others():
-    rows = [("alpha", "rule", 1, "ok", 0.9, 0.0, 0.5, 0.8), ("alpha", "rule", 2, "diverged", None, None, None, None)]
-    rows += [("beta", "rule", seed, "ok", 0.8, 0.0, 0.5, 0.7) for seed in (1, 2)]
+    rows = [
+        ("alpha", "method", 1, "ok", 0.9, 0.0, 0.5, 0.8),
+        ("alpha", "method", 2, "diverged", None, None, None, None),
+    ]
+    rows += [("beta", "method", seed, "ok", 0.8, 0.0, 0.5, 0.7) for seed in (1, 2)]
     table = render(metrics(rows, reason=[None, "the loss is nan", None, None]))
     primary = blocks_of(table)[0]
     assert primary["alpha"] == ["diverged (1 of 2 seeds)", "–", "–", "–"]
@@ -211,7 +214,7 @@ def test_an_attack_without_result_says_why_beside_a_sound_cell():
 
 
 def test_a_method_that_failed_has_no_rank():
-    rows = [("mine", "rule", 1, "ok", 0.9, 0.0, 0.4, 0.84), ("mine", "rule", 2, "failed", None, None, None, None)]
+    rows = [("mine", "method", 1, "ok", 0.9, 0.0, 0.4, 0.84), ("mine", "method", 2, "failed", None, None, None, None)]
     frame = metrics(rows, benchmark="resnet20-cifar10-class0", reason="why")
     assert "ublished" not in render_table(frame, costs(), "paper", PUBLISHED)
 
@@ -219,7 +222,7 @@ def test_a_method_that_failed_has_no_rank():
 def test_published_results_stand_beside_ours():
     rows = [
         ("scrub", "baseline", 42, "ok", 0.84, 0.0, 0.4, 0.82),
-        ("mine", "rule", 42, "ok", 0.9, 0.0, 0.4, 0.8303),
+        ("mine", "method", 42, "ok", 0.9, 0.0, 0.4, 0.8303),
         ("mask", "control", 42, "ok", 0.95, 0.0, 0.4, 0.85),
     ]
     frame = metrics(rows, benchmark="resnet20-cifar10-class0")
@@ -268,18 +271,18 @@ def primary_of(*rows):
     return blocks_of(render(metrics([*REFERENCES, *rows])))[0]
 
 
-STEADY = ("steady", "rule", 1, "ok", 0.8, 0.05, 0.5, 0.75)
+STEADY = ("steady", "method", 1, "ok", 0.8, 0.05, 0.5, 0.75)
 
 
 @pytest.mark.parametrize(
     ("row", "competes"),
     [
-        (("other", "rule", 1, "ok", 0.85, 0.1, 0.5, 0.8), True),
-        (("other", "rule", 1, "ok", 0.85, 0.12, 0.5, 0.8), False),  # it still knows the class
-        (("other", "rule", 1, "ok", 0.63, 0.0, 0.5, 0.8), True),
-        (("other", "rule", 1, "ok", 0.62, 0.0, 0.5, 0.8), False),  # it is ruined
-        (("other", "rule", 1, "ok", 0.85, 0.0, 0.41, 0.8), True),
-        (("other", "rule", 1, "ok", 0.85, 0.0, 0.39, 0.8), False),  # it over-forgets
+        (("other", "method", 1, "ok", 0.85, 0.1, 0.5, 0.8), True),
+        (("other", "method", 1, "ok", 0.85, 0.12, 0.5, 0.8), False),  # it still knows the class
+        (("other", "method", 1, "ok", 0.63, 0.0, 0.5, 0.8), True),
+        (("other", "method", 1, "ok", 0.62, 0.0, 0.5, 0.8), False),  # it is ruined
+        (("other", "method", 1, "ok", 0.85, 0.0, 0.41, 0.8), True),
+        (("other", "method", 1, "ok", 0.85, 0.0, 0.39, 0.8), False),  # it over-forgets
     ],
 )
 def test_a_method_that_is_ruined_or_still_knows_the_class_or_over_forgets_is_best_of_nothing(row, competes):
@@ -291,7 +294,7 @@ def test_a_method_that_is_ruined_or_still_knows_the_class_or_over_forgets_is_bes
 
 def test_an_auc_as_low_as_the_oracles_is_no_over_forgetting():
     """With few images, or where members look less familiar by themselves: the oracle never saw the class."""
-    rows = [("retrain", "reference", 1, "ok", 0.9, 0.0, 0.40, 0.8), ("low", "rule", 1, "ok", 0.9, 0.0, 0.36, 0.85)]
+    rows = [("retrain", "reference", 1, "ok", 0.9, 0.0, 0.40, 0.8), ("low", "method", 1, "ok", 0.9, 0.0, 0.36, 0.85)]
     assert blocks_of(render(metrics(rows)))[0]["low"][3] == "**0.850**"
 
 
