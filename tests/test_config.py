@@ -244,7 +244,7 @@ def test_every_level_of_the_schema_is_closed_and_described():
                 yield from objects(value)
 
     for schema in objects(SCHEMA):
-        is_free = schema.get("description", "").startswith("keyword arguments")  # hyperparameters: the rule's own
+        is_free = schema.get("description", "").startswith("keyword arguments")  # hyperparameters: the method's own
         assert is_free or schema["additionalProperties"] is False or "$ref" in schema["additionalProperties"]
     for name in ("suite", "benchmark", "dataset", "protocol", "method"):
         assert SCHEMA["$defs"][name]["description"]

@@ -21,9 +21,9 @@ from unlearning.tables.pages import LABELS, describe
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
 FILES = sorted((ROOT / "scripts/methods").glob("*.py"))
 OURS = [file for file in FILES if file.stem in CONFIG]
-"""Those that the configuration names; whoever tries out a rule need not document it."""
+"""Those that the configuration names; whoever tries out a method need not document it."""
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-PROTOCOL = {"epochs": 3, "learning_rate": 0.001} | AS_CHOSEN  # what a rule begins after its first epoch runs twice
+PROTOCOL = {"epochs": 3, "learning_rate": 0.001} | AS_CHOSEN  # what a method begins after its first epoch runs twice
 
 
 def batches(labels, channels, name, device="cpu"):
@@ -40,7 +40,7 @@ def hyperparameters_of(file):
 
 
 def run(file, classes, channels, device):
-    """Apply the rule in ``file`` and return the model before it, the model after it, and what came of it."""
+    """Apply the method in ``file`` and return the model before it, the model after it, and what came of it."""
     torch.manual_seed(0)
     before, model = (build_model("resnet20", classes, channels, width=0.25).to(device) for _ in range(2))
     before.load_state_dict(model.state_dict())
@@ -54,7 +54,7 @@ def run(file, classes, channels, device):
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 @pytest.mark.parametrize(("classes", "channels"), [(10, 1), (100, 3)])
 @pytest.mark.parametrize("device", DEVICES)
-def test_every_rule_keeps_the_contract(file, classes, channels, device, capfd):
+def test_every_method_keeps_the_contract(file, classes, channels, device, capfd):
     before, model, done = run(file, classes, channels, device)
     assert done.outcome == Outcome(), done.outcome  # also: the optimizer's settings and the modules are untouched
     assert [row["epoch"] for row in done.history] == [0, 1, 2]
@@ -74,15 +74,15 @@ def test_every_rule_keeps_the_contract(file, classes, channels, device, capfd):
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_rule_leaves_the_model_in_train_mode(file):
-    """Each module of it, in every step: whoever calls a rule by himself goes on with what he had."""
+def test_every_method_leaves_the_model_in_train_mode(file):
+    """Each module of it, in every step: whoever calls a method by himself goes on with what he had."""
     torch.manual_seed(0)
     model = build_model("resnet20", 10, 1, width=0.25).train()
     retain, forget = batches(1 + torch.arange(9) % 9, 1, "retain"), batches(torch.zeros(9, dtype=int), 1, "forget")
-    rule, optimizer = load_method(file, hyperparameters_of(file)), torch.optim.Adam(model.parameters(), lr=0.001)
+    method, optimizer = load_method(file, hyperparameters_of(file)), torch.optim.Adam(model.parameters(), lr=0.001)
     for epoch in range(3):
         for step, pair in enumerate(zip(retain.epoch(), forget.epoch(), strict=True)):
-            rule.unlearn_step(model, *pair, optimizer, step, epoch)
+            method.unlearn_step(model, *pair, optimizer, step, epoch)
             assert all(module.training for module in model.modules())
 
 
@@ -92,7 +92,7 @@ def test_every_method_of_the_configuration_has_its_file():
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda file: file.stem)
-def test_every_rule_says_what_it_is(file):
+def test_every_method_says_what_it_is(file):
     said = describe(file)
     assert set(said) == {"title", "idea", *LABELS}
     assert all(said.values())

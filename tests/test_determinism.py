@@ -71,9 +71,9 @@ def test_a_stream_is_the_same_in_every_process():
     assert printed == [f"{stream_seed(42, 'initialisation')}\n"] * 2
 
 
-def test_a_rule_that_draws_changes_no_batch(tmp_path, finished_project):
-    """It is handed the very batches that a rule is handed which draws nothing."""
-    rule = (
+def test_a_method_that_draws_changes_no_batch(tmp_path, finished_project):
+    """It is handed the very batches that a method is handed which draws nothing."""
+    method = (
         "import random\n"
         "import numpy as np\n"
         "class UnlearningMethod:\n"
@@ -89,7 +89,7 @@ def test_a_rule_that_draws_changes_no_batch(tmp_path, finished_project):
         name: {"file": "drawing.py", "hyperparameters": {"draws": draws}} for name, draws in (("a", 0), ("b", 7))
     }
     clone = Project(tmp_path / "clone", merged(TINY, {"methods": methods}))
-    (clone.folder / "drawing.py").write_text(rule)
+    (clone.folder / "drawing.py").write_text(method)
     histories = [f"{CELLS}/{name}/history.csv" for name in methods]
     clone.make(*histories)
     assert clone.read(histories[0]) == clone.read(histories[1])

@@ -65,12 +65,12 @@ def oracle(data, split):
 
 @pytest.fixture(scope="module")
 def masked(original, data, split):
-    """Return the control head_mask, made by the rule itself."""
+    """Return the control head_mask, made by the method itself."""
     model = copy.deepcopy(original)
-    rule = load_method("scripts/methods/head_mask.py", {"shift": 1000.0})
+    method = load_method("scripts/methods/head_mask.py", {"shift": 1000.0})
     batch = (torch.zeros(2, 1, 8, 8), torch.tensor([FORGET, FORGET]))
     for step in range(3):  # done once, however often it is called
-        rule.unlearn_step(model, None, batch, None, step, 0)
+        method.unlearn_step(model, None, batch, None, step, 0)
     return model
 
 

@@ -52,8 +52,8 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, undis
 
 
 def test_a_killed_job_goes_on_from_its_last_whole_epoch(tmp_path):
-    """A rule that kills its own job in the second epoch, the first time; killed once or not, it ends the same."""
-    rule = (
+    """A method that kills its own job in the second epoch, the first time; killed once or not, it ends the same."""
+    method = (
         "import os, pathlib\n"
         "class UnlearningMethod:\n"
         "    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):\n"
@@ -68,7 +68,7 @@ def test_a_killed_job_goes_on_from_its_last_whole_epoch(tmp_path):
         "        return {'loss': loss, 'steps': self.steps}\n"
     )
     project = Project(tmp_path / "one", merged(merged(TINY, LONGER), {"methods": {"mortal": {"file": "mortal.py"}}}))
-    (project.folder / "mortal.py").write_text(rule)
+    (project.folder / "mortal.py").write_text(method)
     files = [f"{CELLS}/mortal/{name}" for name in ("metrics.json", "history.csv")]
     assert project.run(*files).returncode == 1
     project.make(*files)
@@ -96,7 +96,7 @@ def blocked(tmp_path):
         "        time.sleep(600)\n"
     )
     process = project.start(f"{CELLS}/waiting/metrics.json", f"{CELLS}/retain_finetune/metrics.json")
-    with (project.folder / "there").open() as there:  # waits until the rule opens it, too
+    with (project.folder / "there").open() as there:  # waits until the method opens it, too
         assert there.readline() == "I am\n"
         yield project, process, there
     with contextlib.suppress(ProcessLookupError):
@@ -107,7 +107,7 @@ def test_sigterm_ends_the_run_and_its_jobs_within_ten_seconds(blocked):
     project, process, there = blocked
     process.terminate()  # Snakemake alone, as a container's or a batch system's "stop" does
     output, _ = process.communicate(timeout=10)
-    assert there.read() == ""  # the rule's process has ended, too
+    assert there.read() == ""  # the method's process has ended, too
     assert process.returncode != 0
     assert "stopped in unlearn (waiting on resnet20, digits, forget class 0, seed 1) by SIGTERM; run again" in output
     assert (project.folder / "results/resnet20-digits/seed1/pretrained.pt").exists()
@@ -235,7 +235,7 @@ def test_a_full_disk_ends_the_run_with_one_line_and_keeps_what_is_there(undistur
     (line,) = errors_of(undisturbed.run("--forcerun", "aggregate"))
     assert "the disk is full (" in line
     (results / "ballast").unlink()
-    # Half-way: the rule itself fills the disk.
+    # Half-way: the method itself fills the disk.
     (undisturbed.folder / "filling.py").write_text(
         "class UnlearningMethod:\n"
         "    def unlearn_step(self, *arguments):\n"

@@ -76,8 +76,8 @@ def test_a_seed_that_one_of_the_two_lacks_is_left_out():
 
 def test_the_summary_has_mean_interval_and_number_of_seeds():
     rows = summary(frame({"base": ("baseline", [0.8, 0.9, 1.0]), "mine": ("method", [0.3, None, None])}), ["score"])
-    base, rule = rows.to_dict("records")
+    base, method = rows.to_dict("records")
     assert (base["seeds"], base["mean"]) == (3, pytest.approx(0.9))
     assert base["half_width"] == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-5)
-    assert (rule["seeds"], rule["mean"]) == (1, 0.3)
-    assert pandas.isna(rule["half_width"])
+    assert (method["seeds"], method["mean"]) == (1, 0.3)
+    assert pandas.isna(method["half_width"])

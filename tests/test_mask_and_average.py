@@ -1,4 +1,4 @@
-"""The project's own rule: each of its parts against an independent calculation, and what it is for."""
+"""The project's own method: each of its parts against an independent calculation, and what it is for."""
 
 import copy
 from functools import partial
@@ -20,7 +20,7 @@ from unlearning.streams import generator, seed_global_streams
 from unlearning.training.loop import train_from_scratch
 
 BASELINES = ("retain_finetune", "negative_gradient", "bad_teacher", "scrub")
-RULE = ROOT / "scripts/methods/mask_and_average.py"
+METHOD = ROOT / "scripts/methods/mask_and_average.py"
 OTHERWISE = ROOT / "scripts/methods/ablations/mask_and_average_variants.py"
 PLAIN = {"recency": 2.0, "feature_weight": 0.0, "flatness": 0.0}
 RETAIN = torch.randn(6, 1, 8, 8, generator=generator(1, "images")), torch.tensor([3, 3, 4, 5, 5, 5])
@@ -31,13 +31,13 @@ def model():
     return tiny_model().train()
 
 
-def apply(rule, model, steps):
-    """Apply ``rule`` and return the weights that the optimizer left, and those that the model was left with."""
+def apply(method, model, steps):
+    """Apply ``method`` and return the weights that the optimizer left, and those that the model was left with."""
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     after_optimizer, shown = [], []
     optimizer.register_step_post_hook(lambda *_: after_optimizer.append(vector(model)))
     for step in range(steps):
-        rule.unlearn_step(model.train(), RETAIN, FORGET, optimizer, step, 0)
+        method.unlearn_step(model.train(), RETAIN, FORGET, optimizer, step, 0)
         shown.append(vector(model))
     return after_optimizer, shown
 
@@ -52,8 +52,8 @@ def test_the_model_has_the_mean_of_the_optimizers_weights_with_those_of_step_t_c
     model, recency
 ):
     """Exactly: as t (t + 1) ... (t + recency - 1), which is 1 for a recency of 0, the plain mean."""
-    rule = load_method(RULE, PLAIN | {"recency": float(recency)})
-    after_optimizer, shown = apply(rule, model, 5)
+    method = load_method(METHOD, PLAIN | {"recency": float(recency)})
+    after_optimizer, shown = apply(method, model, 5)
     counts = [np.prod([t + i for i in range(recency)]) for t in range(1, 6)]
     for step in range(1, 6):
         mean = sum(count * weights for count, weights in zip(counts[:step], after_optimizer, strict=False))
@@ -62,8 +62,8 @@ def test_the_model_has_the_mean_of_the_optimizers_weights_with_those_of_step_t_c
 
 def test_the_optimizer_goes_its_own_way_whatever_the_average(model):
     other = copy.deepcopy(model)
-    own_way, shown = apply(load_method(RULE, PLAIN), model, 4)
-    without_average, last = apply(load_method(RULE, PLAIN | {"recency": 1e9}), other, 4)
+    own_way, shown = apply(load_method(METHOD, PLAIN), model, 4)
+    without_average, last = apply(load_method(METHOD, PLAIN | {"recency": 1e9}), other, 4)
     for one, two in zip(own_way, without_average, strict=True):
         assert torch.equal(one, two)
     torch.testing.assert_close(last, without_average)
@@ -72,8 +72,8 @@ def test_the_optimizer_goes_its_own_way_whatever_the_average(model):
 
 @pytest.mark.parametrize("flatness", [0.0, 0.4, 1.0])
 def test_targets_are_the_original_models_other_classes_made_flatter(model, flatness):
-    rule = load_method(RULE, PLAIN | {"flatness": flatness})
-    rule.begin(model)
+    method = load_method(METHOD, PLAIN | {"flatness": flatness})
+    method.begin(model)
     labels = torch.tensor([0, 0, 7, 0])  # each image's own class is crossed out
     with torch.no_grad():
         probabilities = model.eval()(FORGET[0]).softmax(1)
@@ -81,14 +81,14 @@ def test_targets_are_the_original_models_other_classes_made_flatter(model, flatn
     wanted = probabilities.scatter(1, labels[:, None], 0)
     wanted = (1 - flatness) * wanted / wanted.sum(1, keepdim=True) + flatness / 9
     wanted = wanted.scatter(1, labels[:, None], 0)
-    torch.testing.assert_close(rule.targets(FORGET[0], labels), wanted)
+    torch.testing.assert_close(method.targets(FORGET[0], labels), wanted)
 
 
 def test_the_loss_of_the_first_step(model):
-    rule = load_method(RULE, PLAIN | {"feature_weight": 0.3})
+    method = load_method(METHOD, PLAIN | {"feature_weight": 0.3})
     judge = copy.deepcopy(model)
     before = copy.deepcopy(model)
-    values = rule.unlearn_step(model, RETAIN, FORGET, torch.optim.SGD(model.parameters(), lr=0.1), 0, 0)
+    values = method.unlearn_step(model, RETAIN, FORGET, torch.optim.SGD(model.parameters(), lr=0.1), 0, 0)
     seen = []
     judge.head.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].detach()))
     retain_logits, forget_logits = judge(torch.cat([RETAIN[0], FORGET[0]])).detach().split([6, 4])
@@ -110,12 +110,12 @@ def test_the_loss_of_the_first_step(model):
 
 
 def test_statistics_remember_classes_that_the_last_batch_lacks_and_stand_a_batch_of_one():
-    rule = load_method(RULE, PLAIN)
+    method = load_method(METHOD, PLAIN)
     first = torch.tensor([[1.0, 2.0], [3.0, 2.0], [10.0, 0.0]]), torch.tensor([1, 1, 2])
-    means, variance = rule.statistics_of(*first, classes=4)
+    means, variance = method.statistics_of(*first, classes=4)
     assert means.tolist() == [[0, 0], [2, 2], [10, 0], [0, 0]]
     assert variance.item() == pytest.approx(first[0].var(0, unbiased=False).mean().item())
-    means, variance = rule.statistics_of(torch.tensor([[20.0, 0.0]]), torch.tensor([2]), classes=4)
+    means, variance = method.statistics_of(torch.tensor([[20.0, 0.0]]), torch.tensor([2]), classes=4)
     assert means[1].tolist() == pytest.approx([2, 2])
     assert means[2].tolist() == pytest.approx([(0.9 * 10 + 0.1 * 20) / (0.9 + 0.1), 0])
     assert variance.item() > 1
@@ -124,10 +124,10 @@ def test_statistics_remember_classes_that_the_last_batch_lacks_and_stand_a_batch
 def test_the_feature_term_moves_forget_features_to_where_retained_ones_mix(model):
     distances = {}
     for feature_weight in (1e-9, 3.0):  # the first measures and does not push
-        rule = load_method(RULE, PLAIN | {"feature_weight": feature_weight})
+        method = load_method(METHOD, PLAIN | {"feature_weight": feature_weight})
         trained = copy.deepcopy(model)
         optimizer = torch.optim.Adam(trained.parameters(), lr=0.01)
-        steps = [rule.unlearn_step(trained.train(), RETAIN, FORGET, optimizer, step, 0) for step in range(40)]
+        steps = [method.unlearn_step(trained.train(), RETAIN, FORGET, optimizer, step, 0) for step in range(40)]
         distances[feature_weight] = steps[-1]["feature_loss"].item()
     assert distances[3.0] < 0.5 * distances[1e-9], distances
 
@@ -142,14 +142,14 @@ def weights_after_two_steps(file, settings):
     return vector(model)
 
 
-def test_the_file_of_variants_is_the_rule_as_long_as_nothing_is_switched():
+def test_the_file_of_variants_is_the_method_as_long_as_nothing_is_switched():
     settings = CONFIG["methods"]["mask_and_average"]["hyperparameters"]
-    rule = weights_after_two_steps(RULE, settings)
-    assert torch.equal(weights_after_two_steps(OTHERWISE, settings), rule)
+    method = weights_after_two_steps(METHOD, settings)
+    assert torch.equal(weights_after_two_steps(OTHERWISE, settings), method)
     norms = [{"batch_norm": value} for value in ("frozen", "apart", "retained")]
     switches = (*norms, {"retain": "both"}, {"retain": "teacher"})
     for switch in (*switches, {"mixing": 0.5}, {"of_class": 1.0}, {"sharpness": 2.0}):
-        assert not torch.equal(weights_after_two_steps(OTHERWISE, settings | switch), rule), switch
+        assert not torch.equal(weights_after_two_steps(OTHERWISE, settings | switch), method), switch
 
 
 # --- what it is for

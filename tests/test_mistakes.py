@@ -532,7 +532,7 @@ def test_a_checkpoint_of_the_format_before_is_read(bad_checkpoints):
     assert '"status": "ok"' in project.read(f"results/resnet20-digits-class0/seed{seed}/original/metrics.json")
 
 
-# --- rules: all in one table
+# --- methods: all in one table
 
 
 def step(body, above="", signature="model, retain_batch, forget_batch, optimizer, step, epoch"):
@@ -576,7 +576,7 @@ def bad_rules(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_bad_rule_is_a_failed_cell_of_the_table(bad_rules, name):
+def test_a_bad_method_is_a_failed_cell_of_the_table(bad_rules, name):
     project, done = bad_rules
     assert done.returncode == 0, done.stdout
     assert lines_of(done) == []
@@ -586,11 +586,11 @@ def test_a_bad_rule_is_a_failed_cell_of_the_table(bad_rules, name):
     assert len(rows[name]["reason"]) < 330
     log = project.folder / CELL / name / "unlearn.log"
     assert log.stat().st_size < 110e6
-    # The log has its end, also where the rule closed it.
+    # The log has its end, also where the method closed it.
     assert re.search(r"unlearn: done in [\d.]+ s; processor seconds: .*\n$", log.read_bytes()[-1000:].decode())
 
 
-def test_a_log_of_a_rule_that_prints_too_much_takes_no_more_room(bad_rules):
+def test_a_log_of_a_method_that_prints_too_much_takes_no_more_room(bad_rules):
     project, _ = bad_rules
     shutil.rmtree(project.folder / CELL / "gigabyte")  # 100 MB that nobody needs any more
     assert "retain_finetune" in project.read("results/table.md")
@@ -628,14 +628,14 @@ def test_modules_beside_a_method_are_imported_and_watched(copied_project):
         "from torch.nn import functional as F\n\n\ndef loss_of(model, batch):\n    return F.cross_entropy(model(batch[0]), batch[1])\n"
     )
     (mine / "more/helpers.py").write_text("def weight():\n    return 2.0\n")
-    rule = ("--config", "method=mine/helped.py")
-    copied_project.make("results/table.md", *rule)
+    method = ("--config", "method=mine/helped.py")
+    copied_project.make("results/table.md", *method)
     assert "| helped " in copied_project.read("results/table.md")
-    assert copied_project.planned("results/table.md", *rule) == []
+    assert copied_project.planned("results/table.md", *method) == []
     (mine / "more/helpers.py").write_text("def weight():\n    return 3.0\n")
-    assert "unlearn helped" in copied_project.planned("results/table.md", *rule)
+    assert "unlearn helped" in copied_project.planned("results/table.md", *method)
     (mine / "more/helpers.py").write_text("def weight():  # twice\n    return 2.0\n")
-    assert copied_project.planned("results/table.md", *rule) == []
+    assert copied_project.planned("results/table.md", *method) == []
 
 
 # --- the workflow's own files

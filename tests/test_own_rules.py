@@ -1,4 +1,4 @@
-"""A rule of one's own: by its file alone, written elsewhere, twice with other settings, or from the skeleton."""
+"""A method of one's own: by its file alone, written elsewhere, twice with other settings, or from the skeleton."""
 
 import json
 import os
@@ -38,7 +38,7 @@ class UnlearningMethod:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """Return a finished project with one method, and a rule beside it that no configuration names."""
+    """Return a finished project with one method, and a method beside it that no configuration names."""
     project = Project(tmp_path_factory.mktemp("own"), ONE_METHOD)
     project.make("results/table.md")
     (project.folder / "mine").mkdir()
@@ -47,14 +47,14 @@ def project(tmp_path_factory):
 
 
 def test_a_file_adds_a_row_without_an_edit_and_makes_nothing_else_again(project):
-    rule = ("--config", "method=mine/my_rule.py")
-    assert project.planned(*rule) == ["aggregate", "all", "evaluate my_rule", "table", "unlearn my_rule"]
-    project.make("results/table.md", *rule)
+    method = ("--config", "method=mine/my_rule.py")
+    assert project.planned(*method) == ["aggregate", "all", "evaluate my_rule", "table", "unlearn my_rule"]
+    project.make("results/table.md", *method)
     assert "\n| my_rule " in project.read("results/table.md")
     assert json.loads(project.read(f"{CELLS}/my_rule/metrics.json"))["status"] == "ok"
     project.make("results/table.md")
     assert "my_rule" not in project.read("results/table.md")
-    project.make(f"{CELLS}/my_rule/metrics.json", *rule)  # still there
+    project.make(f"{CELLS}/my_rule/metrics.json", *method)  # still there
 
 
 def test_one_file_under_two_names_with_other_hyperparameters(project):
@@ -68,17 +68,17 @@ def test_one_file_under_two_names_with_other_hyperparameters(project):
 
 
 @pytest.mark.parametrize(
-    ("rule", "message"),
+    ("method", "message"),
     [
         ("mine/nowhere.py", "there is no file mine/nowhere.py"),
-        ("mine/my_rule", "rule: 'mine/my_rule' does not match"),
+        ("mine/my_rule", "method: 'mine/my_rule' does not match"),
         ("mine/My-Rule.py", "'My-Rule' is no name"),
         ("mine/scrub.py", "another method is called scrub already; rename the file"),
         ("mine/retrain.py", "the name of a reference row"),
     ],
 )
-def test_a_mistake_is_explained_in_one_line(project, rule, message):
-    done = project.run("-n", "--config", f"method={rule}")
+def test_a_mistake_is_explained_in_one_line(project, method, message):
+    done = project.run("-n", "--config", f"method={method}")
     assert done.returncode == 1
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
     assert message in line
@@ -115,7 +115,7 @@ def test_the_skeleton_needs_a_name(project, name):
     done = new_method(project, name)
     assert done.returncode == 1
     assert f"error: {name!r} is no name for a method" in done.stderr
-    assert "make new-method NAME=my_rule" in done.stderr
+    assert "make new-method NAME=my_method" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -119,8 +119,8 @@ def test_the_scheduler_rests_while_jobs_run(copied_project):
 
 
 def test_a_job_does_without_the_compiler(copied_project):
-    rule = copied_project.folder / "looking.py"
-    rule.write_text(
+    method = copied_project.folder / "looking.py"
+    method.write_text(
         "import sys\n"
         "class UnlearningMethod:\n"
         "    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):\n"

@@ -44,14 +44,14 @@ def git(folder, *arguments):
 def repository(tmp_path):
     """Return a git repository with one commit of one file."""
     (tmp_path / "scripts").mkdir()
-    (tmp_path / "scripts/rule.py").write_text("x = 1\n")
+    (tmp_path / "scripts/method.py").write_text("x = 1\n")
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-qm", "one")
     return tmp_path
 
 
-@pytest.mark.parametrize("change", [None, "scripts/rule.py", "new.py"])
+@pytest.mark.parametrize("change", [None, "scripts/method.py", "new.py"])
 def test_the_commit_and_whether_files_differ_from_it(repository, monkeypatch, change):
     if change:
         (repository / change).write_text("x = 2\n")

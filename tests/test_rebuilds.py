@@ -312,8 +312,8 @@ def test_a_suite_switched_and_back_trains_nothing_twice(two_seeds):
 
 
 def test_an_edit_while_its_job_runs_is_noticed_afterwards(two_seeds):
-    rule = two_seeds.folder / "restless.py"
-    rule.write_text(
+    method = two_seeds.folder / "restless.py"
+    method.write_text(
         "from pathlib import Path\n"
         "class UnlearningMethod:\n"
         "    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):\n"

@@ -1,4 +1,4 @@
-"""The further rules, each against its formula written out independently."""
+"""The further methods, each against its formula written out independently."""
 
 import copy
 import math
@@ -59,7 +59,7 @@ def apply(method, model, epochs, learning_rate=0.001):
 
 
 def drawn_labels(seed=1):
-    """Return other labels for the forget images, drawn at random as the rules draw them, all of which are class 0."""
+    """Return other labels for the forget images, drawn at random as the methods draw them, all of which are class 0."""
     torch.manual_seed(seed)
     return torch.randint(1, 10, (len(FORGET[0]),))
 

@@ -38,7 +38,7 @@ PROTOCOL = {
 
 
 class InterruptionError(MemoryError):
-    """A failure that no rule is blamed for."""
+    """A failure that no method is blamed for."""
 
 
 class Interrupting(Savepoint):
@@ -91,8 +91,8 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, data, mode
     assert without_seconds(history) == without_seconds(resumed_history)
 
 
-def unlearner(data, rule_file, hyperparameters=None, **otherwise):
-    """Return a function that applies the rule in ``rule_file`` from the same start each time, given a savepoint.
+def unlearner(data, method_file, hyperparameters=None, **otherwise):
+    """Return a function that applies the method in ``method_file`` from the same start each time, given a savepoint.
 
     The protocol's unlearning may have something ``otherwise``.
     """
@@ -107,8 +107,8 @@ def unlearner(data, rule_file, hyperparameters=None, **otherwise):
             data.train_batches(np.flatnonzero(chosen), PROTOCOL, generator(3, name))
             for name, chosen in {"retain": labels != 0, "forget": labels == 0}.items()
         )
-        make = partial(load_method, rule_file, hyperparameters or {})
-        done = unlearn(model, make, rule_file, retain, forget, PROTOCOL["unlearn"] | otherwise, savepoint)
+        make = partial(load_method, method_file, hyperparameters or {})
+        done = unlearn(model, make, method_file, retain, forget, PROTOCOL["unlearn"] | otherwise, savepoint)
         assert done.outcome.status == "ok", done.outcome
         return model, done
 
@@ -171,7 +171,7 @@ class UnlearningMethod:
 """
 
 
-def test_all_that_a_rule_remembers_in_its_attributes_is_kept(tmp_path, data):
+def test_all_that_a_method_remembers_in_its_attributes_is_kept(tmp_path, data):
     file = tmp_path / "remembering.py"
     file.write_text(REMEMBERING)
     run = unlearner(data, file)
@@ -270,10 +270,10 @@ CANNOT_BE_KEPT = {
 
 
 @pytest.mark.parametrize("where", CANNOT_BE_KEPT)
-def test_a_rule_that_remembers_elsewhere_starts_again(tmp_path, data, where, capfd):
+def test_a_method_that_remembers_elsewhere_starts_again(tmp_path, data, where, capfd):
     """And what it would have remembered has no say in the result, which is that of an undisturbed run."""
     above, line, reason = CANNOT_BE_KEPT[where]
-    file = tmp_path / "rule.py"
+    file = tmp_path / "method.py"
     file.write_text(
         f"{above}\nclass UnlearningMethod:\n"
         "    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):\n"
@@ -291,7 +291,7 @@ def test_a_rule_that_remembers_elsewhere_starts_again(tmp_path, data, where, cap
     output = capfd.readouterr().out
     assert "the method's state cannot be kept (" in output
     assert reason in output
-    # Only the end was kept, which needs no rule: a result that was lost comes back.
+    # Only the end was kept, which needs no method: a result that was lost comes back.
     assert savepoint.read()["epochs"] == 4
     assert same(whole, run(Savepoint(tmp_path / "kept", "the same job"))[0])
 
@@ -356,7 +356,7 @@ def job(tmp_path, monkeypatch):
         for file in files:
             file.write_text(f"name = '{file.stem}'\n")
         named = {"method_code": meanings_of(files[2:]), "hyperparameters": hyperparameters, "lost": []}
-        unwatched = {"method": str(files[2]), "precision": precision}
+        unwatched = {"method": str(files[2]), "precision": precision, "largest_gb": 8.0}
         described = {
             "rule": "unlearn",
             "wildcards": {"seed": "1"},

@@ -1,4 +1,4 @@
-"""The unlearning loop: what a rule is handed, and what is made of its answers."""
+"""The unlearning loop: what a method is handed, and what is made of its answers."""
 
 import copy
 import errno
@@ -20,10 +20,10 @@ from unlearning.streams import generator
 PROTOCOL = {"epochs": 2, "learning_rate": 0.001} | AS_CHOSEN
 
 
-def run(rule, retain=None, forget=None, model=None, **otherwise):
-    """Apply ``rule``, whose code stands in this file, by a protocol that has something ``otherwise``."""
+def run(method, retain=None, forget=None, model=None, **otherwise):
+    """Apply ``method``, whose code stands in this file, by a protocol that has something ``otherwise``."""
     parts = (retain or loader(10, 1), forget or loader(5, 0))
-    return unlearn(model or small_model(), lambda: rule, __file__, *parts, PROTOCOL | otherwise)
+    return unlearn(model or small_model(), lambda: method, __file__, *parts, PROTOCOL | otherwise)
 
 
 def loader(count, label, batch_size=4):
@@ -52,7 +52,7 @@ class Recorder:
         return self.answer(step)
 
 
-def test_a_rule_is_handed_what_the_protocol_says():
+def test_a_method_is_handed_what_the_protocol_says():
     recorder, model = Recorder(), small_model()
     done = run(recorder, model=model)
     assert (done.outcome, done.steps) == (Outcome(), 6)
@@ -82,7 +82,7 @@ def test_an_epoch_can_be_one_pass_over_the_forget_set():
 def test_batch_norms_begin_every_step_in_the_mode_that_the_protocol_names(batch_norm, trains):
     found = []
 
-    class Rule:
+    class Method:
         def unlearn_step(self, model, *_):
             found.append([module.training for module in model])
             for module in model:
@@ -90,7 +90,7 @@ def test_batch_norms_begin_every_step_in_the_mode_that_the_protocol_names(batch_
             return {"loss": 0.0}
 
     model = nn.Sequential(nn.BatchNorm2d(1), nn.Dropout(), nn.Flatten(), nn.Linear(9, 2))
-    assert run(Rule(), model=model, batch_norm=batch_norm).outcome == Outcome()
+    assert run(Method(), model=model, batch_norm=batch_norm).outcome == Outcome()
     assert found == [[trains, True, True, True]] * 6
 
 
@@ -114,7 +114,7 @@ def test_history_has_the_mean_over_the_steps_that_returned_a_number():
     ]
 
 
-def test_a_rule_from_elsewhere_runs_unchanged(tmp_path):
+def test_a_method_from_elsewhere_runs_unchanged(tmp_path):
     file = tmp_path / "theirs.py"
     file.write_text(
         "import copy\n"
@@ -139,11 +139,11 @@ def test_a_file_without_the_class_is_an_error_that_names_it(tmp_path):
         load_method(tmp_path / "empty.py", {})
 
 
-# --- what a rule does wrong ends its cell, with the reason and the place
+# --- what a method does wrong ends its cell, with the reason and the place
 
 
 class FineTuning:
-    """A sound rule, for others to spoil."""
+    """A sound method, for others to spoil."""
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         optimizer.zero_grad()
@@ -166,17 +166,17 @@ def line_of(text):
 
 
 def outcome_of(change):
-    """Return how a sound rule ends that does ``change(model, optimizer, loss)`` in epoch 1, step 1."""
-    rule = FineTuning()
-    rule.at_the_end = change
-    return run(rule).outcome
+    """Return how a sound method ends that does ``change(model, optimizer, loss)`` in epoch 1, step 1."""
+    method = FineTuning()
+    method.at_the_end = change
+    return run(method).outcome
 
 
-def test_a_sound_rule_is_ok():
+def test_a_sound_method_is_ok():
     assert run(FineTuning()).outcome == Outcome("ok", None, None, None, None)
 
 
-def test_a_rule_that_raises_has_failed_at_its_innermost_line():
+def test_a_method_that_raises_has_failed_at_its_innermost_line():
     def raises(model, optimizer, loss):
         torch.tensor([]).max()  # the error comes from below this file, in torch
 
@@ -203,11 +203,11 @@ def test_an_answer_without_a_loss_has_failed(answer, reason):
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), torch.tensor(-float("inf"))])
 def test_a_loss_that_is_not_finite_has_diverged_at_its_first_step(loss):
-    rule = Recorder(lambda step: {"loss": loss if step > 0 else 1.0})
-    found = run(rule).outcome
+    method = Recorder(lambda step: {"loss": loss if step > 0 else 1.0})
+    found = run(method).outcome
     assert (found.status, found.epoch, found.step) == ("diverged", 0, 1)
     assert found.reason == f"the loss is {float(loss)}"
-    assert len(rule.calls) == 3  # no further epoch
+    assert len(method.calls) == 3  # no further epoch
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -248,7 +248,7 @@ def add_module(model, optimizer, loss):
 
 
 @pytest.mark.parametrize("change", [swap_module, swap_parameter, add_module])
-def test_a_rule_that_swaps_a_module_or_parameter_has_failed(change):
+def test_a_method_that_swaps_a_module_or_parameter_has_failed(change):
     found = outcome_of(change)
     assert (found.status, found.epoch, found.step) == ("failed", 1, 1)
     assert found.reason == "the method replaced a module or a parameter of the model; change their values in place"
@@ -286,7 +286,7 @@ def test_a_state_that_no_longer_fits_the_model_has_failed(change, named):
         (lambda model: torch.set_default_device("meta"), "NotImplementedError"),
     ],
 )
-def test_a_fault_that_surfaces_later_is_the_rules_all_the_same(change, reason):
+def test_a_fault_that_surfaces_later_is_the_methods_all_the_same(change, reason):
     class Spoils(Recorder):
         def unlearn_step(self, model, *others):
             change(model)
@@ -344,7 +344,7 @@ def schedule(model, optimizer, loss):
         (schedule, "(initial_lr)"),
     ],
 )
-def test_a_rule_that_touches_the_optimizers_settings_has_failed(change, named):
+def test_a_method_that_touches_the_optimizers_settings_has_failed(change, named):
     found = outcome_of(change)
     assert (found.status, found.epoch, found.step) == ("failed", 1, 1)
     assert named in found.reason
@@ -376,7 +376,7 @@ def test_a_setting_that_hooks_change_around_the_step_is_noticed_in_it():
     assert "(lr)" in run(Cheats()).outcome.reason
 
 
-def test_a_rule_with_dataclasses_runs(tmp_path):
+def test_a_method_with_dataclasses_runs(tmp_path):
     file = tmp_path / "theirs.py"
     file.write_text(
         "from __future__ import annotations\n"
@@ -403,7 +403,7 @@ def test_states_and_copies_of_its_own_break_nothing():
     assert run(Busy()).outcome.status == "ok"
 
 
-def test_sys_exit_and_endless_recursion_are_failures_of_the_rule():
+def test_sys_exit_and_endless_recursion_are_failures_of_the_method():
     def leave(model, optimizer, loss):
         raise SystemExit("enough")
 
@@ -425,7 +425,7 @@ def test_sys_exit_and_endless_recursion_are_failures_of_the_rule():
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
-def test_failures_of_the_machine_are_not_blamed_on_the_rule(error):
+def test_failures_of_the_machine_are_not_blamed_on_the_method(error):
     def fail(model, optimizer, loss):
         raise error
 

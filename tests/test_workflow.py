@@ -303,15 +303,15 @@ def test_a_failure_of_the_machine_fails_the_job_and_nothing_else(tmp_path, finis
 
 @pytest.fixture(scope="module")
 def requested_project(tmp_path_factory):
-    """Return a project with everything on request, a rule that raises and one called "nan" that diverges."""
-    rules = {
+    """Return a project with everything on request, a method that raises and one called "nan" that diverges."""
+    methods = {
         "raises": "if step == 3: raise ValueError('this is\\nwrong')",
         "nan": "if step == 5: return {'loss': torch.tensor(float('nan'))}",
     }
-    suite = TINY["suites"]["digits"] | {"methods": ["head_mask", "retain_finetune", *rules]}
-    changes = {"suites": {"digits": suite}, "methods": {name: {"file": f"{name}.py"} for name in rules}}
+    suite = TINY["suites"]["digits"] | {"methods": ["head_mask", "retain_finetune", *methods]}
+    changes = {"suites": {"digits": suite}, "methods": {name: {"file": f"{name}.py"} for name in methods}}
     project = Project(tmp_path_factory.mktemp("requested"), TINY | changes)
-    for name, fault in rules.items():
+    for name, fault in methods.items():
         (project.folder / f"{name}.py").write_text(
             "class UnlearningMethod:\n"
             "    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):\n"

@@ -36,16 +36,16 @@ def bare(setting: Setting, name: str, method: str) -> Run:
     file, hyperparameters = setting.method(method)
 
     def run(steps: int) -> None:
-        model, rule = copy.deepcopy(fresh), load_method(file, hyperparameters)
+        model, method = copy.deepcopy(fresh), load_method(file, hyperparameters)
         optimizer = torch.optim.Adam(model.parameters(), lr=setting.protocol["unlearn"]["learning_rate"])
         for step in range(steps):
-            rule.unlearn_step(model, batch, batch, optimizer, step, 0)
+            method.unlearn_step(model, batch, batch, optimizer, step, 0)
 
     return run
 
 
 def loop(setting: Setting, name: str, method: str) -> Run:
-    """The loop of the workflow: batches, the checks of what the rule does, its output contained."""
+    """The loop of the workflow: batches, the checks of what the method does, its output contained."""
     fresh = setting.model(name)
     file, hyperparameters = setting.method(method)
     protocol = setting.protocol["unlearn"] | {"epochs": 1}

@@ -43,7 +43,7 @@ def page() -> str:
 def table(suite: str, benchmark: str) -> str:
     """Return the table of one benchmark of a suite: means over seeds with Student's intervals, where there are several.
 
-    The last columns are the score's difference to our rule's, paired by seed, and the seconds over retain_finetune's
+    The last columns are the score's difference to our method's, paired by seed, and the seconds over retain_finetune's
     in the same suite, where it is in it.
     """
     metrics, costs = numbers_of(suite)

@@ -18,8 +18,8 @@ class UnlearningMethod:
         the unit that images come in here; retain_weight 1.0 is ours, 0.0 is the paper
     Deviations: the paper uses no retain images and a learning rate of about 1e-5; at a hundred times that, fixed here,
         forget images alone would overwrite the model. The image's own class is left out, where the authors take the
-        largest logit whatever it is. Adversarial images are neither clipped nor rounded to pixels, because a rule does
-        not know the normalisation.
+        largest logit whatever it is. Adversarial images are neither clipped nor rounded to pixels, because a method
+        does not know the normalisation.
     When to use: when forget images should end where they look alike, which is closer to what a retrained model says of
         them than random labels are
     """

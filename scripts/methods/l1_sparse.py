@@ -11,8 +11,8 @@ class UnlearningMethod:
     Defaults: decay_epochs 10 is the authors' number of epochs. alpha 1e-5, where runs of their code use 1e-4 with SGD:
         Adam moves each weight by the learning rate however small its gradient is, so that at 1e-4 the pull wins over
         the loss on most weights of a large model.
-    Deviations: the pull ends after decay_epochs, where the authors end it with the unlearning, whose length a rule does
-        not know
+    Deviations: the pull ends after decay_epochs, where the authors end it with the unlearning, whose length a method
+        does not know
     When to use: in place of retain_finetune, at the same cost, where plain fine-tuning leaves too much behind
     """
 

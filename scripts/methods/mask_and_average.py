@@ -1,4 +1,4 @@
-"""Mask the forget class, retrain towards what is left of it, and average the weights: this project's own rule.
+"""Mask the forget class, retrain towards what is left of it, and average the weights: this project's own method.
 
 Its derivation, its ablations and what did not help are in docs/own-method.md.
 """

@@ -10,7 +10,7 @@ class UnlearningMethod:
     Cost: 1 forward and 1 backward a step
     Defaults: none to choose
     Deviations: none
-    When to use: first, and as the measure of every other rule: for a whole class it is hard to beat, because nothing
+    When to use: first, and as the measure of every other method: for a whole class it is hard to beat, because nothing
         names that class any more. It forgets by the way, so what nothing overwrites stays.
     """
 

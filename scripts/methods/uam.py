@@ -21,7 +21,7 @@ class UnlearningMethod:
         CE(forget) and CE(retain), P_f the projection on g_f
     Cost: 3 forwards and 3 backwards a step
     Defaults: gamma 1.0 as in the authors' code; rho is ours, for want of a published one
-    Deviations: rho is constant, where the authors' code lets it fall with a cosine over the run, whose length a rule
+    Deviations: rho is constant, where the authors' code lets it fall with a cosine over the run, whose length a method
         does not know. The projection is that of the paper's update, over all weights together; the authors' released
         code for images takes a gamma and does not use it. The forget gradient comes of one forward pass over both
         mini-batches, as in their code; batch norm's running statistics see both points.

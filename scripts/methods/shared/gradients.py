@@ -1,4 +1,4 @@
-"""How much each weight matters to a set of images: the diagonal of the Fisher information, as rules estimate it."""
+"""How much each weight matters to a set of images: the diagonal of the Fisher information, as methods estimate it."""
 
 from __future__ import annotations
 
