@@ -24,8 +24,8 @@ class UnlearningMethod:
         forget_epochs 4 is their 1500 iterations on CIFAR-10.
     Deviations: forget_weight falls with a cosine from epoch to epoch over forget_epochs, where theirs falls with
         the iterations, whose number a method does not know; retain steps go on after it. Both kinds of steps share
-        Adam's moments, where the authors have SGD with momentum: weights outside the mask drift in a forget step as well, and
-        the large forget gradients shorten the retain steps after them.
+        Adam's moments, where the authors have SGD with momentum: weights outside the mask drift in a forget step as
+        well, and the large forget gradients shorten the retain steps after them.
     When to use: for random subsets, for which it was made, at little more than fine-tuning's cost. Needs two epochs.
     """
 

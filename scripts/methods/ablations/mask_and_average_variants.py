@@ -10,7 +10,8 @@ class UnlearningMethod(MaskAndAverage):
     """The method, with one or the other of its parts replaced.
 
     batch_norm: "mixed" as in the method, "frozen" (the original model's statistics), "apart" (a pass for each batch),
-    or "retained" (retain images by themselves, forget images by the running statistics, which are those of retain images).
+    or "retained" (retain images by themselves, forget images by the running statistics, which are those of retain
+    images).
     retain: "labels" as in the method, "teacher" (the original model's softmax without the forget class), or "both".
     mixing: the largest share of another forget image that is laid over each forget image.
     of_class: the share of the forget batch's mean target in each image's.
