@@ -13,6 +13,8 @@
 # make subset ARGS="..."                write a part of a data set, for trials; ARGS=--help lists what ARGS takes
 # make verify                           compare the tables kept in results/reference/ with their numbers
 # make test                             run the tests
+# make test-quick                       run those that start no Snakemake, while editing
+# make format                           bring the code into its style
 # make lint                             check code style, workflow and security
 # make docs                             write docs/methods.md and the tables of docs/own-method.md and docs/calibration.md
 # make bench [ARGS="..."]               measure speed and write results/bench.md; ARGS=--help lists what ARGS takes
@@ -36,7 +38,7 @@ ifneq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME}" && echo writable),writable)
 export XDG_CACHE_HOME = $(CURDIR)/.snakemake/home
 endif
 
-.PHONY: help table preview status plan check new-method keep subset verify test lint docs bench clean
+.PHONY: help table preview status plan check new-method keep subset verify test test-quick format lint docs bench clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -61,6 +63,14 @@ keep subset bench: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m pytest
+
+test-quick: .venv/installed
+	$(BIN)/python -m pytest -m "not snakemake and not slow"
+
+format: .venv/installed-lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt workflow
 
 lint: .venv/installed-lint
 	$(BIN)/ruff check .

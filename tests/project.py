@@ -1,4 +1,4 @@
-"""What the tests share: the project's root, a small data set, and a copy of the workflow to run and edit."""
+"""What the tests share: the project's root, configurations, and a copy of the workflow to run and edit."""
 
 import os
 import re
@@ -7,25 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch reads it: two tests run at a time, and threads would fight for cores
-
-import numpy as np
-import pytest
 import yaml
 
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch reads it: two tests run at a time, and threads would fight for cores
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture
-def arrays():
-    """Return a sound data set of 3 classes: 30 training and 12 test images, 8 x 8 grey."""
-    rng = np.random.default_rng(0)
-    return {
-        "train_images": rng.integers(0, 256, (30, 8, 8), dtype=np.uint8),
-        "train_labels": np.arange(30, dtype=np.uint8) % 3,
-        "test_images": rng.integers(0, 256, (12, 8, 8), dtype=np.uint8),
-        "test_labels": np.arange(12, dtype=np.uint8) % 3,
-    }
 
 
 class Project:
@@ -118,7 +103,6 @@ def configured(**settings):
 
 AS_CHOSEN = {"epoch_of": "retain", "batch_norm": "train", "augment": True}
 """What the schema fills in, for tests that unlearn without a configuration."""
-
 TINY_PROTOCOL = {
     "batch_size": 64,
     "crop_padding": 1,
@@ -137,20 +121,3 @@ TINY = {
     "benchmarks": {"resnet20-digits": {"protocol": "tiny", "width": 0.25, "image_size": 8}},
     "protocols": {"tiny": TINY_PROTOCOL},
 }
-
-
-@pytest.fixture(scope="session")
-def finished_project(tmp_path_factory):
-    """Return a project whose table is made: ResNet-20 on the digits, one seed, every baseline, a tiny protocol.
-
-    Many tests read it: one that edits it puts it back, one that makes anything takes a ``copied_project``.
-    """
-    project = Project(tmp_path_factory.mktemp("finished"), TINY)
-    project.make("results/table.md")
-    return project
-
-
-@pytest.fixture
-def copied_project(finished_project, tmp_path):
-    """Return a copy of the finished project, for one test to do with as it likes."""
-    return Project.at(shutil.copytree(finished_project.folder, tmp_path / "copy"))

@@ -4,60 +4,7 @@ import copy
 
 import pytest
 import torch
-import yaml
-from conftest import ROOT
-
-from unlearning.config.model import method_file
-from unlearning.models import build_model
-from unlearning.runner.interface import load_method
-
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
-
-
-def load(name):
-    entry = CONFIG["methods"][name]
-    return load_method(ROOT / method_file(name, entry.get("file")), entry.get("hyperparameters", {}))
-
-
-def batch(count, label, seed, channels=1):
-    stream = torch.Generator().manual_seed(seed)
-    return torch.randn(count, channels, 8, 8, generator=stream), torch.full((count,), label)
-
-
-def tiny_model(classes=10, channels=1):
-    torch.manual_seed(0)
-    return build_model("resnet20", classes, channels, width=0.25)
-
-
-RETAIN, FORGET = batch(6, 3, 1), batch(4, 0, 2)
-
-
-def gradients_of(method, model, epoch=0):
-    """Return the returned dict and the gradients of each optimizer step that the method makes, without moving."""
-    steps = []
-
-    class Optimizer(torch.optim.SGD):
-        def step(self):
-            steps.append([parameter.grad.clone() for parameter in model.parameters()])
-
-    optimizer = Optimizer(model.parameters(), lr=0.0)
-    return method.unlearn_step(model, RETAIN, FORGET, optimizer, 0, epoch), steps
-
-
-def assert_same_gradients(steps, model, loss):
-    expected = torch.autograd.grad(loss, list(model.parameters()))
-    for found, wanted in zip(steps, expected, strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
-
-
-def cross_entropy(logits, labels):
-    return -torch.log_softmax(logits, 1)[torch.arange(len(labels)), labels].mean()
-
-
-def kl(teacher_logits, logits, temperature):
-    """Mean over the batch of KL(teacher || model), from its definition."""
-    p, q = torch.softmax(teacher_logits / temperature, 1), torch.softmax(logits / temperature, 1)
-    return (p * (p.log() - q.log())).sum(1).mean()
+from method_helpers import FORGET, RETAIN, assert_same_gradients, cross_entropy, gradients_of, kl, load, tiny_model
 
 
 def test_retain_finetune_is_cross_entropy_on_the_retain_batch():

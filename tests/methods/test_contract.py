@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 from commands.document_methods import catalogue
-from conftest import AS_CHOSEN, ROOT
+from project import AS_CHOSEN, ROOT
 
 from unlearning.config.model import method_file
 from unlearning.data.batches import Batches, Normalisation

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from test_methods import FORGET, RETAIN, cross_entropy, gradients_of, load, tiny_model
+from method_helpers import FORGET, RETAIN, cross_entropy, gradients_of, load, tiny_model
 
 BOTH = torch.cat([RETAIN[0], FORGET[0]])
 

@@ -6,8 +6,8 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from conftest import AS_CHOSEN, ROOT, TINY_PROTOCOL
-from test_methods import CONFIG, FORGET, cross_entropy, load, tiny_model
+from method_helpers import CONFIG, FORGET, cross_entropy, load, tiny_model
+from project import AS_CHOSEN, ROOT, TINY_PROTOCOL
 
 from unlearning.config.model import method_file
 from unlearning.data.batches import TensorData
@@ -185,6 +185,7 @@ def scores_of(seed):
     return scores
 
 
+@pytest.mark.slow
 def test_it_scores_above_every_baseline_on_the_mean_of_three_seeds():
     runs = [scores_of(seed) for seed in (42, 43, 44)]
     means = {name: np.mean([run[name] for run in runs]) for name in runs[0]}

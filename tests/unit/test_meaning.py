@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from project import ROOT
 
 from unlearning.meaning import by_meaning, digest_of_code
 

@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 import yaml
-from conftest import ROOT
+from project import ROOT
 from torch import nn
 
 from unlearning.data.sources import import_torchvision_datasets

@@ -1,21 +1,11 @@
-"""Calibration: its variants, what it reads out of the scores, its report, and one small run."""
+"""Calibration: one small run."""
 
 import csv
-from dataclasses import replace
 
-import numpy as np
-import pandas
 import pytest
 import torch
 import yaml
-from conftest import ROOT, TINY, Project, configured, merged
-from hypothesis import given
-from hypothesis import strategies as st
-
-from unlearning.config.variants import with_calibration
-from unlearning.errors import UserError
-from unlearning.evaluation.metrics import METRICS
-from unlearning.tables.calibration import auc_by_position, render_calibration, rows_of_calibration
+from project import ROOT, TINY, Project, merged
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 METHODS = ["retain_finetune"]
@@ -26,146 +16,6 @@ CHOICES = [
     "normalisation: half",
     "normalisation: none",
 ]
-
-
-def configuration(normalisation="channels", methods=("mask", "base"), **unlearn):
-    protocol = CONFIG["protocols"]["digits"]
-    return configured(
-        suite="s",
-        suites={"s": {"benchmarks": ["resnet20-d-class0"], "methods": list(methods), "seeds": [1]}},
-        datasets={"d": {"classes": 3, "source": "digits", "fit": "resize", "normalisation": normalisation}},
-        benchmarks={"resnet20-d": {"protocol": "p"}},
-        protocols={"p": protocol | {"unlearn": protocol["unlearn"] | unlearn}},
-        methods={
-            "mask": {"kind": "control"},
-            "base": {"kind": "baseline", "hyperparameters": {"a": 1}},
-            "unused": {"kind": "baseline"},
-        },
-    )
-
-
-def test_every_open_choice_is_changed_once():
-    before = configuration()
-    config, choices = with_calibration(before)
-    assert list(choices.values()) == CHOICES
-    assert set(config.methods) == {
-        *("mask", "base", "unused"),
-        *("base__epoch_of_forget", "base__batch_norm_eval", "base__augment_false"),
-    }
-    variant = config.methods["base__augment_false"]
-    assert variant.unlearn == {"augment": False}
-    assert variant.hyperparameters == {"a": 1}
-    assert variant.file.endswith("scripts/methods/base.py")
-    assert config.datasets["d__normalisation_half"] == replace(config.datasets["d"], normalisation="half", same_as="d")
-    assert config.dataset_file("d__normalisation_half") == config.dataset_file("d")
-    assert config.benchmarks["resnet20-d__normalisation_none"] == before.benchmarks["resnet20-d"]
-    assert set(before.methods) == {"mask", "base", "unused"}  # a configuration of its own
-
-
-def test_a_choice_that_was_made_differently_gets_the_other_alternative():
-    _, choices = with_calibration(configuration("none", augment=False))
-    assert list(choices.values()) == [*CHOICES[:2], "augment: true", "normalisation: channels", "normalisation: half"]
-
-
-def test_a_suite_without_baseline_cannot_be_calibrated():
-    with pytest.raises(UserError, match=r"suites\.s\.methods: .*kind baseline"):
-        with_calibration(configuration(methods=["mask"]))
-
-
-# Far enough apart that a softmax does not depend on the order in which it sums.
-LOGITS = st.lists(st.lists(st.sampled_from([0.0, 30.0, 60.0]), min_size=3, max_size=3), min_size=1, max_size=8)
-
-
-@given(LOGITS, LOGITS)
-def test_ranks_by_position_let_a_member_lose_every_tie(members, others):
-    members, others = np.array(members, np.float32), np.array(others, np.float32)
-    scores = torch.softmax(torch.from_numpy(np.concatenate([members, others])), dim=1).amax(dim=1).numpy()
-    ranks = np.empty(len(scores), dtype=int)
-    ranks[np.argsort(scores, kind="stable")] = np.arange(1, len(scores) + 1)
-    count = len(members)
-    expected = (ranks[:count].sum() - count * (count + 1) / 2) / (count * len(others))
-    assert auc_by_position(members, others) == pytest.approx(expected)
-
-
-def cell(benchmark, method, **values):
-    metrics = {"retain_acc": 0.8, "forget_acc": 0.2, "forget_mia_auc": 0.5, "unlearn_score": 0.7}
-    ok = {"status": "ok", "forget_mia_auc_augmented": 0.2}
-    return {"benchmark": benchmark, "method": method, "seed": 1} | ok | metrics | values
-
-
-def test_a_row_says_which_line_it_has_otherwise():
-    choices = {"__augment_false": "augment: false", "__normalisation_none": "normalisation: none"}
-    cells = [
-        cell("resnet20-d-class0", "base"),
-        cell("resnet20-d-class0", "base__augment_false"),
-        cell("resnet20-d__normalisation_none-class0", "base"),
-        {"benchmark": "resnet20-d-class0", "method": "other", "seed": 1, "status": "failed"},
-    ]
-    sure = {"member_logits": np.array([[60.0, 0]]), "non_member_logits": np.array([[60.0, 0]])}
-    rows = rows_of_calibration(cells, [sure, sure, sure, {}], choices)
-    found = [(row["choice"], row["benchmark"], row["method"], row["forget_mia_auc"]) for row in rows]
-    assert found == [
-        ("as chosen", "resnet20-d-class0", "base", 0.5),
-        ("members augmented", "resnet20-d-class0", "base", 0.2),
-        ("ties by position", "resnet20-d-class0", "base", 0.0),
-        ("augment: false", "resnet20-d-class0", "base", 0.5),
-        ("normalisation: none", "resnet20-d-class0", "base", 0.5),
-        ("as chosen", "resnet20-d-class0", "other", None),
-    ]
-    assert rows[1]["unlearn_score"] == pytest.approx((0.8 + 0.8 + 0.8) / 3)
-    assert rows[2]["unlearn_score"] == pytest.approx((0.8 + 0.8 + 1.0) / 3)
-
-
-def row(choice, method, seed, retain_acc):
-    metrics = {"retain_acc": retain_acc, "forget_acc": 0.0, "forget_mia_auc": 0.5, "unlearn_score": 0.75}
-    return {"choice": choice, "benchmark": "b", "method": method, "seed": seed, "status": "ok"} | metrics
-
-
-def test_the_report_sets_every_choice_beside_the_protocol_and_the_publication():
-    accuracies = {
-        ("as chosen", "retrain"): (0.90, 0.92),
-        ("as chosen", "base"): (0.80, 0.84),
-        ("augment: false", "base"): (0.70, 0.742),  # the differences hardly spread
-        ("batch_norm: eval", "base"): (0.79, 0.86),
-    }
-    rows = [row(*key, seed, value) for key, values in accuracies.items() for seed, value in enumerate(values)]
-    published = pandas.DataFrame(
-        [{"benchmark": "b", "entry": "base", "type": "baseline", "retain_acc": 0.7, "forget_acc": 0.0}]
-    ).assign(forget_mia_auc=0.4, unlearn_score=0.76)
-    report = render_calibration(rows, published)
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in report.splitlines() if line.startswith("| ")]
-    assert lines[:5] == [
-        ["choice", "retrain", "base"],
-        ["*published*", "–", "0.700"],
-        ["as chosen", "0.910 ± 0.127", "0.820 ± 0.254"],
-        ["augment: false", "–", "0.721 ± 0.267 ▼"],
-        ["batch_norm: eval", "–", "0.825 ± 0.445"],
-    ]
-    assert lines[-4:] == [
-        ["choice", "retain_acc", "forget_acc", "forget_mia_auc", "unlearn_score"],
-        ["as chosen", "0.120", "0.000", "0.100", "0.010"],
-        ["augment: false", "0.021", "0.000", "0.100", "0.010"],
-        ["batch_norm: eval", "0.125", "0.000", "0.100", "0.010"],
-    ]
-    assert "*published*" not in render_calibration(rows, published[:0])
-
-
-def test_the_report_says_what_failed_and_takes_no_distance_of_it():
-    rows = [row("as chosen", "base", seed, 0.8) for seed in range(2)]
-    rows += [row("augment: false", "base", seed, 0.7) for seed in range(2)]
-    rows += [row("batch_norm: eval", "base", seed, 0.7) for seed in range(2)]
-    for failed in (*rows[:2], rows[4]):  # as chosen always, the last line once
-        failed |= {"status": "diverged"} | dict.fromkeys(METRICS)
-    published = pandas.DataFrame([{"benchmark": "b", "entry": "base", "type": "baseline"}])
-    published = published.assign(**dict.fromkeys(METRICS, 0.5))
-    lines = [line.split("|")[1:-1] for line in render_calibration(rows, published).splitlines() if line[:2] == "| "]
-    shown = [[cell.strip() for cell in line] for line in lines]
-    assert shown[2:5] == [
-        ["as chosen", "failed"],
-        ["augment: false", "0.700 ± 0.000"],
-        ["batch_norm: eval", "0.700 (1 of 2 seeds)"],
-    ]
-    assert [line[0] for line in shown if len(line) == 1 + len(METRICS)] == ["choice", "augment: false"]
 
 
 @pytest.fixture(scope="module")

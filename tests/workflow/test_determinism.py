@@ -1,14 +1,7 @@
-"""The same seed gives the same bytes, however the jobs are run; each random decision has a stream of its own."""
-
-import subprocess
-import sys
+"""The same seed gives the same bytes, however the jobs are run."""
 
 import pytest
-import torch
-from conftest import ROOT, TINY, Project, merged
-
-from unlearning.seeds import stream_seed
-from unlearning.streams import generator, seed_global_streams
+from project import TINY, Project, merged
 
 CELLS = "results/resnet20-digits-class0/seed1"
 FEW = {"suites": {"digits": {"methods": ["bad_teacher", "scrub"]}}}
@@ -39,36 +32,6 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path, finished_project, how):
     assert (folder / "results/metrics.csv").read_text() == "".join([header, *expected])
     checkpoint = "results/resnet20-digits/seed1/pretrained.pt"
     assert (folder / checkpoint).read_bytes() == (finished_project.folder / checkpoint).read_bytes()
-
-
-def test_each_purpose_and_seed_has_a_stream_of_its_own():
-    purposes = ["initialisation", "dropout", "training batches", "retain batches", "forget batches", "method/scrub"]
-    seeds = {stream_seed(seed, purpose) for seed in (0, 1, 42, 2**32 - 1) for purpose in purposes}
-    assert len(seeds) == 4 * len(purposes)
-    assert stream_seed(42, "method", "scrub") == stream_seed(42, "method/scrub")
-
-
-def test_a_stream_does_not_depend_on_what_others_draw():
-    expected = torch.rand(5, generator=generator(1, "retain batches"))
-    seed_global_streams(1, "method", "greedy")
-    torch.rand(1000)
-    generator(1, "forget batches").seed()
-    assert torch.equal(torch.rand(5, generator=generator(1, "retain batches")), expected)
-
-
-def test_a_stream_is_the_same_in_every_process():
-    code = "from unlearning.streams import stream_seed; print(stream_seed(42, 'initialisation'))"
-    printed = [
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT / "scripts")},
-            text=True,
-            capture_output=True,
-            check=True,
-        ).stdout
-        for hash_seed in ("0", "7")
-    ]
-    assert printed == [f"{stream_seed(42, 'initialisation')}\n"] * 2
 
 
 def test_a_method_that_draws_changes_no_batch(tmp_path, finished_project):

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY, Project, merged
+from project import ROOT, TINY, Project, merged
 
 CELLS = "results/resnet20-digits-class0/seed1"
 FEW = {"suites": {"digits": {"benchmarks": ["resnet20-digits-class0"], "seeds": [1], "methods": ["scrub"]}}}

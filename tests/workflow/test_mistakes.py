@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import ROOT, TINY, Project, merged
+from project import ROOT, TINY, Project, merged
 
 from unlearning.models import build_model
 from unlearning.workflow.workspace import sees_gpu

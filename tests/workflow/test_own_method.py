@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import ROOT, TINY, Project, merged
+from project import ROOT, TINY, Project, merged
 
 CELLS = "results/resnet20-digits-class0/seed1"
 ONE_METHOD = merged(TINY, {"suites": {"digits": {"methods": ["retain_finetune"]}}})

@@ -5,14 +5,11 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 
 import pytest
-from conftest import ROOT, TINY, Project, merged
+from project import TINY, Project, merged
 
-from benches import estimate
-from benches.estimate import unlearning_seconds
-from unlearning.workflow.progress import OF_BAR, Running, duration, owner, running
+from unlearning.workflow.progress import OF_BAR
 
 CELLS = "results/resnet20-digits-class0/seed1"
 METHODS = ["head_mask", "retain_finetune", "negative_gradient", "bad_teacher", "scrub"]
@@ -26,7 +23,6 @@ WAITING = (
     "        return {'loss': 0.0}\n"
 )
 """A method that stops for good in its second epoch, and says so."""
-
 TWO_SEEDS = {
     "suites": {"digits": {"seeds": [1, 2], "methods": ["head_mask", "waiting", "raising"]}},
     "methods": {"waiting": {"file": "waiting.py"}, "raising": {"file": "raising.py"}},
@@ -144,77 +140,10 @@ def test_nothing_to_preview_is_said(tmp_path):
     assert not (project.folder / "results/preview.md").exists()
 
 
-# --- what a log says of its job
-
-
-@pytest.fixture
-def log(tmp_path, monkeypatch):
-    """Return a function that writes the log of a job, and the time as seconds after the last line."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "results").mkdir()
-    lock = tmp_path / "results/.lock"
-    lock.write_text(f"{os.getpid()} on {os.uname().nodename}\n")
-    os.utime(lock, (1000, 1000))
-
-    def write(*lines, at=2000):
-        path = tmp_path / "results/unlearn.log"
-        path.write_text("".join(f"{line}\n" for line in lines))
-        os.utime(path, (at, at))
-        return path
-
-    return write
-
-
-BAR = " 88%|########7 | 70/80 [21:16<20:24, 122.47s/epoch, train_loss=0.0740, test_accuracy=None]"
-
-
-def test_a_running_job_says_how_far_it_is(log):
-    begun = "unlearn: scrub on resnet20"
-    assert running(log(begun), now=2000) == Running()
-    assert running(log(begun, BAR), now=2000) == Running(70, 80, 20 * 60 + 24)
-    assert running(log(begun, BAR, "a line of the method's own"), now=2060) == Running(70, 80, 19 * 60 + 24)
-    assert running(log(begun, BAR.replace("20:24", "1:20:24")), now=2000).seconds_left == 80 * 60 + 24
-    assert running(log(begun, BAR), now=99_999).seconds_left == 0
-    assert str(running(log(begun, BAR), now=2000)) == "epoch 70 of 80, 20 min left"
-    assert str(Running()) == "running"
-
-
-@pytest.mark.parametrize(
-    "end",
-    ["unlearn: done in 3.1 s; processor seconds: ...", "error in unlearn: no", "stopped in unlearn (x) by SIGTERM"],
-)
-def test_a_job_that_has_ended_does_not_run(log, end):
-    assert running(log("unlearn: scrub", BAR, end), now=2000) is None
-
-
-def test_the_log_of_an_earlier_run_is_not_this_runs(log):
-    assert running(log("unlearn: scrub", BAR, at=999), now=2000) is None
-
-
 def test_the_bar_is_that_of_a_real_training(finished_project):
     log = finished_project.read("results/resnet20-digits/seed1/pretrain.log")
     bars = [OF_BAR.search(line) for line in log.splitlines() if "epoch" in line]
     assert [(bar["done"], bar["all"]) for bar in bars] == [("1", "2"), ("2", "2")]
-
-
-def test_a_run_that_was_killed_is_not_going_on(log, tmp_path):
-    assert owner() == f"{os.getpid()} on {os.uname().nodename}"
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    (tmp_path / "results/.lock").write_text(f"{ended.pid} on {os.uname().nodename}\n")
-    assert owner() is None
-    (tmp_path / "results/.lock").write_text("1 on another_machine\n")
-    assert owner() == "1 on another_machine"  # nothing here could tell
-    (tmp_path / "results/.lock").unlink()
-    assert owner() is None
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(45, "45 s"), (720, "12 min"), (12_240, "3.4 h")])
-def test_durations_are_for_people(seconds, text):
-    assert duration(seconds) == text
-
-
-# --- what it will cost
 
 
 def test_a_plan_counts_jobs_and_says_what_is_there(copied_project):
@@ -234,44 +163,3 @@ def test_a_plan_counts_jobs_and_says_what_is_there(copied_project):
     )
     assert "to be fetched first: cifar10" in fresh.stdout
     assert re.search(r"core hours in all; \d+\.\d h with", fresh.stdout)
-
-
-def test_epochs_that_were_not_measured_take_what_the_last_before_them_took(monkeypatch, tmp_path):
-    """A method with two dear epochs, a first step by itself, and cheap ones to the end; in made-up seconds."""
-    (tmp_path / "method.py").write_text(
-        "class UnlearningMethod:\n"
-        "    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):\n"
-        "        import builtins\n"
-        "        builtins.seconds += 100 if (epoch, step) == (0, 0) else 7 if epoch < 2 else 1\n"
-        "        return {'loss': 0.0}\n"
-    )
-    import builtins
-
-    import torch
-
-    monkeypatch.setattr(builtins, "seconds", 0.0, raising=False)
-    monkeypatch.setattr(estimate.time, "perf_counter", lambda: builtins.seconds)
-    setup = estimate.Setup("resnet20", 0.25, 3, 1, 8, 4, "float32")
-    speed = estimate.Speed(step=1.0, image=0.0, probe=0.0, weights=0, small=setup, scale=2.0)
-    seconds = unlearning_seconds(speed, torch.device("cpu"), tmp_path / "method.py", {}, epochs=6, steps=10)
-    assert seconds == 2 * ((100 - 7) + 10 * (7 + 7 + 1 + 1 + 1 + 1))
-
-
-def test_the_sizes_of_what_is_not_there_yet_are_those_that_will_be():
-    from unlearning.data.sources import CHANNELS, SIZES, digits
-
-    arrays = digits()
-    assert (len(arrays["train_labels"]), len(arrays["test_labels"])) == SIZES["digits"]
-    assert set(SIZES) == set(CHANNELS)
-    schema = (ROOT / "workflow/schemas/config.schema.yaml").read_text()
-    assert f"enum: [{', '.join(SIZES)}]" in schema
-
-
-def test_make_hands_on_what_is_asked_for():
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    for target in ("preview", "status", "plan"):
-        command = ["make", "-n", target, "SUITE=paper", "METHODS=scrub delete", "CORES=2"]
-        done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=True)
-        cores = " --cores 2" if target == "plan" else ""
-        expected = f"-m commands.{target}{cores} suite='paper' methods='scrub delete'"
-        assert done.stdout.splitlines()[-1].strip().endswith(expected)

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 import yaml
-from conftest import TINY, Project, jobs_in, merged
+from project import TINY, Project, jobs_in, merged
 
 CELLS = "results/resnet20-digits-class0/seed1"
 METHODS = ["head_mask", "retain_finetune", "negative_gradient", "bad_teacher", "scrub"]

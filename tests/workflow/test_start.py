@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY, Project
 from packaging.requirements import Requirement
+from project import ROOT, TINY, Project
 
 HEAVY = ("torch", "numpy", "scipy")
 REFUSING = f"""

@@ -3,14 +3,16 @@
 import csv
 import hashlib
 import json
+import platform
 import re
+from importlib.metadata import version
 
 import numpy as np
 import pandas
 import pytest
 import torch
 import yaml
-from conftest import ROOT, TINY, Project
+from project import ROOT, TINY, Project
 
 from unlearning.evaluation import metrics, ulira
 
@@ -21,9 +23,6 @@ ROWS = ["original", "retrain", *METHODS]
 
 def rows_of(project, path):
     return list(csv.DictReader(project.read(path).splitlines()))
-
-
-# --- what a run leaves behind
 
 
 def test_the_table_has_every_method_and_both_references(finished_project):
@@ -219,9 +218,6 @@ def test_no_partial_files_are_left(finished_project):
     assert list(finished_project.folder.rglob("*.partial")) == []
 
 
-# --- data sets of one's own
-
-
 def test_a_file_that_is_there_is_used_and_never_overwritten(tmp_path, arrays):
     project = Project(tmp_path / "own", TINY)
     file = project.folder / "data/digits.npz"
@@ -266,9 +262,6 @@ def test_a_bad_file_ends_its_job_with_one_line(tmp_path, arrays):
     assert "Traceback" not in done.stdout
 
 
-# --- mistakes
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -296,9 +289,6 @@ def test_a_failure_of_the_machine_fails_the_job_and_nothing_else(tmp_path, finis
     assert "error in unlearn (greedy on resnet20" in done.stdout
     assert "MemoryError: no more" in done.stdout
     assert project.read(cells[1]) == finished_project.read(cells[1])
-
-
-# --- cells that fail, and what is made on request, in one run
 
 
 @pytest.fixture(scope="module")
@@ -426,9 +416,6 @@ def test_shadow_models_answer_to_all_images_of_the_forget_class(requested_projec
     assert answers["original"] > answers["retrain"]  # which never saw the class
 
 
-# --- real images
-
-
 def test_real_images_pass_through_the_same_rules(tmp_path):
     if not (ROOT / "data/fmnist.npz").exists():
         pytest.skip("data/fmnist.npz is not there: make it with snakemake --cores 1 data/fmnist.npz, or unpack it")
@@ -442,3 +429,12 @@ def test_real_images_pass_through_the_same_rules(tmp_path):
     metrics = json.loads(project.read(target))
     assert metrics["status"] == "ok"
     assert metrics["retain_acc"] > 0.2  # nine classes: chance is .11
+
+
+def test_a_table_says_where_it_comes_from(finished_project):
+    made = json.loads(finished_project.read("results/provenance.json"))
+    assert made["versions"]["torch"] == version("torch")
+    assert made["versions"]["python"] == platform.python_version()
+    assert made["jobs"] == {"device": ["cpu"], "torch": [version("torch")], "python": [platform.python_version()]}
+    assert made["config"]["suites"]["digits"]["seeds"] == [1]
+    assert (made["commit"], made["dirty"]) == (None, None)  # a copy in a folder without git

@@ -6,7 +6,7 @@ import json
 import pytest
 import yaml
 from commands.keep import main as keep_results
-from conftest import ROOT
+from project import ROOT
 
 REFERENCE = ROOT / "results" / "reference"
 DIGITS = {"suite": "digits", "protocols": {"epochs": 1}}

@@ -6,9 +6,9 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 import yaml
-from conftest import ROOT, configured
 from hypothesis import given
 from hypothesis import strategies as st
+from project import ROOT, configured
 from snakemake.utils import validate
 
 from unlearning.config.checks import check_method, check_names, check_request

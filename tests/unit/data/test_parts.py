@@ -1,10 +1,13 @@
-"""A data set with fewer training images."""
+"""Parts of a data set: fewer training images, or some of them set aside to judge by."""
 
 import numpy as np
 import pytest
 from commands.subset import main, part_of_each_class
 from hypothesis import given
 from hypothesis import strategies as st
+
+from unlearning.data.parts import carve
+from unlearning.errors import UserError
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 10), st.booleans())
@@ -54,3 +57,29 @@ def test_a_source_that_is_no_data_set_is_named(tmp_path, capsys, content):
         source.write_bytes(content)
     assert main([str(source), "6", str(tmp_path / "small.npz")]) == 1
     assert f"{source}: " in capsys.readouterr().err
+
+
+@given(st.lists(st.integers(2, 30), min_size=2, max_size=5), st.floats(0.01, 0.5), st.booleans())
+def test_the_validation_part_is_of_the_training_part_alone_and_of_each_class_alike(counts, share, in_columns):
+    labels = (
+        np.repeat(np.arange(len(counts)), counts)[:, None] if in_columns else np.repeat(np.arange(len(counts)), counts)
+    )
+    images = np.arange(len(labels))[:, None, None]  # every image another
+    unseen = {"test_images": np.full((1, 1, 1), -1), "test_labels": np.zeros(1)}
+    carved = carve({"train_images": images, "train_labels": labels} | unseen, share)
+    parts = [carved["train_images"].ravel(), carved["test_images"].ravel()]
+    assert sorted(np.concatenate(parts)) == list(range(len(labels)))  # each once, and none of the test part
+    for part, chosen in zip(("train", "test"), parts, strict=True):
+        assert np.array_equal(carved[f"{part}_labels"].ravel(), labels.ravel()[chosen])
+    for label, count in enumerate(counts):
+        of_class = (carved["test_labels"].ravel() == label).sum()
+        assert 1 <= of_class <= count - 1
+        assert abs(of_class - share * count) <= 1
+    again = carve({"train_images": images, "train_labels": labels} | unseen, share)
+    assert np.array_equal(again["test_images"], carved["test_images"])
+
+
+def test_a_class_with_one_image_cannot_be_divided():
+    arrays = {"train_images": np.zeros((3, 1, 1)), "train_labels": np.array([0, 0, 1])}
+    with pytest.raises(UserError, match="class 1 has one training image"):
+        carve(arrays, 0.2)

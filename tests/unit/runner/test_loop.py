@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import AS_CHOSEN
+from project import AS_CHOSEN
 from torch import nn
 from torch.nn import functional as F
 

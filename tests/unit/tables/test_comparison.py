@@ -2,7 +2,7 @@
 
 import pandas
 import pytest
-from conftest import ROOT
+from project import ROOT
 
 from unlearning.evaluation.metrics import METRICS
 from unlearning.tables.columns import MEASURED, METRICS_CSV, render_dictionary

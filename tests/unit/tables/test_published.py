@@ -2,7 +2,7 @@
 
 import pandas
 import pytest
-from conftest import ROOT
+from project import ROOT
 
 from unlearning.evaluation.metrics import METRICS, unlearn_score
 from unlearning.tables.published import ranks, side_by_side

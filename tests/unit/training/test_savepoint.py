@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import AS_CHOSEN, ROOT
+from project import AS_CHOSEN, ROOT
 from snakemake.iocontainers import Params
 
 from unlearning import watched_code
@@ -460,7 +460,7 @@ def dataset_job(tmp_path, monkeypatch):
 
     def make(source="digits"):
         digest = digest_of_file(file) if file.exists() else "0123"
-        unwatched = {"dataset": str(file), "source": source}
+        unwatched = {"dataset": str(file), "source": source, "largest_gb": 8.0}
         return SimpleNamespace(params=params_of(data=digest, unwatched=unwatched))
 
     job_sources._fetch("digits", file)

@@ -1,0 +1,50 @@
+"""What make plan works out from measurements and sizes, and what make hands on."""
+
+import os
+import subprocess
+
+from project import ROOT
+
+from benches import estimate
+from benches.estimate import unlearning_seconds
+
+
+def test_epochs_that_were_not_measured_take_what_the_last_before_them_took(monkeypatch, tmp_path):
+    """A method with two dear epochs, a first step by itself, and cheap ones to the end; in made-up seconds."""
+    (tmp_path / "method.py").write_text(
+        "class UnlearningMethod:\n"
+        "    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):\n"
+        "        import builtins\n"
+        "        builtins.seconds += 100 if (epoch, step) == (0, 0) else 7 if epoch < 2 else 1\n"
+        "        return {'loss': 0.0}\n"
+    )
+    import builtins
+
+    import torch
+
+    monkeypatch.setattr(builtins, "seconds", 0.0, raising=False)
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: builtins.seconds)
+    setup = estimate.Setup("resnet20", 0.25, 3, 1, 8, 4, "float32")
+    speed = estimate.Speed(step=1.0, image=0.0, probe=0.0, weights=0, small=setup, scale=2.0)
+    seconds = unlearning_seconds(speed, torch.device("cpu"), tmp_path / "method.py", {}, epochs=6, steps=10)
+    assert seconds == 2 * ((100 - 7) + 10 * (7 + 7 + 1 + 1 + 1 + 1))
+
+
+def test_the_sizes_of_what_is_not_there_yet_are_those_that_will_be():
+    from unlearning.data.sources import CHANNELS, SIZES, digits
+
+    arrays = digits()
+    assert (len(arrays["train_labels"]), len(arrays["test_labels"])) == SIZES["digits"]
+    assert set(SIZES) == set(CHANNELS)
+    schema = (ROOT / "workflow/schemas/config.schema.yaml").read_text()
+    assert f"enum: [{', '.join(SIZES)}]" in schema
+
+
+def test_make_hands_on_what_is_asked_for():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    for target in ("preview", "status", "plan"):
+        command = ["make", "-n", target, "SUITE=paper", "METHODS=scrub delete", "CORES=2"]
+        done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=True)
+        cores = " --cores 2" if target == "plan" else ""
+        expected = f"-m commands.{target}{cores} suite='paper' methods='scrub delete'"
+        assert done.stdout.splitlines()[-1].strip().endswith(expected)

@@ -1,0 +1,88 @@
+"""What a job does to its process: no compiler, memory that is kept, few imports, clocks."""
+
+import subprocess
+import sys
+
+import pytest
+from project import ROOT
+
+from unlearning.clocks import Clock
+
+
+def run(code):
+    """Run ``code`` in a Python of its own, with the library, and return what it printed."""
+    environment = {"PYTHONPATH": str(ROOT / "scripts"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+TRAIN = """
+import sys, torch
+from unlearning.workflow.process import defer_dynamo
+defer_dynamo()
+model = torch.nn.Linear(3, 3)
+for optimizer in (torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), torch.optim.Adam(model.parameters())):
+    torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
+    optimizer.zero_grad()
+    model(torch.ones(2, 3)).sum().backward()
+    optimizer.step()
+    optimizer.load_state_dict(optimizer.state_dict())
+"""
+
+
+def test_optimizers_do_without_the_compiler():
+    assert run(TRAIN + "print('sympy' in sys.modules)") == "False"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "torch.compile(lambda x: x * 2, backend='eager')(torch.ones(1))",
+        "from torch._dynamo.utils import counters",
+        "import torch._dynamo.config",
+        "torch._dynamo.reset()",
+    ],
+)
+def test_whoever_asks_for_the_compiler_gets_it(use):
+    """And optimizers go on, those made before and those made after."""
+    code = f"{TRAIN}\n{use}\nstand_in = type(torch._dynamo).__name__\n{TRAIN}\noptimizer.step()\nprint(stand_in)"
+    assert run(code) == "module"
+
+
+def test_freed_memory_is_kept_for_the_next_tensor():
+    """By default every page of a large tensor comes from the kernel again, with a fault."""
+    code = """
+import resource, torch
+from unlearning.workflow.process import keep_freed_memory
+{setting}
+torch.ones(1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(40):
+    torch.ones(10_000_000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    by_default, kept = (int(run(code.format(setting=setting))) for setting in ("", "keep_freed_memory()"))
+    assert kept < by_default / 2
+
+
+def test_an_evaluation_imports_neither_scipy_nor_scikit_learn_nor_pandas():
+    """Each would take it longer than its work on the digits."""
+    imports = [line for line in (ROOT / "scripts/evaluate.py").read_text().splitlines() if line.startswith("from ")]
+    code = "\n".join(imports) + "\nimport sys\nprint({'scipy', 'sklearn', 'pandas', 'sympy'} & set(sys.modules))"
+    assert run(code) == "set()"
+
+
+def test_a_clock_counts_every_second_to_one_part(monkeypatch):
+    now = 1.0
+    monkeypatch.setattr("unlearning.clocks.time.process_time", lambda: now)
+    clock = Clock()
+    assert clock.switch("imports") == "start-up"
+    now = 3.0
+    assert clock.switch("training") == "imports"
+    now = 7.0
+    clock.switch("files")
+    now = 7.5
+    clock.switch("training")
+    now = 8.0
+    assert str(clock) == "start-up 1.00, imports 2.00, files 0.50, training 4.50, evaluation 0.00, other 0.00"

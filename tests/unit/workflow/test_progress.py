@@ -1,0 +1,68 @@
+"""What a log says of its job: how far it is, whether it runs, how long it will take."""
+
+import os
+import subprocess
+
+import pytest
+
+from unlearning.workflow.progress import Running, duration, owner, running
+
+BAR = " 88%|########7 | 70/80 [21:16<20:24, 122.47s/epoch, train_loss=0.0740, test_accuracy=None]"
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """Return a function that writes the log of a job, and the time as seconds after the last line."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    lock = tmp_path / "results/.lock"
+    lock.write_text(f"{os.getpid()} on {os.uname().nodename}\n")
+    os.utime(lock, (1000, 1000))
+
+    def write(*lines, at=2000):
+        path = tmp_path / "results/unlearn.log"
+        path.write_text("".join(f"{line}\n" for line in lines))
+        os.utime(path, (at, at))
+        return path
+
+    return write
+
+
+def test_a_running_job_says_how_far_it_is(log):
+    begun = "unlearn: scrub on resnet20"
+    assert running(log(begun), now=2000) == Running()
+    assert running(log(begun, BAR), now=2000) == Running(70, 80, 20 * 60 + 24)
+    assert running(log(begun, BAR, "a line of the method's own"), now=2060) == Running(70, 80, 19 * 60 + 24)
+    assert running(log(begun, BAR.replace("20:24", "1:20:24")), now=2000).seconds_left == 80 * 60 + 24
+    assert running(log(begun, BAR), now=99_999).seconds_left == 0
+    assert str(running(log(begun, BAR), now=2000)) == "epoch 70 of 80, 20 min left"
+    assert str(Running()) == "running"
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["unlearn: done in 3.1 s; processor seconds: ...", "error in unlearn: no", "stopped in unlearn (x) by SIGTERM"],
+)
+def test_a_job_that_has_ended_does_not_run(log, end):
+    assert running(log("unlearn: scrub", BAR, end), now=2000) is None
+
+
+def test_the_log_of_an_earlier_run_is_not_this_runs(log):
+    assert running(log("unlearn: scrub", BAR, at=999), now=2000) is None
+
+
+def test_a_run_that_was_killed_is_not_going_on(log, tmp_path):
+    assert owner() == f"{os.getpid()} on {os.uname().nodename}"
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / "results/.lock").write_text(f"{ended.pid} on {os.uname().nodename}\n")
+    assert owner() is None
+    (tmp_path / "results/.lock").write_text("1 on another_machine\n")
+    assert owner() == "1 on another_machine"  # nothing here could tell
+    (tmp_path / "results/.lock").unlink()
+    assert owner() is None
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(45, "45 s"), (720, "12 min"), (12_240, "3.4 h")])
+def test_durations_are_for_people(seconds, text):
+    assert duration(seconds) == text
