@@ -470,7 +470,7 @@ def dataset_job(tmp_path, monkeypatch):
 def test_a_job_whose_data_changed_while_it_was_starting_is_ended(dataset_job):
     make, file = dataset_job
     started = make()
-    assert dataset_of(started) == file
+    assert dataset_of(started).path == file
     file.write_bytes(b"edited")
     with pytest.raises(UserError, match="the data of this job changed while it was starting"):
         dataset_of(started)
@@ -480,7 +480,7 @@ def test_a_data_set_that_is_gone_is_fetched_again_if_the_same_comes_of_it(datase
     make, file = dataset_job
     started, content = make(), file.read_bytes()
     file.unlink()
-    assert dataset_of(started).read_bytes() == content
+    assert dataset_of(started).path.read_bytes() == content
     assert list(file.parent.iterdir()) == [file]
     file.unlink()
     with pytest.raises(UserError, match=r"digits\.npz: no such file"):
