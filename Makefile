@@ -15,7 +15,7 @@
 # make test                             run the tests
 # make test-quick                       run those that start no Snakemake, while editing
 # make format                           bring the code into its style
-# make lint                             check code style, workflow and security
+# make lint                             check style, hints, the direction of imports, the workflow and security
 # make docs                             write docs/methods.md and the tables of docs/own-method.md and docs/calibration.md
 # make bench [ARGS="..."]               measure speed and write results/bench.md; ARGS=--help lists what ARGS takes
 # make clean                            remove the results and logs; data/ and .venv stay
@@ -77,6 +77,8 @@ lint: .venv/installed-lint
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+	$(BIN)/mypy
+	PYTHONPATH=scripts $(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive scripts
 	$(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off -r requirements.lock -r requirements-lint.lock
 

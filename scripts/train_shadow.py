@@ -6,7 +6,8 @@ from unlearning.data.batches import TensorData
 from unlearning.evaluation.ulira import forget_pool, shadow_members_of
 from unlearning.files import read_arrays, write_arrays
 from unlearning.seeds import stream_seed
-from unlearning.training.loop import predict_logits, train_from_scratch
+from unlearning.training.loop import train_from_scratch
+from unlearning.training.prediction import predict_logits
 from unlearning.workflow.checkpoint_job import Trained, make_checkpoint, record_of_training, training_settings
 from unlearning.workflow.job import job, use_device
 from unlearning.workflow.job_sources import dataset_of

@@ -15,8 +15,8 @@ from unlearning.runner.loop import unlearn
 from unlearning.seeds import stream_seed
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.checkpoints import load_checkpoint, rebuild
-from unlearning.training.loop import predict_logits
 from unlearning.training.precision import computing_in, precision_on
+from unlearning.training.prediction import predict_logits
 from unlearning.workflow.carrying import UNKNOWN, carried_logits
 from unlearning.workflow.checkpoint_job import record_of_unlearning, savepoint_of
 from unlearning.workflow.job import job, use_device

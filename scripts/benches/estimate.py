@@ -21,8 +21,8 @@ from unlearning.models import Classifier, build_model
 from unlearning.runner.interface import load_method
 from unlearning.streams import seed_global_streams
 from unlearning.training.cuda_graphs import gradients_of
-from unlearning.training.loop import predict_logits
 from unlearning.training.precision import computing_in
+from unlearning.training.prediction import predict_logits
 from unlearning.watched_code import SCRIPTS
 
 LONGEST_STEP = 0.15

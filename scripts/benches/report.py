@@ -95,7 +95,8 @@ def _workflow(rows: Sequence[Row]) -> list[str]:
     (wall,), (total,) = (_values(rows, model="", what=what) for what in ("wall clock", "processor"))
     seconds = {(row["model"], row["what"]): float(row["value"]) for row in rows if row["model"]}
     names = list(dict.fromkeys(name for name, _ in seconds))
-    table = [[name, *_parts(lambda part, name=name: seconds.get((name, part), 0.0))] for name in sorted(names)]
+    of_rules = {name: {part: seconds.get((name, part), 0.0) for part in PARTS} for name in sorted(names)}
+    table = [[name, *_parts(its.__getitem__)] for name, its in of_rules.items()]
     sums = {part: sum(seconds.get((name, part), 0.0) for name in names) for part in PARTS}
     table.append(["all", *_parts(sums.__getitem__)])
     useful = sums["training"] + sums["evaluation"]

@@ -98,15 +98,15 @@ class Setting:
     def model(self, name: str, memory_format: torch.memory_format = torch.channels_last) -> Classifier:
         seed_global_streams(0, "bench")
         model = build_model(name, self.classes(name), CHANNELS[MODELS[name]])
-        return model.to(self.device, memory_format=memory_format).train()
+        return model.to(self.device, memory_format=memory_format).train()  # type: ignore[call-overload]
 
     def batches(self, model: str, steps: int) -> Batches:
         """Return batches of which an epoch has so many steps."""
         images, labels = (tensor.to(self.device) for tensor in made_up_images(model, self.classes(model)))
         subset = torch.arange(steps * self.protocol["batch_size"], device=self.device) % len(images)
         scale = Normalisation(torch.full((1,), 128.0), torch.full((1,), 64.0)).to(self.device)
-        settings = [self.protocol[name] for name in ("batch_size", "crop_padding", "flip")]
-        return Batches(images, labels, scale, *settings, generator(0, "batches of the bench"), subset)
+        size, padding, flip = (self.protocol[name] for name in ("batch_size", "crop_padding", "flip"))
+        return Batches(images, labels, scale, size, padding, flip, generator(0, "batches of the bench"), subset)
 
     def batch(self, model: str) -> tuple[Tensor, Tensor]:
         """Return one mini-batch as our loop makes it."""

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from benches.setting import Run, Setting, made_up_images
 from unlearning.data.sources import import_torchvision_datasets
 from unlearning.training.cuda_graphs import EagerGradients, gradients_of
-from unlearning.training.loop import accuracy, train_epoch
+from unlearning.training.loop import train_epoch
+from unlearning.training.prediction import accuracy
 
 BARE_DEFAULT = "bare step, default layout"
 BARE = "bare step, our layout"
@@ -107,7 +108,8 @@ def conventional(setting: Setting, name: str) -> Run:
     """What most training scripts do: a DataLoader with workers, transforms image by image, the default layout."""
     model = setting.model(name, torch.contiguous_format)
     optimizer, protocol = setting.optimizer(model), setting.protocol
-    data = _Images(*made_up_images(name, setting.classes(name)), protocol["crop_padding"], protocol["flip"])
+    images, labels = made_up_images(name, setting.classes(name))
+    data = _Images(images, labels, protocol["crop_padding"], protocol["flip"])
     # Without an end, so that starting the workers is not counted: an epoch of the paper suite takes minutes.
     endless = torch.utils.data.RandomSampler(data, replacement=True, num_samples=10**9)
     on_gpu = setting.device.type == "cuda"

@@ -194,7 +194,7 @@ class Estimates:
     def _channels(self, dataset: str) -> int:
         file = self.config.dataset_file(dataset)
         if not file.exists():
-            return CHANNELS[self.config.datasets[dataset].source]
+            return CHANNELS[self.config.datasets[dataset].source or ""]
         with np.load(file, allow_pickle=False) as arrays:
             shape = arrays["test_images"].shape
         return shape[3] if len(shape) == 4 else 1
@@ -204,7 +204,7 @@ class Estimates:
         file = self.config.dataset_file(dataset)
         if not file.exists():
             settings = self.config.datasets[dataset]
-            train, test = SIZES[settings.source]
+            train, test = SIZES[settings.source or ""]
             return Sizes(train, test, train // settings.classes, test // settings.classes)
         with np.load(file, allow_pickle=False) as arrays:
             train, test = (arrays[f"{part}_labels"].ravel() for part in ("train", "test"))
@@ -232,7 +232,7 @@ class Estimates:
             print(f"measuring {name} on {setup.model} ...", file=sys.stderr, flush=True)
             file = self.config.method_file(name)
             try:
-                speed, given = self._speed(setup), self.config.methods[name].hyperparameters
+                speed, given = self._speed(setup), dict(self.config.methods[name].hyperparameters)
                 seconds = unlearning_seconds(speed, self.device, file, given, epochs, steps)
             except Exception as error:  # the method's own: its cell will be a failed one
                 print(f"{name} cannot be measured: {type(error).__name__}: {error}", file=sys.stderr)

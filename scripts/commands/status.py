@@ -36,7 +36,8 @@ def main(arguments: list[str]) -> int:
 def report(request: Request) -> str:
     """Return the grid of every benchmark, and a line about all."""
     done = {file for job in planned_jobs(request.arguments) if job.is_done for file in job.outputs}
-    alive, counts, blocks = owner(), Counter(), []
+    alive, blocks = owner(), []
+    counts: Counter[str] = Counter()
     seeds = request.plan.suite.seeds
     for benchmark in request.plan.suite.benchmarks:
         rows = []

@@ -53,7 +53,9 @@ class BasicBlock(nn.Module):
         if stride == 1 and inputs == outputs:
             self.shortcut = nn.Identity()
         else:
-            self.shortcut = nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+            self.shortcut = nn.Sequential(  # type: ignore[assignment]  # an annotation would be another program
+                convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.residual(x) + self.shortcut(x))
@@ -161,4 +163,4 @@ def build_model(name: str, classes: int, channels: int, width: float = 1.0) -> C
     """
     model = MODELS[name](classes=classes, channels=channels, width=width)
     initialise(model)
-    return model.to(memory_format=torch.channels_last)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's hint lacks it

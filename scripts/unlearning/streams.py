@@ -33,7 +33,7 @@ def read_global_streams() -> dict[str, Any]:
     name, keys, *position = np.random.get_state()
     return {
         "random": random.getstate(),
-        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), *position),
+        "numpy": (name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *position),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
     }

@@ -137,10 +137,7 @@ class Config:
     def of(cls, settings: Mapping[str, Any]) -> Config:
         """Return the configuration that ``settings`` make: as the schema wants them, defaults filled in."""
         parts = {key: {name: entry(**its) for name, its in settings[key].items()} for key, entry in _ENTRIES.items()}
-        suites = {
-            name: Suite(**{key: tuple(value) if isinstance(value, list) else value for key, value in its.items()})
-            for name, its in settings["suites"].items()
-        }
+        suites = {name: Suite(**_with_tuples(its)) for name, its in settings["suites"].items()}
         return cls(**{**settings, **parts, "suites": suites})
 
     def as_plain(self) -> dict[str, Any]:
@@ -194,6 +191,10 @@ _ENTRIES = {
     "protocols": Protocol,
     "methods": MethodSettings,
 }
+
+
+def _with_tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -110,7 +110,8 @@ def augment(images: Tensor, protocol: dict[str, Any], random_stream: torch.Gener
     """Return uint8 (N, H, W, C) images cropped and flipped once each, as ``protocol`` does in training."""
     padding = protocol["crop_padding"]
     draws = draw_crops_and_flips(len(images), padding, protocol["flip"], random_stream)
-    return crop_and_flip(images, *(draw.to(images.device) for draw in draws), padding)
+    rows, columns, flips = (draw.to(images.device) for draw in draws)
+    return crop_and_flip(images, rows, columns, flips, padding)
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

@@ -141,6 +141,7 @@ def _check_header(archive: zipfile.ZipFile, name: str) -> None:
 
 def _read_array(path: DataFile, file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
     try:
+        assert file.zip is not None  # nosec B101: it is open
         _check_header(file.zip, name)
         return file[name]
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:

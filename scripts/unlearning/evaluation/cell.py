@@ -18,7 +18,7 @@ from unlearning.models import Classifier
 from unlearning.runner.answers import answers_to, differs_from_its_weights, probe_of
 from unlearning.runner.outcomes import Outcome
 from unlearning.streams import generator
-from unlearning.training.loop import predict, predict_logits
+from unlearning.training.prediction import predict, predict_logits
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _metrics(sets: Mapping[str, Predictions], scores: Mapping[str, np.ndarray]) 
     logits, labels = (
         np.concatenate([getattr(part, name) for part in (retain, forget)]) for name in ("logits", "labels")
     )
-    features = torch.cat([retain.features, forget.features])
+    features = torch.cat([part.features for part in (retain, forget) if part.features is not None])
     is_forget = torch.arange(len(features), device=features.device) >= len(retain.labels)
     return {
         **evaluate(retain.logits, retain.labels, forget.logits, forget.labels, scores["member_logits"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # NumPy alone for an evaluation: to import SciPy's functions would take it longer than all of its metrics.
@@ -141,7 +143,7 @@ def attacks(
 # --- the distance to the oracle
 
 
-def tug_of_war(accuracies: tuple[float, ...], of_oracle: tuple[float, ...]) -> float:
+def tug_of_war(accuracies: Sequence[float], of_oracle: Sequence[float]) -> float:
     """Return ToW, the product of 1 - |difference of accuracy| to the oracle over forget train, retain train and test.
 
     Zhao et al., "What makes unlearning hard and what to do about it", NeurIPS 2024.

@@ -13,7 +13,7 @@ from unlearning.clocks import spent_on
 from unlearning.data.batches import TensorData
 from unlearning.models import Classifier
 from unlearning.streams import generator
-from unlearning.training.loop import accuracy
+from unlearning.training.prediction import accuracy
 
 
 @spent_on("training")

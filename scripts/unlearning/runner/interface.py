@@ -39,8 +39,10 @@ def load_method(path: str | Path, hyperparameters: dict[str, Any]) -> Method:
     Raises UserError if the file does not define the class, and whatever its code raises.
     """
     spec = importlib.util.spec_from_file_location(f"method_{Path(path).stem}", Path(path).resolve())
+    assert spec is not None  # nosec B101: of a file there is one
+    assert spec.loader is not None  # nosec B101
     module = importlib.util.module_from_spec(spec)
-    module.torch, module.F = torch, F
+    vars(module).update(torch=torch, F=F)
     sys.modules[spec.name] = module  # as an import would: dataclasses look their module up there
     beside = str(Path(path).resolve().parent)
     if beside not in sys.path:

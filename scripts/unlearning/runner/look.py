@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from torch import nn
 
 from unlearning.data.batches import TensorData
-from unlearning.training.loop import accuracy
+from unlearning.models import Classifier
+from unlearning.training.prediction import accuracy
 
 
 def look_every(
-    epochs: int, model: nn.Module, data: TensorData, split: Mapping[str, np.ndarray]
+    epochs: int, model: Classifier, data: TensorData, split: Mapping[str, np.ndarray]
 ) -> Callable[[int], dict[str, float]] | None:
     """Return a function that measures ``model`` on the test images after one of so many epochs, which count from 0.
 

@@ -20,7 +20,8 @@ from unlearning.runner.guard import ProtocolGuard
 from unlearning.runner.interface import Method
 from unlearning.runner.outcomes import MethodError, Outcome, Unlearning, blamed_on_method
 from unlearning.runner.resume import Interruptible
-from unlearning.training.loop import Progress, epochs_of
+from unlearning.training.loop import epochs_of
+from unlearning.training.progress import Progress
 from unlearning.training.savepoint import Savepoint
 
 T = TypeVar("T")
@@ -121,5 +122,6 @@ def _set_mode(model: nn.Module, batch_norm: str) -> None:
 
 def _line_of_step(method: Method | None, file: Path) -> int | None:
     """Return where ``unlearn_step`` begins, for what cannot be pinned to one of its lines."""
-    code = getattr(inspect.unwrap(getattr(method, "unlearn_step", None)), "__code__", None)
+    step: Any = getattr(method, "unlearn_step", None)
+    code = getattr(inspect.unwrap(step), "__code__", None)
     return code.co_firstlineno if code is not None and Path(code.co_filename) == file else None

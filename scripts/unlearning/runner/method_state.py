@@ -143,7 +143,7 @@ def _may_remember(value: Any, own: Set[str]) -> bool:
         # A decorator of torch's, such as no_grad, wraps a function in another with a closure.
         is_wrapper = hasattr(value, "__wrapped__") and "torch" in Path(value.__code__.co_filename).parts
         if is_wrapper and vars(value).keys() == {"__wrapped__"}:
-            return _may_remember(value.__wrapped__, own)
+            return _may_remember(vars(value)["__wrapped__"], own)
         # What super() needs is a closure, too.
         closure = [cell.cell_contents for cell in value.__closure__ or ()]
         return _may_remember(defaults, own) or not all(isinstance(one, type) for one in closure) or bool(vars(value))
@@ -273,7 +273,7 @@ def _from_array(kept: list) -> np.ndarray:
 
 
 def _numpys_stream(value: np.random.Generator) -> dict[str, Any] | None:
-    return value.bit_generator.state if type(value.bit_generator) is np.random.PCG64 else None
+    return dict(value.bit_generator.state) if type(value.bit_generator) is np.random.PCG64 else None
 
 
 def _from_numpys_stream(state: dict[str, Any]) -> np.random.Generator:

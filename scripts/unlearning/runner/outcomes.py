@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from unlearning.errors import UserError, first_line
+
+if TYPE_CHECKING:  # a table that is rendered knows outcomes, and loads no torch
+    from torch import Tensor
 
 MISFIT = "misfit"
 """The status of a model from elsewhere that does not fit the benchmark. It is in no table: see `tables.cells`."""

@@ -89,9 +89,11 @@ def to_oracle(
     cell: Row, oracle: Row, logits: np.ndarray | None, oracle_logits: np.ndarray | None, measured: Sequence[str]
 ) -> Row:
     """Return a cell's distances to the oracle of its benchmark and seed, all None if one of the two is not ok."""
-    gaps = {name: _difference(cell.get(name), oracle.get(name)) for name in measured if name not in WITHOUT_GAP}
+    gaps: dict[str, Any] = {
+        name: _difference(cell.get(name), oracle.get(name)) for name in measured if name not in WITHOUT_GAP
+    }
     distances = dict.fromkeys(column.name for column in TO_ORACLE)
-    if cell["status"] == oracle.get("status") == "ok":
+    if cell["status"] == oracle.get("status") == "ok" and logits is not None and oracle_logits is not None:
         accuracies, of_oracle = ([row[name] for name in TOW_ACCURACIES] for row in (cell, oracle))
         distances = {
             "mean_abs_gap": float(np.mean([abs(gaps[name]) for name in OVERALL_GAP])),

@@ -193,7 +193,7 @@ class _Cells:
 
     def best(self, metrics: Iterable[str]) -> dict[str, float]:
         """Return each metric's best mean of the methods, as shown, so that what looks equal is bold alike."""
-        best = {}
+        best: dict[str, float] = {}
         if nothing_to_forget(self.frame):
             return best
         competing = [name for name in self.methods if self.competes(name)]

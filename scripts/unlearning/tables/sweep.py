@@ -94,7 +94,7 @@ def _by(rows: Sequence[Mapping[str, Any]], key: str) -> list[tuple[Any, list[Map
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Return the points (retain_acc, two-sided AUC) that none surpasses in one and equals in the other, ascending."""
-    front = []
+    front: list[tuple[float, float]] = []
     for retain, auc in sorted(set(points), key=lambda point: (-point[0], point[1])):
         if not front or auc < front[-1][1]:
             front.append((retain, auc))

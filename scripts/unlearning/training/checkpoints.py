@@ -104,7 +104,8 @@ def _brought_up_to_date(record: Mapping[str, Any], written_as: int) -> dict[str,
     protocol = dict(record.get("protocol", {}))
     if "pretrain" in protocol:
         protocol["pretrain"] = {key: its for key, its in protocol["pretrain"].items() if key != "evaluate_every"}
-    return {"method": record.get("reference", of_reference)} | record | ({"protocol": protocol} if protocol else {})
+    known = {"method": record.get("reference", of_reference), **record}
+    return known | ({"protocol": protocol} if protocol else {})
 
 
 def load_checkpoint(

@@ -58,7 +58,7 @@ class CapturedGradients:
         if len(labels) != self.batch_size:
             return self.eagerly(images, labels)
         if self.replay is None:
-            self._capture(images, labels)
+            self.replay = self._capture(images, labels)
         self.images.copy_(images)
         self.labels.copy_(labels)
         self.replay()
@@ -67,7 +67,7 @@ class CapturedGradients:
             parameter.grad = gradient
         return self.loss
 
-    def _capture(self, images: Tensor, labels: Tensor) -> None:
+    def _capture(self, images: Tensor, labels: Tensor) -> Callable[[], None]:
         self.images, self.labels = images.clone(), labels.clone()
 
         def work() -> None:
@@ -77,10 +77,11 @@ class CapturedGradients:
         buffers = list(self.model.buffers())
         kept = [buffer.clone() for buffer in buffers]
         with torch.random.fork_rng([images.device] if images.is_cuda else []):
-            self.replay = self.capture(work)
+            replay = self.capture(work)
         for buffer, value in zip(buffers, kept, strict=True):
             buffer.copy_(value)
         self.gradients = [parameter.grad for parameter in self.eagerly.parameters]
+        return replay
 
 
 def capture_on_cuda(work: Callable[[], None]) -> Callable[[], None]:

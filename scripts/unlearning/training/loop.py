@@ -2,92 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import math
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from unlearning.clocks import spent_on
-from unlearning.data.batches import Batches, Normalisation, TensorData
+from unlearning.data.batches import Batches, TensorData
 from unlearning.models import Classifier, build_model
 from unlearning.streams import generator, read_global_streams, seed_global_streams, set_global_streams
 from unlearning.training.cuda_graphs import Gradients, gradients_of
 from unlearning.training.precision import computing_in
+from unlearning.training.prediction import accuracy
+from unlearning.training.progress import Progress
 from unlearning.training.savepoint import Savepoint
-
-# Only the memory depends on it: in eval mode an image's logits do not depend on its neighbours.
-PREDICTION_BATCH = 256
-
-
-@torch.no_grad()
-def predict(
-    model: Classifier, images: Tensor, normalisation: Normalisation, subset: Tensor | None = None
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield penultimate features (B, width) and logits (B, classes), batch by batch, on the images' device.
-
-    Of ``images`` uint8 (N, H, W, C) those at the indices ``subset`` (M,), or all. In eval mode, unaugmented and in
-    float32, also in the middle of a training in another precision; the model is left in the mode it was found in.
-    """
-    subset = torch.arange(len(images), device=images.device) if subset is None else subset
-    was_training = model.training
-    model.eval()
-    try:
-        for batch in subset.split(PREDICTION_BATCH):
-            with computing_in("float32", images.device):
-                features = model.embed(normalisation.apply(images[batch]))
-                logits = model.head(features)  # no dropout in eval mode
-            yield features, logits
-    finally:
-        model.train(was_training)
-
-
-def predict_logits(
-    model: Classifier, images: Tensor, normalisation: Normalisation, subset: Tensor | None = None
-) -> Tensor:
-    """Return the logits of `predict` alone, float32 (M, classes), on the CPU."""
-    return torch.cat([logits for _, logits in predict(model, images, normalisation, subset)]).cpu()
-
-
-@spent_on("evaluation")
-def accuracy(
-    model: Classifier, images: Tensor, labels: Tensor, normalisation: Normalisation, subset: Tensor | None = None
-) -> float:
-    """Return the share of images uint8 (N, H, W, C) at the indices ``subset`` whose largest logit is their label's."""
-    predictions = predict_logits(model, images, normalisation, subset).argmax(dim=1)
-    labels = labels if subset is None else labels[subset]
-    return (predictions == labels.cpu()).float().mean().item()
-
-
-class Progress:
-    """Epochs with a progress bar in a terminal and one line per epoch in a log file.
-
-    ``done`` has the history of the epochs that an earlier run has done: the log, which begins anew, shows them too.
-    """
-
-    def __init__(self, epochs: int, done: Sequence[Mapping[str, Any]] = ()):
-        self.in_terminal = sys.stderr.isatty()
-        file = sys.stderr if self.in_terminal else io.StringIO()
-        for row in () if self.in_terminal else done:
-            print(", ".join(f"{name} {value}" for name, value in row.items() if value is not None), file=sys.stderr)
-        self.bar = tqdm(total=epochs, initial=len(done), unit="epoch", file=file)
-
-    def __iter__(self) -> Iterator[int]:
-        yield from range(self.bar.initial, self.bar.total)
-        self.bar.close()
-
-    def report(self, values: dict[str, Any]) -> None:
-        """Show what the epoch that just ended gave."""
-        self.bar.set_postfix(values, refresh=False)
-        self.bar.update()
-        if not self.in_terminal:
-            print(self.bar, file=sys.stderr, flush=True)
 
 
 def train_from_scratch(
@@ -119,7 +51,7 @@ def train_from_scratch(
 
 @spent_on("training")
 def train_classifier(
-    model: nn.Module,
+    model: Classifier,
     batches: Batches,
     test_images: Tensor,
     test_labels: Tensor,

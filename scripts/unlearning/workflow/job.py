@@ -119,7 +119,7 @@ def cost_of_process(snakemake: Any) -> dict[str, Any]:
     import torch
 
     on_gpu = torch.cuda.is_initialized()
-    peak_gpu = torch.cuda.max_memory_allocated() / 1e6 if on_gpu else None
+    peak_gpu = torch.cuda.max_memory_allocated() / 1e6 if on_gpu else 0.0
     return {
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3 * 1.024, 1),
         "peak_gpu_memory_mb": round(peak_gpu, 1) if on_gpu else None,

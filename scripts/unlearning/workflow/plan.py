@@ -263,7 +263,7 @@ class Plan:
         """Return the model that a row of the table is about, with wildcards."""
         return checkpoint_of(wildcards.method)
 
-    def cells(self, name: str, methods: Iterable[str], *which: Sequence[Any]) -> list[str]:
+    def cells(self, name: str, methods: Iterable[str], *which: Sequence[Any] | None) -> list[str]:
         """Return the file ``name`` of every cell for ``methods``; ``which`` may name other benchmarks and seeds."""
         return self.files(f"{CELL}/{name}", methods, *which)
 

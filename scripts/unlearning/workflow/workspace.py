@@ -150,7 +150,7 @@ def end_jobs_with_me() -> None:
     Snakemake would wait for its jobs, longer than whoever sends the signal does. They are told again and again, because
     a job that is just being started misses the first time; what does not end then is killed.
     """
-    snakemakes = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    snakemakes = {int(number): signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def leave(number: int, frame: Any) -> None:
         if not ending.is_set():

@@ -13,7 +13,8 @@ from unlearning.errors import UserError
 from unlearning.evaluation.cell import evaluate_model
 from unlearning.models import build_model
 from unlearning.training.checkpoints import digest_of_weights, load_checkpoint, save_checkpoint
-from unlearning.training.loop import predict_logits, train_from_scratch
+from unlearning.training.loop import train_from_scratch
+from unlearning.training.prediction import predict_logits
 
 SETTINGS = {
     "width": 0.25,
