@@ -16,7 +16,7 @@
 # make test-quick                       run those that start no Snakemake, while editing
 # make format                           bring the code into its style
 # make lint                             check style, hints, the direction of imports, the workflow and security
-# make docs                             write docs/methods.md and the tables of docs/own-method.md and docs/calibration.md
+# make docs                             write docs/methods.md, docs/configuration.md and the tables of two further pages
 # make bench [ARGS="..."]               measure speed and write results/bench.md; ARGS=--help lists what ARGS takes
 # make clean                            remove the results and logs; data/ and .venv stay
 
@@ -86,6 +86,7 @@ docs: .venv/installed
 	$(COMMAND).document_methods
 	$(COMMAND).document_rule
 	$(COMMAND).document_calibration
+	$(COMMAND).document_configuration
 
 clean:
 	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference -exec rm -rf {} +
