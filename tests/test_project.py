@@ -1,7 +1,8 @@
-"""What holds the project's parts together: profiles, dependencies of the scripts, environments, the README."""
+"""What holds the project's parts together: profiles, dependencies of the scripts, environments, README and docs."""
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from modulefinder import ModuleFinder
@@ -9,11 +10,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import document_calibration, document_rule, verify
+from commands import document_calibration, document_configuration, document_rule, verify
 from conftest import ROOT
+from snakemake.cli import parse_args, parse_config
 
 from unlearning import watched_code
 from unlearning.config.model import REFERENCES
+from unlearning.config.reading import read_config
+from unlearning.config.variants import PARTS
 from unlearning.evaluation.metrics import METRICS
 from unlearning.files import read_table
 from unlearning.watched_code import SCRIPTS, code_of
@@ -21,10 +25,12 @@ from unlearning.watched_code import SCRIPTS, code_of
 RULE_FILES = [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
 RULES = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in RULE_FILES), re.MULTILINE)
 PROFILES = sorted((ROOT / "workflow/profiles").glob("*/config.yaml"))
+README, DOCS = ROOT / "README.md", ROOT / "docs"
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 
 
-def test_the_rules_are_those_that_the_readme_names():
-    (named,) = re.findall(r"^Rules: (.*?)\.$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+def test_the_rules_are_those_that_the_map_names():
+    (named,) = re.findall(r"^Rules: (.*?)\.$", (DOCS / "architecture.md").read_text(), re.MULTILINE | re.DOTALL)
     assert set(RULES) - {"all"} == set(re.findall(r"`(\w+)`", named))
 
 
@@ -158,8 +164,8 @@ def test_a_reference_table_that_does_not_follow_from_its_numbers_is_named(tmp_pa
     assert "its numbers give '| scrub " in line
 
 
-def test_the_table_of_all_rules_bears_out_what_the_readme_says_of_its_ends():
-    """And every rule is in it."""
+def test_the_table_of_all_methods_bears_out_what_is_said_of_its_ends():
+    """In docs/reading-the-table.md. And every method is in it."""
     metrics = read_table(REFERENCE / "rules-metrics.csv")
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     assert list(metrics["method"].unique()[2:]) == config["suites"]["rules"]["methods"] == list(config["methods"])
@@ -179,47 +185,103 @@ def section(text, title):
     return re.split(r"^#+ ", text.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0].strip()
 
 
-def test_the_readme_shows_the_reference_table():
-    shown = section((ROOT / "README.md").read_text(), "resnet20-digits-class0")
+TABLE_PAGE = DOCS / "reading-the-table.md"
+SHOWN = "resnet20-digits-class0"
+
+
+def test_the_readme_shows_the_first_block_of_the_reference_table():
+    first_block = section((REFERENCE / "digits-table.md").read_text(), SHOWN).split("\n\n")[0]
+    assert first_block.startswith("| method")
+    assert first_block in section(README.read_text(), SHOWN)
+
+
+def test_the_page_about_the_table_shows_all_blocks_of_the_reference_table_and_its_legend():
+    shown = section(TABLE_PAGE.read_text(), SHOWN)
     reference = (REFERENCE / "digits-table.md").read_text()
-    assert section(reference, "resnet20-digits-class0") in shown
+    assert section(reference, SHOWN) in shown
+    legend = re.findall(r"^(?:Mean ±|↑ higher).*$", reference, re.MULTILINE)
+    assert len(legend) == 2
+    assert all(line in shown for line in legend)
 
 
-def test_the_readme_shows_the_table_of_the_paper_suite_once_there_is_one():
+def test_the_pages_show_the_table_of_the_paper_suite_once_there_is_one():
+    """The README its first block of one benchmark, the suite's page of all; until then both say that there is none."""
     reference = REFERENCE / "paper-table.md"
+    readme, page = README.read_text(), (DOCS / "paper-suite.md").read_text()
+    is_denied = [" ".join(text.split()).count("have not been run yet**") for text in (readme, page)]
     if not reference.exists():
+        assert is_denied == [1, 1]
         pytest.skip("results/reference/ has no paper-table.md: the paper suite was not run yet")
+    assert is_denied == [0, 0]
     suite = yaml.safe_load((ROOT / "config.yaml").read_text())["suites"]["paper"]
-    for benchmark in suite["benchmarks"]:
-        first_block = section(reference.read_text(), benchmark).split("\n\n")[0]
-        assert first_block in (ROOT / "README.md").read_text(), benchmark
+    blocks = [section(reference.read_text(), benchmark).split("\n\n")[0] for benchmark in suite["benchmarks"]]
+    assert all(block in page for block in blocks)
+    assert any(block in readme for block in blocks)
 
 
-def test_every_number_of_the_walk_through_stands_in_the_table():
+def numbers_without_their_row(text, rows, names):
+    """Return the numbers with a sign or three decimals in ``text`` that are in no row of a name that ``text`` has."""
+    named = [name for name in names if re.search(rf"\b{name}\b", text)]
+    known = " ".join(row for row in rows if any(row.startswith((f"| {name} ", f"| *{name}*")) for name in named))
+    return [number for number in re.findall(r"-?\d\.\d{3}", text) if number not in known]
+
+
+@pytest.mark.parametrize(
+    ("page", "said_in", "items"),
+    [(README, SHOWN, r"^- .*?(?=^- |^$)"), (TABLE_PAGE, "How to read it", r"^\d\. .*?(?=^\d\. |\Z)")],
+)
+def test_every_number_of_the_walk_through_stands_in_the_table(page, said_in, items):
     """Each with its row: a sentence names the row, or the one before it did."""
-    readme = (ROOT / "README.md").read_text()
-    steps = re.findall(r"^\d\. .*?(?=^\d\. |\Z)", section(readme, "How to read it"), re.MULTILINE | re.DOTALL)
-    rows = [line for line in section(readme, "resnet20-digits-class0").splitlines() if line.startswith("| ")]
-    assert len(steps) == 6
-    suite = yaml.safe_load((ROOT / "config.yaml").read_text())["suites"]["digits"]
+    text = page.read_text()
+    steps = re.findall(items, section(text, said_in) + "\n\n", re.MULTILINE | re.DOTALL)
+    assert len(steps) == {README: 3, TABLE_PAGE: 6}[page]
+    rows = [line for line in section(text, SHOWN).splitlines() if line.startswith("| ")]
+    names = [*REFERENCES, *yaml.safe_load((ROOT / "config.yaml").read_text())["suites"]["digits"]["methods"]]
     for step in steps:
-        names = [name for name in (*REFERENCES, *suite["methods"]) if name in step]
-        known = " ".join(row for row in rows if any(row.startswith((f"| {name} ", f"| *{name}*")) for name in names))
-        for number in re.findall(r"-?\d\.\d{3}", step):
-            assert number in known, f"{number} in: {step}"
+        assert numbers_without_their_row(step, rows, names) == [], step
+    assert sum(len(re.findall(r"\d\.\d{3}", step)) for step in steps) >= 2
 
 
 def test_the_tables_of_our_rule_are_those_of_the_reference_results():
     assert document_rule.page() == document_rule.PAGE.read_text()
 
 
-def test_every_number_that_is_said_of_our_rule_stands_in_a_table():
-    """With three decimals, in docs/own-method.md and in the README; all tables are those of docs/own-method.md."""
+def test_every_number_that_is_said_of_our_method_stands_in_a_table():
+    """With three decimals, in docs/own-method.md: the tables are made from results, all else is said of them."""
     page = document_rule.PAGE.read_text()
-    tables = " ".join(line for line in page.splitlines() if line.startswith("|"))
-    said = " ".join(line for line in page.splitlines() if not line.startswith("|"))
-    for number in re.findall(r"\d\.\d{3}", said + section((ROOT / "README.md").read_text(), "Our own rule")):
+    made = re.compile(r"^<!-- (?:table|sweep) .*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
+    tables, said = " ".join(made.findall(page)), made.sub("", page)
+    assert "| best baseline" in said
+    for number in re.findall(r"\d\.\d{3}", said):
         assert number in tables, number
+
+
+def test_the_summary_of_our_method_has_the_numbers_of_its_tables_each_in_its_place():
+    page = document_rule.PAGE.read_text()
+    columns = [("resnet20-cifar10_small-class0", n) for n in (1, 3, 5, 4)] + [("mobilenetv2-fmnist_small-class0", 4)]
+    summary = [line.split("|")[1:-1] for line in section(page, "In short").splitlines() if line.startswith("| ")][1:]
+    assert len(summary) == 3
+    for name, *values in summary:
+        name = re.search(r"\w+(?=\)?\s*$)", name)[0]
+        for (benchmark, number), value in zip(columns, values, strict=True):
+            table = section(page, benchmark).splitlines()
+            (row,) = (line for line in table if re.match(rf"\| \**{name}\** ", line))
+            assert row.split("|")[number + 1].split()[0] == value.strip(), (name, benchmark, number)
+
+
+def test_the_page_of_the_configuration_is_that_of_the_schema():
+    assert document_configuration.page() == document_configuration.PAGE.read_text(), "make docs"
+
+
+def test_the_page_of_the_configuration_has_every_key_with_a_description():
+    page = document_configuration.PAGE.read_text()
+    schema = yaml.safe_load(document_configuration.SCHEMA.read_text())
+    levels = dict(document_configuration.levels_of(schema, schema))
+    assert len(levels) == 9
+    for title, level in levels.items():
+        rows = re.findall(r"^\| `(\w+)` .*\|(.*)\|$", section(page, title), re.MULTILINE)
+        assert [key for key, _ in rows] == list(level["properties"])
+        assert all(words.strip() for _, words in rows)
 
 
 def test_the_tables_of_the_calibration_are_those_of_the_reference_results():
@@ -263,3 +325,150 @@ def test_the_digits_suite_keeps_what_it_promises():
     assert forgotten.groupby(level=[0, 1]).mean().max() < 0.1
     assert read_table(REFERENCE / "digits-costs.csv")["peak_memory_mb"].max() < 1500
     assert (metrics["status"] == "ok").all()
+
+
+# --- README and docs: what they name is there, what they tell to type can be typed
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text().splitlines()) <= 120
+
+
+def anchors(page):
+    """Return how GitHub calls the headings of a page."""
+    titles = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert target.is_relative_to(ROOT), link
+        assert not anchor or anchor in anchors(target), link
+
+
+FOLDERS = ("scripts", "workflow", "docs", "tests", "envs", "results/reference")
+PLACEHOLDERS = ("NAME", "SUITE", "my_method", "paper-", "calibration-full")
+"""In paths that a page tells to write, or that a run makes."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_that_a_page_names_is_there(page):
+    starts = "|".join(FOLDERS)
+    named = re.findall(rf"(?<![\w/.])(?:{starts})/[\w./*{{}}<>-]*", page.read_text())
+    named += re.findall(
+        r"`([\w.-]+\.(?:md|toml|txt|lock|cff|smk))`|`(Makefile|LICENSE|config\.yaml)`", page.read_text()
+    )
+    folders = (ROOT, ROOT / "results", REFERENCE, DOCS, ROOT / "workflow/rules")
+    made_by_a_run = {"table.md", "preview.md", "sweep.md", "calibration.md", "bench.md"}
+    for path in ("".join(parts) if isinstance(parts, tuple) else parts for parts in named):
+        path = path.rstrip(".")
+        if any(word in path for word in PLACEHOLDERS) or path in made_by_a_run:
+            continue
+        assert any(any(folder.glob(path.rstrip("/") or "*")) for folder in folders), path
+
+
+def commands_in(page):
+    """Yield the lines of a page's code blocks and its inline code that call make or snakemake, without comments."""
+    text = page.read_text()
+    blocks = re.findall(r"^```bash\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    rest = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    lines += [line for line in rest.splitlines() if line.startswith("    ")]
+    lines += [" ".join(code.split()) for code in re.findall(r"(?<!`)`([^`]+)`(?!`)", rest)]
+    for line in lines:
+        words = shlex.split(line, comments=True) if re.match(r"\s*(?:timeout \w+ )?(?:make|snakemake)\b", line) else []
+        while words[:1] == ["timeout"]:
+            words = words[2:]
+        if len(words) > 1:
+            yield tuple(words)
+
+
+COMMANDS = sorted({(page.name, words) for page in PAGES for words in commands_in(page)})
+MAKES = [(page, words) for page, words in COMMANDS if words[0] == "make"]
+SNAKEMAKES = [(page, words) for page, words in COMMANDS if words[0] == "snakemake"]
+MADE = re.compile(r"(?:table|preview|sweep|calibration)\.md|[a-z0-9]+-\w+-class\d+/(?:seed\d+/\w+/\w+\.\w+|split\.npz)")
+"""What a run can be asked for, under results/."""
+
+
+AWAITED = {"METHOD", "test-quick", "format"}
+"""Of make: documented before the Makefile has them."""
+
+
+def test_the_pages_have_commands():
+    assert len(MAKES) > 30
+    assert len(SNAKEMAKES) > 10
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), MAKES, ids=lambda value: value if isinstance(value, str) else " ".join(value)
+)
+def test_every_make_command_has_its_target_and_its_variables(page, words):
+    makefile = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    known = {*re.findall(r"\b[A-Z]+\b", makefile), "PIP_EXTRA_INDEX_URL"}
+    for awaited in (AWAITED & {word.partition("=")[0] for word in words}) - known - set(phony.split()):
+        pytest.skip(f"the Makefile has no {awaited} yet")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, env=environment, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    targets = [word for word in words[1:] if "=" not in word]
+    assert set(targets) <= set(phony.split())
+    assert {word.partition("=")[0] for word in words[1:] if "=" in word} <= known
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), SNAKEMAKES, ids=lambda value: value if isinstance(value, str) else " ".join(value)
+)
+def test_every_snakemake_command_can_be_read(page, words, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    _, read = parse_args(list(words[1:]))
+    assert read.targets or {"--lint", "--sdm"} & set(words), words
+    for target in read.targets:
+        assert target in RULES or (target.startswith("results/") and MADE.fullmatch(target.removeprefix("results/"))), (
+            target
+        )
+    schema = yaml.safe_load(document_configuration.SCHEMA.read_text())
+    assert set(parse_config(read.config)) <= {*schema["properties"], *PARTS, "rule", "method"}
+    assert all(Path(file).exists() for file in read.configfile or [] if file != "mine.yaml")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_configuration_that_a_page_shows_is_one(page, tmp_path):
+    """But for those with NAME in them."""
+    for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)):
+        if "NAME" not in block:
+            file = tmp_path / f"{number}.yaml"
+            file.write_text(block)
+            read_config([ROOT / "config.yaml", file], {}, document_configuration.SCHEMA)
+
+
+def test_imports_follow_the_direction_that_the_map_draws():
+    drawn = section((DOCS / "architecture.md").read_text(), "The direction of imports")
+    lines = [line.strip() for line in drawn.splitlines() if line.startswith("    ")]
+    floors = [line for line in lines if line and not line.startswith("methods")]
+    level_of = {}
+    for level, floor in enumerate(floors):
+        for room in re.findall(r"(?:unlearning)?\.\w+|^(?:commands|benches|scripts/\*\.py)", floor.split("neither")[0]):
+            if not (floor.startswith("scripts/") and room == ".py"):
+                level_of[room if not room.startswith(".") else f"unlearning{room}"] = level
+    library = {path.stem for path in (SCRIPTS / "unlearning").iterdir() if not path.name.startswith("_")}
+    assert {f"unlearning.{name}" for name in library} == {room for room in level_of if room.startswith("unlearning")}
+    imports = re.compile(r"^ *(?:from|import) ((?:unlearning|commands|benches|methods)(?:\.\w+)*)", re.MULTILINE)
+    for file in SCRIPTS.rglob("*.py"):
+        parts = file.relative_to(SCRIPTS).with_suffix("").parts
+        here = "scripts/*.py" if len(parts) == 1 else ".".join(parts[:2]) if parts[0] == "unlearning" else parts[0]
+        if here == "unlearning.__init__":
+            continue
+        for name in imports.findall(file.read_text()):
+            there = ".".join(name.split(".")[:2]) if name.startswith("unlearning") else name.split(".")[0]
+            if here == "methods":
+                is_variant = name.startswith("methods.") and "ablations" in parts
+                assert there == "unlearning.models" or name.startswith("methods.shared") or is_variant, (file, name)
+            elif there != here:
+                assert level_of[there] > level_of[here], (file, name)
