@@ -229,6 +229,7 @@ def numbers_without_their_row(text, rows, names):
 @pytest.mark.parametrize(
     ("page", "said_in", "items"),
     [(README, SHOWN, r"^- .*?(?=^- |^$)"), (TABLE_PAGE, "How to read it", r"^\d\. .*?(?=^\d\. |\Z)")],
+    ids=("README", "reading-the-table"),
 )
 def test_every_number_of_the_walk_through_stands_in_the_table(page, said_in, items):
     """Each with its row: a sentence names the row, or the one before it did."""
