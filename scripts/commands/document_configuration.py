@@ -6,13 +6,12 @@ from typing import Any
 
 import yaml
 
+from unlearning.config.reading import SCHEMA
 from unlearning.files import write_text
 from unlearning.tables.markdown import markdown_table
 from unlearning.watched_code import SCRIPTS
 
-ROOT = SCRIPTS.parent
-PAGE = ROOT / "docs" / "configuration.md"
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+PAGE = SCRIPTS.parent / "docs" / "configuration.md"
 
 INTRODUCTION = """\
 # Configuration
