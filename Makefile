@@ -31,7 +31,8 @@ SETTINGS = $(strip $(call setting,SUITE,suite) $(call setting,BENCHMARKS,benchma
 	$(call setting,SEEDS,seeds) $(call setting,METHOD,method) $(call setting,RULE,rule) $(call setting,CHECKPOINT,checkpoint) \
 	$(call setting,CHECKPOINTS,checkpoints))
 
-FILES = $(if $(strip $(CONFIG)),--configfile $(CONFIG))
+FILES = $(foreach file,$(CONFIG),$(if $(wildcard $(file)),,$(error CONFIG=$(file): there is no such file)))$(if \
+	$(strip $(CONFIG)),--configfile $(CONFIG))
 
 # Snakemake wants a folder for its caches; in a container the home may be one where nothing can be written.
 ifneq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME}" && echo writable),writable)

@@ -13,7 +13,9 @@ import yaml
 from unlearning.config.model import Config
 from unlearning.config.reading import CONFIG, read_config
 from unlearning.errors import UserError
+from unlearning.workflow.paths import RESULTS
 from unlearning.workflow.plan import Plan
+from unlearning.workflow.workspace import check_readable
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ def add_request(parser: argparse.ArgumentParser) -> None:
 
 def request_of(given: argparse.Namespace) -> Request:
     """Return what the command line asks for. Raises UserError, as a run would, for what cannot be."""
+    check_readable(Path(RESULTS))
     config = read_config([CONFIG, *given.configfile], settings_of(given.settings))
     files = ["--configfile", *map(str, given.configfile)] if given.configfile else []
     return Request(config, [*files, *(["--config", *given.settings] if given.settings else [])])

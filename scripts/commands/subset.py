@@ -5,6 +5,7 @@ For trials on a CPU: make subset ARGS="data/cifar10.npz 4000 data/cifar10_small.
 
 import argparse
 import sys
+from pathlib import Path
 
 from unlearning.data.datasets import ARRAYS, read_dataset
 from unlearning.data.parts import part_of_each_class
@@ -23,6 +24,8 @@ def main(arguments: list[str]) -> int:
     )
     given = parser.parse_args(arguments)
     try:
+        if Path(given.target).exists():
+            raise UserError(f"{given.target} is there already; name a file that is not, or remove it")
         data = read_dataset(given.source, given.classes)
         images = len(data.train_labels)
         if given.images < data.classes:

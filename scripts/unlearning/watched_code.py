@@ -78,13 +78,17 @@ class _Source:
 
 @cache
 def _read(file: Path, _of_version: tuple) -> _Source:
-    source = file.read_bytes()
+    try:
+        source = file.read_bytes()
+    except PermissionError:
+        raise UserError(f"{file}: it may not be read; give yourself the right, e.g. chmod u+r {file}") from None
     try:
         tree = ast.parse(source)
-    except SyntaxError as error:
-        return _Source(None, f"{file}, line {error.lineno}: not valid Python ({error.msg})", digest_of_code(source))
-    except ValueError as error:  # null bytes
-        return _Source(None, f"{file}: not valid Python ({error})", digest_of_code(source))
+    except (SyntaxError, ValueError) as error:  # ValueError: null bytes, by older versions of Python
+        line = getattr(error, "lineno", None)
+        place = f"{file}, line {line}" if line else f"{file}"
+        reason = "null bytes: save it as UTF-8" if b"\0" in source else getattr(error, "msg", error)
+        return _Source(None, f"{place}: not valid Python ({reason})", digest_of_code(source))
     return _Source(tree, None, digest_of_code(source, tree))
 
 

@@ -294,6 +294,7 @@ def test_a_sound_data_set_beside_bad_ones_is_used(bad_data):
     ("arguments", "message"),
     [
         (["--config", "suite=paper", "--config", "seeds=1"], "--config stands 2 times, and only the last counts"),
+        (["--config", "suite=digits", "seeds=1", "suite=paper"], "--config: suite= stands twice, and only the last"),
         (["--configfile", "config.yaml", "--configfile=config.yaml"], "--configfile stands 2 times, and only the last"),
         (["--config", "device=cuda"], "device: cuda, but this machine has no such GPU; write auto or cpu"),
         (["--config", "device=cuda:1"], "device: cuda:1, but this machine has no such GPU; write auto or cpu"),
@@ -312,14 +313,18 @@ def test_a_key_twice_in_a_further_file_is_noticed(finished_project, tmp_path):
     assert line == "error: mine.yaml, line 3: the key 'suite' stands twice"
 
 
-def test_the_run_says_what_it_runs(copied_project):
-    printed = copied_project.make("--forcerun", "table")
+@pytest.mark.parametrize("arguments", [["--forcerun", "table"], ["-n"]])
+def test_the_run_says_what_it_runs(copied_project, arguments):
+    printed = copied_project.make(*arguments)
     assert "suite digits: 1 benchmark x 5 methods x 1 seed, and the references" in printed
 
 
-def test_a_data_set_that_may_not_be_read_is_named(copied_project):
+@pytest.mark.parametrize(
+    "path", ["data/digits.npz", "results/resnet20-digits/seed1/pretrained.pt", "scripts/methods/scrub.py"]
+)
+def test_a_file_that_may_not_be_read_is_named(copied_project, path):
     """As a user without root's rights."""
-    file = copied_project.folder / "data/digits.npz"
+    file = copied_project.folder / path
     file.chmod(0)
     if os.access(file, os.R_OK):  # as root: take the rights away
         limit = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
@@ -331,7 +336,8 @@ def test_a_data_set_that_may_not_be_read_is_named(copied_project):
     done = subprocess.run(command, cwd=copied_project.folder, text=True, capture_output=True)
     printed = done.stdout + done.stderr
     (line,) = [line for line in printed.splitlines() if line.startswith("error")]
-    assert line == "error: data/digits.npz: it may not be read; give yourself the right, e.g. chmod u+r data/digits.npz"
+    named = file if path.startswith("scripts") else path
+    assert line == f"error: {named}: it may not be read; give yourself the right, e.g. chmod u+r {named}"
     assert "Traceback" not in printed
 
 
@@ -340,6 +346,17 @@ def test_results_that_are_a_link_to_nowhere_are_named(finished_project, tmp_path
     (project.folder / "results").symlink_to(tmp_path / "nowhere")
     (line,) = lines_of(project.run("-n"))
     assert line == f"error: results: a link to {tmp_path / 'nowhere'}, which is not there; make that folder"
+    (project.folder / "results").unlink()
+    (project.folder / "results").touch()
+    (line,) = lines_of(project.run("-n"))
+    assert line == "error: results: a file, where the folder of the results has to be; move it away"
+
+
+def test_data_that_are_a_link_to_nowhere_are_named(finished_project, tmp_path):
+    project = Project(tmp_path / "linked", TINY)
+    (project.folder / "data").symlink_to(tmp_path / "nowhere")
+    (line,) = lines_of(project.run("-n"))
+    assert line == f"error: data: a link to {tmp_path / 'nowhere'}, which is not there; make that folder"
 
 
 def test_make_works_where_nothing_can_be_written_to_the_home(finished_project):
@@ -368,8 +385,9 @@ def test_what_the_user_put_in_place_is_never_removed(copied_project):
     copied_project.run("results/table.md", "--delete-all-output")
     assert not (copied_project.folder / "results/table.md").exists()
     assert sorted(path.name for path in data.iterdir()) == ["digits.npz", "own.npz"]
-    copied_project.run("data/own.npz", "--delete-all-output")
-    assert (data / "own.npz").exists()
+    for name in ("own.npz", "digits.npz"):  # where the latter comes from, nothing says once it is there
+        copied_project.run(f"data/{name}", "--delete-all-output")
+        assert (data / name).exists()
 
 
 def test_the_workflow_runs_in_any_folder(finished_project, tmp_path):

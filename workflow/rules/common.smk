@@ -25,6 +25,7 @@ from unlearning.meaning import by_meaning
 from unlearning.workflow.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, SHADOW
 from unlearning.workflow.plan import Plan, relative
 from unlearning.workflow.workspace import (
+    check_readable,
     check_room,
     claim,
     compare_replaced_files,
@@ -46,6 +47,9 @@ def or_exit(function, *arguments):
         sys.exit(f"error: {type(error).__name__}: {textwrap.shorten(str(error), 500)}")
 
 
+if workflow.is_main_process:
+    or_exit(check_command_line, sys.argv[1:])
+
 # Not by Snakemake's `configfile:`, which evaluates expressions in a file, and loses one of two equal keys.
 layers = [CONFIG, *workflow.overwrite_configfiles]
 chosen = or_exit(read_config, layers, workflow.config_settings.config)
@@ -54,8 +58,8 @@ config.update(chosen.as_plain())
 # Snakemake itself knows its targets only after it has read all rules.
 or_exit(check_request, chosen, [argument for argument in sys.argv[1:] if argument.startswith("results/")])
 if workflow.is_main_process:
-    or_exit(check_command_line, sys.argv[1:])
     or_exit(check_room, Path("results"))
+    or_exit(check_readable, Path("results"))
     if workflow.local_exec:
         or_exit(check_device, chosen.device, sees_gpu())
 
@@ -71,6 +75,10 @@ if chosen.calibrate:
 plan = Plan(chosen)
 code = partial(or_exit, plan.code)
 
+if workflow.is_main_process:
+    hint = hint_of_old_words(workflow.config_settings.config)
+    print(plan.summary(), *([hint] if hint else []), sep="\n", file=sys.stderr, flush=True)
+
 # What a job that runs a model takes of a GPU. The profile says how many slots there are; a cluster counts whole GPUs.
 GPU_SLOTS = 1 if chosen.device.startswith("cuda") or (chosen.device == "auto" and sees_gpu()) else 0
 
@@ -81,10 +89,6 @@ def prepare_run():
     results_lock = or_exit(claim, Path("results"))
     remove_partial_files(Path("results"))
     prepare_snakemake(workflow)
-    print(plan.summary(), file=sys.stderr, flush=True)
-    hint = hint_of_old_words(workflow.config_settings.config)
-    if hint:
-        print(hint, file=sys.stderr, flush=True)
 
 
 def show_what_is_there():

@@ -83,11 +83,21 @@ def check_request(config: Config, targets: Iterable[str]) -> None:
 
 
 def check_command_line(arguments: Sequence[str]) -> None:
-    """Raise UserError if --config or --configfile stands twice: Snakemake takes the last one alone."""
+    """Raise UserError if --config, --configfile or a key stands twice: Snakemake takes the last one alone."""
     for option, short in (("--config", "-C"), ("--configfile", "--configfiles")):
         count = sum(argument.split("=")[0] in (option, short) for argument in arguments)
         if count > 1:
             raise UserError(f"{option} stands {count} times, and only the last counts; put everything behind one")
+    keys: set[str] = set()
+    is_setting = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            option, _, argument = argument.partition("=")
+            is_setting = option in ("--config", "-C")
+        key, equals, _ = argument.partition("=")
+        if is_setting and equals and key in keys:
+            raise UserError(f"--config: {key}= stands twice, and only the last counts; write it once")
+        keys |= {key} if is_setting and equals else set()
 
 
 def check_device(device: str, is_there: bool) -> None:
@@ -109,6 +119,8 @@ def check_shadows(config: Config, parts: tuple[str, ...]) -> None:
 def check_data(config: Config, dataset: str) -> None:
     """Raise UserError if the data set's file is missing and nothing says where to get it."""
     file = config.dataset_file(dataset)
+    if file.parent.is_symlink() and not file.parent.exists():
+        raise UserError(f"{file.parent}: a link to {os.readlink(file.parent)}, which is not there; make that folder")
     if config.datasets[dataset].source is None and not file.exists():
         raise UserError(f"{file} is not there and datasets.{dataset} has no source; put the file in place by hand")
     if (file.exists() or file.is_symlink()) and not file.is_file():

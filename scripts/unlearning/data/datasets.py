@@ -24,6 +24,9 @@ LARGEST_GB = 8.0
 LEAST_RANGE = 3
 """Grey levels between the darkest and the brightest pixel: with fewer, there is nothing to see."""
 
+MOST_PLAIN = 0.99
+"""Share of images of one colour: with more, something went wrong on the way."""
+
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
@@ -82,17 +85,25 @@ def read_dataset(path: str | os.PathLike, classes: int) -> DataSet:
     shapes = {arrays[f"{part}_images"].shape[1:] for part in ("train", "test")}
     if len(shapes) > 1:
         raise UserError(f"{path}: train_images and test_images differ in image shape: {sorted(shapes)}")
-    _check_range(path, arrays["train_images"])
+    for name in ("train_images", "test_images"):
+        _check_contents(path, name, arrays[name])
     return DataSet(**arrays, classes=classes)
 
 
-def _check_range(path: str | os.PathLike, images: np.ndarray) -> None:
-    darkest, brightest = int(images.min()), int(images.max())
-    if brightest - darkest < LEAST_RANGE:
+def _check_contents(path: str | os.PathLike, name: str, images: np.ndarray) -> None:
+    """Raise UserError if there is nothing to see on all but a few of the images, or on each the same."""
+    pixels = images.reshape(len(images), -1)
+    darkest, brightest = pixels.min(axis=1), pixels.max(axis=1)
+    if int(brightest.max()) - int(darkest.min()) < LEAST_RANGE:
         likely = "all images look alike"
-        if brightest <= 1:
+        if brightest.max() <= 1:
             likely = "were they floats from 0 to 1? multiply by 255 before they are stored as uint8"
-        raise UserError(f"{path}: train_images has values from {darkest} to {brightest} only; {likely}")
+        raise UserError(f"{path}: {name} has values from {darkest.min()} to {brightest.max()} only; {likely}")
+    plain = int((darkest == brightest).sum())
+    if plain > MOST_PLAIN * len(images):
+        raise UserError(f"{path}: {name}: {plain} of {len(images)} images are of one colour; store what they show")
+    if len(images) > 1 and np.array_equal(images[0], images[-1]) and (images == images[0]).all():
+        raise UserError(f"{path}: {name}: all {len(images)} images are the same; store each image once")
 
 
 @spent_on("files")
@@ -123,7 +134,7 @@ def _check_size(path: DataFile) -> None:
         gigabytes = sum(member.file_size for member in archive.infolist()) / 1e9
     if gigabytes > path.largest_gb:
         raise UserError(
-            f"{path}: it unpacks to {gigabytes:.1f} GB; a data set may have {path.largest_gb:g} GB, or what its entry "
+            f"{path}: it unpacks to {gigabytes:.3g} GB; a data set may have {path.largest_gb:g} GB, or what its entry "
             "says with largest_gb"
         )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import random
 import sys
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -157,6 +157,7 @@ class _Packer:
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer):
         self.model, self.optimizer = model, optimizer
+        self.made: list[Any] = []  # on the way; kept alive, or another object would get the same id()
         known = [model, optimizer, *model.modules(), *model.parameters(), *model.buffers()]
         self.identities = {id(thing) for thing in known}
         state = [*model.state_dict().values(), *(parameter.grad for parameter in model.parameters())]
@@ -181,10 +182,12 @@ class _Packer:
             return ["tensor", value.detach(), value.requires_grad, value.is_cpu]
         if type(value) is torch.Generator and value.device.type == "cpu":
             return ["generator", value.get_state()]
-        if type(value) in _KEEPERS:
-            kept = _KEEPERS[type(value)][0](value)
+        keeper = np.generic if isinstance(value, np.generic) else type(value)
+        if keeper in _KEEPERS:
+            kept = _KEEPERS[keeper][0](value)
             if kept is not None:
-                return [type(value).__name__, self.pack(kept, name)]
+                self.made.append(kept)
+                return [keeper.__name__, self.pack(kept, name)]
         if _is_stateless(value):
             attributes = _own_attributes(value) | {"training": value.training}
             kind = type(value)
@@ -258,6 +261,31 @@ def _unpack(packed: list, model: nn.Module, optimizer: torch.optim.Optimizer) ->
     return module
 
 
+def _scalar(value: np.generic) -> list | None:
+    return [value.dtype.str, value.tobytes()] if value.dtype.kind in "biufc" else None
+
+
+def _from_scalar(kept: list) -> np.generic:
+    dtype, content = kept
+    return np.frombuffer(content, dtype=dtype)[0]
+
+
+def _with_default(value: defaultdict) -> list | None:
+    name = getattr(value.default_factory, "__name__", "")
+    return [name, dict(value)] if value.default_factory is FACTORIES.get(name) else None
+
+
+def _old_numpys_stream(value: np.random.RandomState) -> dict[str, Any] | None:
+    state = value.get_state(legacy=False)
+    return dict(state) if isinstance(state, dict) and state["bit_generator"] == "MT19937" else None
+
+
+def _from_old_numpys_stream(state: dict[str, Any]) -> np.random.RandomState:
+    stream = np.random.RandomState()
+    stream.set_state(state)
+    return stream
+
+
 def _is_plain(values: Iterable[Any]) -> bool:
     return all(type(value) in PLAIN for value in values)
 
@@ -288,13 +316,20 @@ def _pythons_stream(state: tuple) -> random.Random:
     return stream
 
 
+FACTORIES = {kind.__name__: kind for kind in (int, float, bool, str, list, dict, set)}
+"""What a defaultdict may begin its values with."""
+
 _KEEPERS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     set: (lambda value: list(value) if _is_plain(value) else None, set),
     frozenset: (lambda value: list(value) if _is_plain(value) else None, frozenset),
     deque: (lambda value: [list(value), value.maxlen], lambda kept: deque(kept[0], kept[1])),
     OrderedDict: (dict, OrderedDict),
+    Counter: (dict, Counter),
+    defaultdict: (_with_default, lambda kept: defaultdict(FACTORIES[kept[0]], kept[1])),
+    np.generic: (_scalar, _from_scalar),
     np.ndarray: (_array, _from_array),
     np.random.Generator: (_numpys_stream, _from_numpys_stream),
+    np.random.RandomState: (_old_numpys_stream, _from_old_numpys_stream),
     random.Random: (random.Random.getstate, _pythons_stream),
 }
 """By type: what is kept of a value, in turn packed (None if it cannot be), and the value again."""

@@ -24,6 +24,7 @@ import pickle  # nosec B403: only the name of its exception
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -73,6 +74,8 @@ def read_checkpoint(path: str | os.PathLike) -> tuple[int, State | None, dict[st
     Raises BadCheckpointError for what is no checkpoint of ours, or that of a newer version.
     """
     with _bad_if_it_fails():
+        if not Path(path).stat().st_size:
+            raise ValueError("it is empty")
         content = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(content, dict) or not isinstance(content.get("made_by"), dict):
             raise ValueError(

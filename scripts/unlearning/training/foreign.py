@@ -59,8 +59,9 @@ def _read_torch(file: Path) -> Any:
             f"{file}: it holds something else than tensors, such as a whole pickled model, which is never loaded; "
             "save model.state_dict()"
         ) from None
-    except Exception as error:  # torch.load raises half a dozen types for a damaged file
-        raise UserError(f"{file}: torch cannot read it ({first_line(error) or type(error).__name__})") from None
+    except Exception:  # torch.load raises half a dozen types for a damaged file
+        problem = "it is empty" if not file.stat().st_size else "it is not a whole file of torch.save"
+        raise UserError(f"{file}: {problem}; save model.state_dict() with torch.save or safetensors") from None
 
 
 def _read_safetensors(file: Path) -> Any:

@@ -103,8 +103,12 @@ class Plan:
             return meanings_of([file])
 
     def fetched(self) -> list[str]:
-        """Return the data sets that say where they come from."""
-        return [name for name, settings in self.config.datasets.items() if settings.source is not None]
+        """Return the data sets that have to be fetched, and say where they come from.
+
+        What is in place, no rule makes: Snakemake would remove it on --delete-all-output.
+        """
+        datasets = self.config.datasets
+        return [name for name in datasets if datasets[name].source and not self.config.dataset_file(name).exists()]
 
     def dataset_file(self, wildcards: Any) -> Path:
         """Return the data set's file."""

@@ -37,12 +37,22 @@ def check_room(results: Path) -> None:
     """Raise UserError if nothing can be written to ``results``, or if its disk is all but full."""
     if results.is_symlink() and not results.exists():
         raise UserError(f"{results}: a link to {os.readlink(results)}, which is not there; make that folder")
+    if results.exists() and not results.is_dir():
+        raise UserError(f"{results}: a file, where the folder of the results has to be; move it away")
     folder = results if results.exists() else results.absolute().parent
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"{folder}: nothing can be written there; make it writable (nothing was changed)")
     free_mb = shutil.disk_usage(folder).free / 1e6
     if free_mb < LEAST_FREE_MB:
         raise UserError(f"{folder}: the disk is full ({free_mb:.0f} MB free); make room, at least {LEAST_FREE_MB} MB")
+
+
+def check_readable(results: Path) -> None:
+    """Raise UserError if a file in ``results`` may not be read: Snakemake would end with a traceback."""
+    for folder, _, names in os.walk(results):
+        for file in (os.path.join(folder, name) for name in names):
+            if not os.access(file, os.R_OK) and os.path.exists(file):
+                raise UserError(f"{file}: it may not be read; give yourself the right, e.g. chmod u+r {file}")
 
 
 def claim(results: Path) -> IO[str]:

@@ -40,6 +40,16 @@ def test_the_sizes_of_what_is_not_there_yet_are_those_that_will_be():
     assert f"enum: [{', '.join(SIZES)}]" in schema
 
 
+def test_make_names_a_configuration_that_is_not_there():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(
+        ["make", "-n", "table", "CONFIG=mine.yaml"], cwd=ROOT, env=environment, text=True, capture_output=True
+    )
+    assert done.returncode == 2
+    assert "CONFIG=mine.yaml: there is no such file" in done.stderr
+    assert "snakemake" not in done.stdout
+
+
 def test_make_hands_on_what_is_asked_for():
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     for target in ("preview", "status", "plan"):

@@ -130,10 +130,31 @@ def test_a_split_divides_every_image_by_its_class(train, test, forget_class):
         (200 + np.arange(1920).reshape(30, 8, 8) % 3, "values from 200 to 202 only; all images look alike"),
     ],
 )
-def test_images_with_nothing_to_see_are_refused_with_the_likely_reason(tmp_path, arrays, images, reason):
+@pytest.mark.parametrize("name", ["train_images", "test_images"])
+def test_images_with_nothing_to_see_are_refused_with_the_likely_reason(tmp_path, arrays, name, images, reason):
     """A table of black images has a row for each method all the same."""
-    path = write(tmp_path / "black.npz", arrays | {"train_images": images.astype(np.uint8)})
-    with pytest.raises(UserError, match=re.escape(f"black.npz: train_images has {reason}")):
+    path = write(tmp_path / "black.npz", arrays | {name: images[: len(arrays[name])].astype(np.uint8)})
+    with pytest.raises(UserError, match=re.escape(f"black.npz: {name} has {reason}")):
+        read_dataset(path, classes=3)
+
+
+@pytest.mark.parametrize("name", ["train_images", "test_images"])
+def test_all_but_a_few_images_of_one_colour_are_refused(tmp_path, arrays, name):
+    images = np.zeros((600, 8, 8), np.uint8)
+    images[0, 0, 0] = 255
+    labels = np.arange(600, dtype=np.uint8) % 3
+    path = write(tmp_path / "plain.npz", arrays | {name: images, name.replace("images", "labels"): labels})
+    with pytest.raises(UserError, match=rf"plain\.npz: {name}: 599 of 600 images are of one colour"):
+        read_dataset(path, classes=3)
+    images[:6, 0, 0] = 255  # one in a hundred shows something
+    path = write(tmp_path / "plain.npz", arrays | {name: images, name.replace("images", "labels"): labels})
+    assert len(getattr(read_dataset(path, classes=3), name)) == 600
+
+
+def test_images_that_are_all_the_same_are_refused(tmp_path, arrays):
+    same = np.repeat(arrays["test_images"][:1], 12, axis=0)
+    path = write(tmp_path / "same.npz", arrays | {"test_images": same})
+    with pytest.raises(UserError, match=r"same\.npz: test_images: all 12 images are the same"):
         read_dataset(path, classes=3)
 
 
@@ -147,6 +168,8 @@ def test_a_damaged_file_that_nothing_makes_again_is_not_to_be_deleted(tmp_path):
 
 def test_a_larger_data_set_may_be_allowed(tmp_path, arrays):
     path = write(tmp_path / "large.npz", arrays)
-    with pytest.raises(UserError, match=r"it unpacks to 0\.0 GB; a data set may have 1e-06 GB, or what its entry says"):
+    with pytest.raises(
+        UserError, match=r"it unpacks to \S+e-06 GB; a data set may have 1e-06 GB, or what its entry says"
+    ):
         read_dataset(DataFile(path, largest_gb=1e-6), classes=3)
     assert read_dataset(DataFile(path, largest_gb=1e-3), classes=3).classes == 3

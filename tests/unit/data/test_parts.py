@@ -10,6 +10,16 @@ from unlearning.data.parts import carve
 from unlearning.errors import UserError
 
 
+def test_a_file_that_is_there_is_not_overwritten(tmp_path, arrays, capsys):
+    """Above all the data set itself."""
+    own = tmp_path / "own.npz"
+    np.savez(own, **arrays)
+    before = own.read_bytes()
+    assert main([str(own), "6", str(own), "--classes", "3"]) == 1
+    assert f"{own} is there already; name a file that is not, or remove it" in capsys.readouterr().err
+    assert own.read_bytes() == before
+
+
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 10), st.booleans())
 def test_of_each_class_as_many_images_are_kept(labels, count, at_random):
     labels = np.array(labels)

@@ -104,7 +104,8 @@ BAD = {
     "no tensors": (lambda path: torch.save({"epoch": 3}, path), "it holds no state dict"),
     "nothing": (lambda path: torch.save({}, path), "it holds no state dict"),
     "a list": (lambda path: torch.save(list(STATE.values()), path), "it holds no state dict"),
-    "half a file": (lambda path: path.write_bytes(b"PK\x03\x04 no more"), "torch cannot read it"),
+    "half a file": (lambda path: path.write_bytes(b"PK\x03\x04 no more"), "it is not a whole file of torch.save"),
+    "an empty file": (lambda path: path.touch(), "it is empty"),
     "text": (lambda path: path.write_text("nothing of the kind"), "m.pt: "),
 }
 

@@ -182,7 +182,7 @@ def test_all_that_a_method_remembers_in_its_attributes_is_kept(tmp_path, data):
 
 
 IDIOMS = """
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass, field
 import random
 import numpy as np
@@ -202,6 +202,13 @@ class UnlearningMethod:
         self.numpys = np.random.default_rng(7)
         self.table = np.zeros((3, 2))
         self.ordered = OrderedDict(b=1, a=2)
+        # Two of a kind, one after the other: what is made of the first on the way must not be taken for the second.
+        self.one, self.two = np.zeros(3), np.ones(2)
+        self.first, self.last = deque([1]), deque([2])
+        self.counted = Counter()
+        self.of_epoch = defaultdict(list)
+        self.old = np.random.RandomState(3)
+        self.largest = np.float32(0)
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         if not hasattr(self, "divergence"):
@@ -218,12 +225,19 @@ class UnlearningMethod:
         self.seen.add(step)
         self.table[step % 3] += 1
         self.ordered.move_to_end("b")
-        return {"loss": loss, "kept": len(self.losses), "first": list(self.ordered.values())[0]}
+        self.one[0] += self.old.random()
+        self.last.append(len(self.last))
+        self.counted[step] += 1
+        self.of_epoch[epoch].append(loss.item())
+        self.largest = max(self.largest, np.float32(loss.item()))
+        numbers = {"one": self.one[0], "last": len(self.last), "counted": self.counted[0], "largest": self.largest}
+        numbers["epochs"] = sum(len(values) for values in self.of_epoch.values())
+        return {"loss": loss, "kept": len(self.losses), "first": list(self.ordered.values())[0]} | numbers
 """
 
 
 def test_common_idioms_are_kept(tmp_path, data, capfd):
-    """Losses of torch's, arrays, sets, queues, random streams, dataclasses."""
+    """Losses of torch's, arrays, sets, queues, counters, random streams, dataclasses."""
     file = tmp_path / "idioms.py"
     file.write_text(IDIOMS)
     run = unlearner(data, file)
