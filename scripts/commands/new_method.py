@@ -19,6 +19,12 @@ class UnlearningMethod:
 
     It is called for every pair of mini-batches; one object lives through the whole unlearning of a model. What it
     remembers from step to step, it keeps in attributes of `self`.
+
+    Formula: loss = CE(retain) + forget_weight * CE(forget, equal probabilities)
+    Cost: two forwards and one backward per step
+    Defaults: forget_weight 0.1, an example
+    Deviations: what differs from the published method, and why
+    When to use: an example, to be replaced
     """
 
     def __init__(self, *, forget_weight=0.1):  # hyperparameters; config.yaml may give other values

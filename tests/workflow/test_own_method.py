@@ -8,6 +8,8 @@ import subprocess
 import pytest
 from project import ROOT, TINY, Project, merged
 
+from unlearning.tables.pages import LABELS, describe
+
 CELLS = "results/resnet20-digits-class0/seed1"
 ONE_METHOD = merged(TINY, {"suites": {"digits": {"methods": ["retain_finetune"]}}})
 
@@ -103,6 +105,11 @@ def test_the_skeleton_runs_as_it_is_by_the_command_that_is_printed(project):
     assert command == f"--cores 2 {target} --config method=scripts/methods/fresh.py"
     project.make(*command.split()[2:])
     assert json.loads(project.read(target))["status"] == "ok"
+    assert set(describe(project.folder / "scripts/methods/fresh.py")) == {
+        "title",
+        "idea",
+        *LABELS,
+    }  # as make docs wants
     again = new_method(project, "fresh")
     assert again.returncode == 1
     assert again.stderr == "error: {} is there already; choose another name\n".format(

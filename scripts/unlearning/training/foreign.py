@@ -104,7 +104,7 @@ def _some(names: Iterable[str]) -> str:
 def our_name(theirs: str, model: str) -> str:
     """Return what a tensor of another program's ``model`` is called in ours; the same name where none is known."""
     layer, _, tensor = theirs.rpartition(".")
-    return f"{_LAYERS[model].get(layer, layer)}.{tensor}" if layer else theirs
+    return f"{_LAYERS.get(model, _OF_HEADS).get(layer, layer)}.{tensor}" if layer else theirs
 
 
 def _resnet20() -> dict[str, str]:
@@ -129,8 +129,9 @@ def _mobilenetv2() -> dict[str, str]:
     return names
 
 
+_OF_HEADS = dict.fromkeys(HEADS, "head")
 _LAYERS = {
-    model: names | dict.fromkeys(HEADS, "head")
+    model: names | _OF_HEADS
     for model, names in {"resnet20": _resnet20(), "vgg16bn": {}, "mobilenetv2": _mobilenetv2()}.items()
 }
-"""By model: our name of each layer by torchvision's (VGG-16's convolutions have the same)."""
+"""By model: our name of each layer by torchvision's (VGG-16's convolutions have the same); another model's head alone."""

@@ -67,6 +67,11 @@ def test_our_own_names_stay_as_they_are():
         assert [our_name(key, name) for key in names] == names
 
 
+def test_a_model_without_a_list_of_names_has_those_of_its_layers():
+    assert our_name("blocks.0.weight", "another") == "blocks.0.weight"
+    assert our_name("fc.weight", "another") == "head.weight"
+
+
 @pytest.mark.parametrize("head", ["fc", "linear", "classifier", "classifier.1", "head"])
 def test_the_last_layer_has_many_names(head):
     assert our_name(f"{head}.weight", "vgg16bn") == "head.weight"
