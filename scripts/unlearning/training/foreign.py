@@ -134,4 +134,4 @@ _LAYERS = {
     model: names | _OF_HEADS
     for model, names in {"resnet20": _resnet20(), "vgg16bn": {}, "mobilenetv2": _mobilenetv2()}.items()
 }
-"""By model: our name of each layer by torchvision's (VGG-16's convolutions have the same); another model's head alone."""
+"""By model: our name of each layer by torchvision's name (VGG-16's convolutions have the same names)."""
