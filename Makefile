@@ -1,22 +1,22 @@
 # make table [CORES=4] [SUITE=paper]    set everything up and write results/table.md
 #   BENCHMARKS="..." METHODS="..." SEEDS="..."   a part of the suite, by names: METHODS="scrub delete" SEEDS=42
 #   CONFIG=mine.yaml                    settings laid over config.yaml
-#   METHOD=path/to/my_method.py         with a row for a method of your own
-#   CHECKPOINT=path/to/weights.pt       with a row for a model that another program unlearned; a folder: for each in it
+#   METHOD=path/to/my_method.py         with a row for your own method
+#   CHECKPOINT=path/to/weights.pt       with a row for a model that another program unlearned, or a folder with several
 #   CHECKPOINTS=path/to/results         take what fits from the results of another copy, version or machine
-# make preview [...as for table]        write results/preview.md, the table of what is finished so far
+# make preview [...as for table]        write results/preview.md, the table of all cells finished so far
 # make status [...]                     print what is done, has failed, runs or waits
 # make plan [...]                       measure this machine, and print what the table will cost
 # make check                            fail if a cell of the last table failed or diverged, and say which
-# make new-method NAME=x                write scripts/methods/x.py to begin with, and say how to try it
+# make new-method NAME=x                write a first scripts/methods/x.py, and say how to try it
 # make keep ARGS="paper results"        keep a table and its numbers in results/reference/
 # make subset ARGS="..."                write a part of a data set, for trials; ARGS=--help lists what ARGS takes
 # make verify                           compare the tables kept in results/reference/ with their numbers
 # make test                             run the tests
-# make test-quick                       run those that start no Snakemake, while editing
-# make format                           bring the code into its style
+# make test-quick                       run only the tests that start no Snakemake, while editing
+# make format                           format the code
 # make lint                             check style, hints, the direction of imports, the workflow and security
-# make docs                             write docs/methods.md, docs/configuration.md and the tables of two further pages
+# make docs                             write docs/methods.md, docs/configuration.md and the tables of two more pages
 # make bench [ARGS="..."]               measure speed and write results/bench.md; ARGS=--help lists what ARGS takes
 # make clean                            remove the results and logs; data/ and .venv stay
 
@@ -25,7 +25,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 COMMAND = PYTHONPATH=scripts $(BIN)/python -m commands
 
-# What a table is asked for, as words KEY=VALUE behind snakemake's --config.
+# The request for a table, as words KEY=VALUE after snakemake's --config.
 setting = $(if $(strip $($(1))),$(2)='$(strip $($(1)))')
 SETTINGS = $(strip $(call setting,SUITE,suite) $(call setting,BENCHMARKS,benchmarks) $(call setting,METHODS,methods) \
 	$(call setting,SEEDS,seeds) $(call setting,METHOD,method) $(call setting,RULE,rule) $(call setting,CHECKPOINT,checkpoint) \
@@ -34,7 +34,7 @@ SETTINGS = $(strip $(call setting,SUITE,suite) $(call setting,BENCHMARKS,benchma
 FILES = $(foreach file,$(CONFIG),$(if $(wildcard $(file)),,$(error CONFIG=$(file): there is no such file)))$(if \
 	$(strip $(CONFIG)),--configfile $(CONFIG))
 
-# Snakemake wants a folder for its caches; in a container the home may be one where nothing can be written.
+# Snakemake wants a folder for its caches; in a container, the home may not be writable.
 ifneq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME}" && echo writable),writable)
 export XDG_CACHE_HOME = $(CURDIR)/.snakemake/home
 endif
@@ -93,7 +93,7 @@ clean:
 	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference -exec rm -rf {} +
 	rm -rf .snakemake .pytest_cache .ruff_cache .hypothesis
 
-# The stamp is written last: an installation that was cut short starts again.
+# The stamp is written last: an interrupted installation starts again.
 .venv/installed: requirements.lock
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock

@@ -1,4 +1,4 @@
-"""Rule adopt: take a model that another program unlearned. A checkpoint says so if it does not fit this benchmark."""
+"""Rule adopt: take a model that another program unlearned. The checkpoint says if it does not fit the benchmark."""
 
 from dataclasses import asdict
 from pathlib import Path

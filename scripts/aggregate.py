@@ -1,4 +1,4 @@
-"""Rule aggregate: one row a cell in metrics.csv, one a job in costs.csv; means and paired differences over seeds."""
+"""Rule aggregate: metrics.csv (one row per cell), costs.csv (one per job), means and paired differences over seeds."""
 
 import pandas
 

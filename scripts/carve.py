@@ -1,4 +1,4 @@
-"""Rule carve: a data set whose test part is a part of the training data, for a sweep to judge by."""
+"""Rule carve: a data set whose test part is taken from the training data, so that a sweep can choose by it."""
 
 from unlearning.data.datasets import read_dataset
 from unlearning.data.parts import carve

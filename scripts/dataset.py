@@ -8,7 +8,7 @@ from unlearning.workflow.job import job
 target = Path(snakemake.output[0])
 
 with job(snakemake, f"make {target} from {snakemake.params.source}"):
-    if target.exists():  # a forced run: what the user put there is never overwritten
+    if target.exists():  # a forced run: a file that the user put there is never overwritten
         print(f"{target} is there and used as it is")
     else:
         make_dataset(snakemake.params.source, target)

@@ -1,4 +1,4 @@
-"""Rule retrain: the oracle, trained from scratch on the retain set exactly as the original model was on everything."""
+"""Rule retrain: the oracle, trained from scratch like the original model, but on the retain set alone."""
 
 from unlearning.data.batches import TensorData
 from unlearning.files import read_arrays

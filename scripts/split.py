@@ -1,4 +1,4 @@
-"""Rule split: the indices of the retain and the forget set, in train and in test."""
+"""Rule split: the indices of the retain set and the forget set, in the training and the test images."""
 
 from unlearning.data.datasets import class_split, read_labels
 from unlearning.files import write_arrays

@@ -1,4 +1,4 @@
-"""Rule sweep: what every setting of every method's grid gave, which are chosen, and a plot."""
+"""Rule sweep: the results of every setting in every method's grid, the chosen settings, and a plot."""
 
 from unlearning.config.model import REFERENCES
 from unlearning.files import read_arrays, write_csv, write_text

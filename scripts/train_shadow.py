@@ -1,4 +1,4 @@
-"""Rule train_shadow: one shadow model of U-LiRA, trained on the retain set and on its half of the forget class."""
+"""Rule train_shadow: one shadow model of U-LiRA, trained on the retain set and on one half of the forget class."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Rule ulira: the attack with shadow models on one cell; without result if the rule failed on one of them."""
+"""Rule ulira: the attack with shadow models on one cell. There is no result if the method failed on one of them."""
 
 from unlearning.evaluation.ulira import attack, shadow_failure
 from unlearning.files import read_arrays, write_json

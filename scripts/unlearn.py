@@ -1,4 +1,4 @@
-"""Rule unlearn: apply a method to the pretrained model. What the method does wrong is an outcome, not an error."""
+"""Rule unlearn: apply a method to the pretrained model. A mistake of the method is an outcome, not an error."""
 
 from dataclasses import asdict
 from functools import partial

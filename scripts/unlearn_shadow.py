@@ -1,4 +1,4 @@
-"""Rule unlearn_shadow: apply a method to a shadow model of U-LiRA, which forgets its half of the forget class."""
+"""Rule unlearn_shadow: apply a method to a shadow model of U-LiRA, to forget its half of the forget class."""
 
 import json
 from functools import partial
@@ -54,7 +54,7 @@ with job(snakemake, f"{wildcards.method}, {wildcards.model} on {wildcards.datase
             done = unlearn(model, make_method, file, retain, forget, protocol, savepoint, probe)
         record["computed_in"] = cost["precision"] = precision_on(device, params.unwatched["precision"])
         cost["training_seconds"] = round(savepoint.seconds, 3)
-        unlearned = rebuild(model.state_dict(), record).to(device)  # as the attacked model comes from its checkpoint
+        unlearned = rebuild(model.state_dict(), record).to(device)  # weights alone, like the attacked model
         failure = done.outcome.reason
         if done.outcome.status == "ok":
             failure = differs_from_its_weights(done.answers, answers_to(unlearned, probe))

@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a small data set, and projects whose table is made; and which tests start Snakemake."""
+"""Fixtures for all tests: a small data set, projects with a finished table, a mark on tests that start Snakemake."""
 
 import shutil
 
@@ -9,7 +9,7 @@ from project import ROOT, TINY, Project
 
 @pytest.fixture
 def arrays():
-    """Return a sound data set of 3 classes: 30 training and 12 test images, 8 x 8 grey."""
+    """Return a valid data set of 3 classes: 30 training and 12 test images, 8 x 8 grey."""
     rng = np.random.default_rng(0)
     return {
         "train_images": rng.integers(0, 256, (30, 8, 8), dtype=np.uint8),
@@ -21,9 +21,9 @@ def arrays():
 
 @pytest.fixture(scope="session")
 def finished_project(tmp_path_factory):
-    """Return a project whose table is made: ResNet-20 on the digits, one seed, every baseline, a tiny protocol.
+    """Return a project with a finished table: ResNet-20 on the digits, one seed, every baseline, a tiny protocol.
 
-    Many tests read it: one that edits it puts it back, one that makes anything takes a ``copied_project``.
+    Many tests read it. A test that edits it must undo the edit; a test that makes anything takes a ``copied_project``.
     """
     project = Project(tmp_path_factory.mktemp("finished"), TINY)
     project.make("results/table.md")
@@ -32,12 +32,12 @@ def finished_project(tmp_path_factory):
 
 @pytest.fixture
 def copied_project(finished_project, tmp_path):
-    """Return a copy of the finished project, for one test to do with as it likes."""
+    """Return a copy of the finished project that one test may change freely."""
     return Project.at(shutil.copytree(finished_project.folder, tmp_path / "copy"))
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the tests of the room that starts Snakemake, so that the others can be run while editing."""
+    """Mark the tests in the folder that starts Snakemake, so that the other tests can be run while editing."""
     for item in items:
         if ROOT / "tests" / "workflow" in item.path.parents:
             item.add_marker(pytest.mark.snakemake)
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def no_snakemake_elsewhere(request, monkeypatch):
-    """Refuse to start Snakemake in another room: `make test-quick` would wait for it."""
+    """Refuse to start Snakemake in any other folder: `make test-quick` would wait for it."""
     if request.node.get_closest_marker("snakemake") is None:
 
         def refuse(*_arguments, **_variables):

@@ -1,4 +1,4 @@
-"""What the tests of the methods share: a tiny model, two batches, and the gradients of a step."""
+"""Shared by the tests of methods: a tiny model, two batches, and the gradients of a step."""
 
 import torch
 import yaml
@@ -30,7 +30,7 @@ RETAIN, FORGET = batch(6, 3, 1), batch(4, 0, 2)
 
 
 def gradients_of(method, model, epoch=0):
-    """Return the returned dict and the gradients of each optimizer step that the method makes, without moving."""
+    """Return the method's returned dict and the gradients of each optimizer step, without changing the weights."""
     steps = []
 
     class Optimizer(torch.optim.SGD):
@@ -52,6 +52,6 @@ def cross_entropy(logits, labels):
 
 
 def kl(teacher_logits, logits, temperature):
-    """Mean over the batch of KL(teacher || model), from its definition."""
+    """Return the mean of KL(teacher || model) over the batch, from the definition."""
     p, q = torch.softmax(teacher_logits / temperature, 1), torch.softmax(logits / temperature, 1)
     return (p * (p.log() - q.log())).sum(1).mean()

@@ -1,4 +1,4 @@
-"""What the tests share: the project's root, configurations, and a copy of the workflow to run and edit."""
+"""Shared by the tests: the project's root, configurations, and a copy of the workflow to run and edit."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch reads it: two tests run at a time, and threads would fight for cores
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch reads it: two tests run at once, and threads would compete
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -25,7 +25,7 @@ class Project:
 
     @classmethod
     def at(cls, folder: Path) -> "Project":
-        """Return the project that lies in ``folder`` already."""
+        """Return the project that is already in ``folder``."""
         project = object.__new__(cls)
         project.folder = folder
         return project
@@ -34,7 +34,7 @@ class Project:
         """Start ``snakemake`` in the project's folder, in a process group of its own, with other variables."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
-        # Jobs call "python"; it must be the one that runs the tests.
+        # Jobs call "python"; it must be the Python that runs the tests.
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
         return subprocess.Popen(
             command,
@@ -47,19 +47,19 @@ class Project:
         )
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
-        """Run ``snakemake`` to its end and return what it printed as ``stdout``."""
+        """Run ``snakemake`` to its end, with all its output as ``stdout`` of the result."""
         process = self.start(*arguments, **variables)
         printed, _ = process.communicate()
         return subprocess.CompletedProcess(process.args, process.returncode, printed)
 
     def make(self, *arguments: str) -> str:
-        """Run ``snakemake`` and return what it printed; fail the test with it if it did not succeed."""
+        """Run ``snakemake`` and return its output. If it does not succeed, fail the test and show the output."""
         done = self.run(*arguments)
         assert done.returncode == 0, done.stdout
         return done.stdout
 
     def command(self, name: str, *arguments: str) -> subprocess.CompletedProcess:
-        """Run what make runs for one of the commands, in the project's folder with the project's code."""
+        """Run a command as make runs it, in the project's folder with the project's code."""
         return subprocess.run(
             [sys.executable, "-m", f"commands.{name}", *arguments],
             cwd=self.folder,
@@ -69,7 +69,7 @@ class Project:
         )
 
     def planned(self, *arguments: str) -> list[str]:
-        """Return the jobs of a dry run, each as its rule and, where it has one, its method: "unlearn scrub"."""
+        """Return the jobs of a dry run, each as its rule and, if it has one, its method: "unlearn scrub"."""
         return jobs_in(self.make(*arguments, "-n", "--quiet", "host"))
 
     def read(self, path: str) -> str:
@@ -77,7 +77,7 @@ class Project:
 
 
 def jobs_in(printed: str) -> list[str]:
-    """Return the jobs of what a dry run printed, as `Project.planned` does."""
+    """Return the jobs in the output of a dry run, as `Project.planned` does."""
     jobs = []
     for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?: +.*\n)*)", printed, re.MULTILINE):
         method = re.search(r"method=(\w+)", block)
@@ -95,14 +95,14 @@ def merged(config: dict, changes: dict) -> dict:
 
 
 def configured(**settings):
-    """Return config.yaml's configuration with some keys of its top level replaced, defaults filled in."""
+    """Return the configuration of config.yaml with some top-level keys replaced and defaults filled in."""
     from unlearning.config.reading import CONFIG, SCHEMA, checked, read_yaml
 
     return checked(read_yaml(CONFIG) | settings, read_yaml(SCHEMA))
 
 
 AS_CHOSEN = {"epoch_of": "retain", "batch_norm": "train", "augment": True}
-"""What the schema fills in, for tests that unlearn without a configuration."""
+"""The values that the schema fills in, for tests that unlearn without a configuration."""
 TINY_PROTOCOL = {
     "batch_size": 64,
     "crop_padding": 1,

@@ -1,1 +1,1 @@
-"""What `make bench` measures, one file a part. Nothing of it runs in the workflow."""
+"""The measurements of `make bench`, one file per part. The workflow runs none of them."""

@@ -1,4 +1,4 @@
-"""How long the jobs of a plan will take on this device: some steps of each model and method, and arithmetic."""
+"""Estimate how long the jobs of a plan will take on this device, from a few measured steps per model and method."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from unlearning.training.prediction import predict_logits
 from unlearning.watched_code import SCRIPTS
 
 LONGEST_STEP = 0.15
-"""Seconds. Where a training step takes longer, methods are measured on smaller batches, in units of a training step."""
+"""Seconds. If a training step takes longer, methods are measured on smaller batches, in units of a training step."""
 
 PROBED = 500
-"""Images to measure the probe on."""
+"""Number of images to measure the probe on."""
 
 LEAST_TIME, MOST_STEPS = 0.1, 5
-"""A measurement goes on for so many seconds, if that takes no more steps."""
+"""A measurement lasts LEAST_TIME seconds or MOST_STEPS steps, whichever ends first."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Images of a data set: for training, for the test, and those of the forget class among them."""
+    """Numbers of images of a data set: for training, for the test, and how many of them belong to the forget class."""
 
     train: int
     test: int
@@ -47,7 +47,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Setup:
-    """A model, the images that it sees, and how it computes."""
+    """A model, the images that it sees, and the settings of its arithmetic."""
 
     model: str
     width: float
@@ -63,7 +63,7 @@ class Setup:
         return build_model(self.model, self.classes, self.channels, self.width).to(device).train()
 
     def batch(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return a mini-batch of made-up images: what they show does not change the time."""
+        """Return a mini-batch of made-up images: the content of images does not change the time."""
         images = torch.rand(self.batch_size, self.channels, self.image_size, self.image_size)
         images = images.to(device, memory_format=torch.channels_last)
         return images, torch.arange(self.batch_size, device=device) % self.classes
@@ -71,10 +71,10 @@ class Setup:
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds on this device: of a training step, of looking at an image, of the probe for an image; bytes of weights.
+    """Seconds on this device per training step, per evaluated image and per image of the probe; bytes of the weights.
 
-    Methods are measured on ``small``, the same model with smaller batches where a step takes long, and their seconds
-    multiplied by ``scale``, which is how much longer a training step takes on whole batches.
+    Methods are measured on ``small``: the same model, with smaller batches where a training step takes long. Their
+    seconds are multiplied by ``scale``: how many times longer a training step takes on whole batches.
     """
 
     step: float
@@ -103,7 +103,7 @@ def speed_of(setup: Setup, device: torch.device) -> Speed:
 
 
 def training_step(setup: Setup, device: torch.device) -> float:
-    """Return the seconds of a step of training from scratch."""
+    """Return the seconds per step of training from scratch."""
     model, batch = setup.build(device), setup.batch(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4)
     gradients = gradients_of(model, device, setup.batch_size)
@@ -119,10 +119,11 @@ def training_step(setup: Setup, device: torch.device) -> float:
 def unlearning_seconds(
     speed: Speed, device: torch.device, file: Path, hyperparameters: dict[str, Any], epochs: int, steps: int
 ) -> float:
-    """Return the seconds of unlearning for ``epochs`` of ``steps`` each with the method in ``file``.
+    """Return the seconds of unlearning with the method in ``file`` for ``epochs`` epochs of ``steps`` steps each.
 
-    A step of the first, second, middle and last epoch is measured, and stands for the epochs before it that are not;
-    the very first is counted by itself, because many a method prepares something in it. Raises what the method raises.
+    One step is measured in the first, second, middle and last epoch. It also stands for the unmeasured epochs before
+    it. The very first step is counted separately, because many methods prepare something in it. Raises any error that
+    the method raises.
     """
     model, batch = speed.small.build(device), speed.small.batch(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-6)
@@ -144,7 +145,7 @@ def unlearning_seconds(
 
 
 def start_seconds() -> float:
-    """Return how long it takes a job to import what it needs."""
+    """Return the seconds that a job spends on its imports."""
     code = "import unlearning.data.batches, unlearning.training.loop, unlearning.runner.loop"
     begin = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(SCRIPTS)}, check=True)  # nosec B603
@@ -152,7 +153,7 @@ def start_seconds() -> float:
 
 
 def _seconds(run: Callable[[], Any], device: torch.device, is_warm: bool = False) -> float:
-    """Return the seconds of a run, after one that warms up if that is needed."""
+    """Return the seconds of a run. If needed, another run warms up before it."""
     if not is_warm:
         _once(run, device)
     begin, count = time.perf_counter(), 0

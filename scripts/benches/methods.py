@@ -1,4 +1,4 @@
-"""Steps a second of the unlearning loop with each method, and of the method alone."""
+"""Steps per second of the unlearning loop with each method, and of the method alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOOP, BARE = "our loop", "bare step"
 
 
 def measure_unlearning(setting: Setting) -> Iterator[dict[str, Any]]:
-    """Yield steps a second, one row a model, method, loop and round."""
+    """Yield steps per second: one row per model, method, loop and round."""
     for model in setting.models:
         for method in setting.methods:
             runs = {BARE: bare(setting, model, method), LOOP: loop(setting, model, method)}
@@ -45,7 +45,7 @@ def bare(setting: Setting, name: str, method: str) -> Run:
 
 
 def loop(setting: Setting, name: str, method: str) -> Run:
-    """The loop of the workflow: batches, the checks of what the method does, its output contained."""
+    """The loop of the workflow: it makes batches, checks what the method does, and contains the method's output."""
     fresh = setting.model(name)
     file, hyperparameters = setting.method(method)
     protocol = setting.protocol["unlearn"] | {"epochs": 1}
@@ -54,7 +54,7 @@ def loop(setting: Setting, name: str, method: str) -> Run:
         model, make_rule = copy.deepcopy(fresh), partial(load_method, file, hyperparameters)
         retain, forget = setting.batches(name, steps), setting.batches(name, steps)
         seed_global_streams(0, "bench")
-        with contextlib.redirect_stderr(io.StringIO()):  # its progress
+        with contextlib.redirect_stderr(io.StringIO()):  # hides the progress bar
             done = unlearn(model, make_rule, file, retain, forget, protocol)
         if done.outcome.status != "ok":
             raise UserError(f"{method} on {name}: {done.outcome.reason}")

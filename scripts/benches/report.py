@@ -1,4 +1,4 @@
-"""results/bench.md, from the rows of bench.csv: medians and their spread, ratios of what was measured side by side."""
+"""results/bench.md, from the rows of bench.csv: medians with their spread, and ratios within a round."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ docs/performance.md says what follows from it."""
 
 
 def render_report(rows: Sequence[Row]) -> str:
-    """Return the report for the rows of bench.csv, whose values are numbers; only what was measured is in it."""
+    """Return the report for the rows of bench.csv, whose values are numbers. It shows only what was measured."""
     rounds = len({row["round"] for row in rows if row.get("round") not in (None, "")})
     parts = [INTRODUCTION.format(rounds=rounds or 1)]
     for name, render in SECTIONS.items():

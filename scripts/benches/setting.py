@@ -1,4 +1,4 @@
-"""What all measurements share: the paper suite's models on made-up images, and fair ways to take the time."""
+"""Shared by all measurements: the paper suite's models on made-up images, and a fair way to measure time."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ MODELS = {"resnet20": "cifar10", "vgg16bn": "cifar100", "mobilenetv2": "fmnist"}
 MOST_STEPS, IMAGES = 1000, 8192
 
 INSTRUCTIONS = {"avx512f": "AVX-512", "avx512_bf16": "bf16"}
-"""What a processor may have that makes it twice as fast, by the kernel's name for it."""
+"""Instruction sets that can make a processor twice as fast, by the kernel's name for them."""
 
 Run = Callable[[int], None]
-"""Does so many steps."""
+"""A function that runs the given number of steps."""
 
 
 @cache
@@ -41,7 +41,7 @@ def config() -> Config:
 
 @dataclass(frozen=True)
 class Setting:
-    """On what, and how thoroughly, to measure."""
+    """What to measure on, and how thoroughly."""
 
     device: torch.device
     models: list[str]
@@ -54,7 +54,10 @@ class Setting:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace, device: torch.device, precision: str | None = None) -> Setting:
-        """Return the command line's, and prepare this process for it as `unlearning.workflow.job` prepares a job's."""
+        """Return the setting of the command line, and prepare this process like the process of a job.
+
+        See `unlearning.workflow.job`.
+        """
         setting = cls(
             device,
             arguments.model or list(MODELS),
@@ -84,7 +87,7 @@ class Setting:
 
     @property
     def where(self) -> dict[str, Any]:
-        """Return the columns that say on what a row was measured."""
+        """Return the columns that say which device and precision a row was measured with."""
         memory = " (default allocator)" if self.default_allocator else ""
         return {
             "device": device_name(self.device) + memory,
@@ -101,7 +104,7 @@ class Setting:
         return model.to(self.device, memory_format=memory_format).train()  # type: ignore[call-overload]
 
     def batches(self, model: str, steps: int) -> Batches:
-        """Return batches of which an epoch has so many steps."""
+        """Return batches that make an epoch of ``steps`` steps."""
         images, labels = (tensor.to(self.device) for tensor in made_up_images(model, self.classes(model)))
         subset = torch.arange(steps * self.protocol["batch_size"], device=self.device) % len(images)
         scale = Normalisation(torch.full((1,), 128.0), torch.full((1,), 64.0)).to(self.device)
@@ -109,15 +112,15 @@ class Setting:
         return Batches(images, labels, scale, size, padding, flip, generator(0, "batches of the bench"), subset)
 
     def batch(self, model: str) -> tuple[Tensor, Tensor]:
-        """Return one mini-batch as our loop makes it."""
+        """Return one mini-batch, made as in our loop."""
         return next(self.batches(model, 1).epoch())
 
     def optimizer(self, model: Classifier) -> torch.optim.Optimizer:
-        """Return that of the pretraining."""
+        """Return the optimizer of the pretraining."""
         settings = self.protocol["pretrain"]
         return torch.optim.SGD(
             model.parameters(),
-            lr=1e-4,  # so that random labels lead nowhere: what is measured does not depend on it
+            lr=1e-4,  # small, so that random labels do not make the training diverge; the speed does not depend on it
             momentum=settings["momentum"],
             weight_decay=settings["weight_decay"],
         )
@@ -127,7 +130,10 @@ class Setting:
         return config().method_file(name), dict(config().methods[name].hyperparameters)
 
     def in_turns(self, runs: dict[str, Run]) -> Iterator[tuple[int, str, float]]:
-        """Yield (round, name, steps a second): A B C A B C ..., so that what slows the machine down slows all alike."""
+        """Yield (round, name, steps per second) in the order A B C A B C ...
+
+        So whatever slows the machine down slows every run equally.
+        """
         with computing_in(self.precision, self.device):
             steps = {name: self.steps_of(run) for name, run in runs.items()}
             for number in range(self.rounds):
@@ -135,12 +141,12 @@ class Setting:
                     yield number, name, self.rate_of(run, steps[name])
 
     def steps_of(self, run: Run) -> int:
-        """Return how many steps fill the time of a measurement; the first ones warm up."""
+        """Return how many steps fill the time of one measurement. The first steps warm up."""
         self.rate_of(run, 2)
         return min(MOST_STEPS, max(self.steps, math.ceil(self.seconds * self.rate_of(run, 1))))
 
     def rate_of(self, run: Run, steps: int) -> float:
-        """Return steps a second."""
+        """Return steps per second."""
         self._wait()
         start = time.perf_counter()
         run(steps)
@@ -154,7 +160,7 @@ class Setting:
 
 @cache
 def made_up_images(model: str, classes: int) -> tuple[Tensor, Tensor]:
-    """Return images uint8 (N, 32, 32, C) and labels (N,): what they show does not change the time."""
+    """Return images uint8 (N, 32, 32, C) and labels (N,). The content of images does not change the time."""
     random_stream = generator(0, "images of the bench")
     shape = (IMAGES, SIZE, SIZE, CHANNELS[MODELS[model]])
     images = torch.randint(256, shape, dtype=torch.uint8, generator=random_stream)

@@ -1,4 +1,4 @@
-"""Unlearning jobs that share a device: how many steps a second all of them make together."""
+"""Unlearning jobs that share a device: steps per second of all jobs together."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ METHOD = "retain_finetune"
 
 
 def measure_slots(setting: Setting) -> Iterator[dict[str, Any]]:
-    """Yield the steps a second of all jobs together, one row a number of jobs and round, for the first of the models.
+    """Yield steps per second of all jobs together, for the first model: one row per number of jobs and round.
 
-    Eight jobs with the largest one would not fit into the memory of a small machine.
+    Eight jobs with the largest model would not fit into the memory of a small machine.
     """
     for model in setting.models[:1]:
         for number in range(setting.rounds):
@@ -29,7 +29,10 @@ def measure_slots(setting: Setting) -> Iterator[dict[str, Any]]:
 
 
 def together(setting: Setting, model: str, slots: int) -> float:
-    """Return the steps a second of so many processes, each with a model of its own, from a common start."""
+    """Return the steps per second of ``slots`` processes together.
+
+    They start at the same time, and each has its own model.
+    """
     context = multiprocessing.get_context("spawn")
     start, rates = context.Barrier(slots), context.SimpleQueue()
     jobs = [context.Process(target=_job, args=(setting, model, start, rates)) for _ in range(slots)]

@@ -1,4 +1,4 @@
-"""Images a second of our training loop, of the bare step on one fixed batch, and of a conventional loop."""
+"""Images per second of our training loop, of the bare step on one fixed batch, and of a conventional loop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WORKERS = 2
 
 
 def measure_training(setting: Setting) -> Iterator[dict[str, Any]]:
-    """Yield images a second, one row a model, loop and round."""
+    """Yield images per second: one row per model, loop and round."""
     for model in setting.models:
         runs = {
             BARE_DEFAULT: bare(setting, model, torch.contiguous_format),
@@ -40,10 +40,10 @@ def measure_training(setting: Setting) -> Iterator[dict[str, Any]]:
 
 
 def bare(setting: Setting, name: str, memory_format: torch.memory_format) -> Run:
-    """Forward, backward and optimizer on one fixed batch, step by step: what the model itself costs."""
+    """Forward pass, backward pass and optimizer on one fixed batch, step by step: the cost of the model itself."""
     model = setting.model(name, memory_format)
     images, labels = setting.batch(name)
-    # Not contiguous(): of images with one channel it thinks that they lie in every layout, but convolutions do not.
+    # Not contiguous(): it takes images with one channel for contiguous in every layout, but convolutions do not.
     images = torch.empty(images.shape, device=images.device, memory_format=memory_format).copy_(images)
     optimizer, gradients = setting.optimizer(model), EagerGradients(model)
 
@@ -68,7 +68,7 @@ def ours(setting: Setting, name: str) -> Run:
 
 
 def evaluation(setting: Setting, name: str) -> Run:
-    """The test accuracy of every n-th epoch; a step is as many images as a training step has."""
+    """The test accuracy, which a training computes every few epochs. One step has the images of one training step."""
     model = setting.model(name)
 
     def run(steps: int) -> None:
@@ -79,7 +79,7 @@ def evaluation(setting: Setting, name: str) -> Run:
 
 
 class _Images(torch.utils.data.Dataset):
-    """Images with torchvision's transforms, one at a time."""
+    """Images with torchvision's transforms, which are applied to one image at a time."""
 
     def __init__(self, images: Tensor, labels: Tensor, padding: int, flip: bool):
         import_torchvision_datasets()
@@ -105,12 +105,12 @@ class _Images(torch.utils.data.Dataset):
 
 
 def conventional(setting: Setting, name: str) -> Run:
-    """What most training scripts do: a DataLoader with workers, transforms image by image, the default layout."""
+    """The usual training script: a DataLoader with workers, transforms per image, the default memory layout."""
     model = setting.model(name, torch.contiguous_format)
     optimizer, protocol = setting.optimizer(model), setting.protocol
     images, labels = made_up_images(name, setting.classes(name))
     data = _Images(images, labels, protocol["crop_padding"], protocol["flip"])
-    # Without an end, so that starting the workers is not counted: an epoch of the paper suite takes minutes.
+    # Endless, so that the start of the workers is not counted: an epoch of the paper suite takes minutes.
     endless = torch.utils.data.RandomSampler(data, replacement=True, num_samples=10**9)
     on_gpu = setting.device.type == "cuda"
     loader = torch.utils.data.DataLoader(

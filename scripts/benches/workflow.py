@@ -1,4 +1,4 @@
-"""What the workflow itself costs: processor time of a `make table` by part, and how plans and jobs grow."""
+"""The cost of the workflow itself: processor time of one `make table` by part, and how plans and jobs grow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IMAGES, EPOCHS = 1_000_000, (2, 40)
 
 
 def measure_workflow(setting: Setting) -> Iterator[dict[str, Any]]:
-    """Yield processor seconds by rule and part, from the jobs' own clocks, with Snakemake's beside them."""
+    """Yield processor seconds by rule and part, from the jobs' own clocks, and the processor seconds of Snakemake."""
     where = setting.where | {"device": f"{setting.where['device'].split(', ')[0]}, {CORES} cores"}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
@@ -49,7 +49,7 @@ def measure_workflow(setting: Setting) -> Iterator[dict[str, Any]]:
 
 
 def _clock(log: Path) -> Iterator[dict[str, Any]]:
-    """Yield the parts of a job's processor time, as its log ends with."""
+    """Yield the parts of a job's processor time, from the last line of its log."""
     match = CLOCK.search(log.read_text(encoding="utf-8"))
     if match is None:
         raise UserError(f"{log}: its job did not say what its time was spent on")
@@ -59,7 +59,7 @@ def _clock(log: Path) -> Iterator[dict[str, Any]]:
 
 
 def measure_growth(setting: Setting) -> Iterator[dict[str, Any]]:
-    """Yield seconds and peak memory of a large plan, and peak memory of jobs with much data and many epochs."""
+    """Yield seconds and peak memory of a large plan, and peak memory of jobs with much data or many epochs."""
 
     def row(what: str, value: float, unit: str) -> dict[str, Any]:
         return setting.where | {"model": "", "what": what, "value": value, "unit": unit}
@@ -79,14 +79,14 @@ def measure_growth(setting: Setting) -> Iterator[dict[str, Any]]:
 
 
 def large_plan(folder: Path) -> Usage:
-    """Plan, in ``folder``, the table of a suite of 3 benchmarks, 20 methods and 10 seeds."""
+    """Plan, in ``folder``, the table of a suite with 3 benchmarks, 20 methods and 10 seeds."""
     file = folder / "large.yaml"
-    file.write_text(json.dumps(_large_suite()), encoding="utf-8")  # which is YAML, without aliases
+    file.write_text(json.dumps(_large_suite()), encoding="utf-8")  # JSON is also YAML, and has no aliases
     return _snakemake("-n", "--quiet", "all", "--cores", "1", "--directory", str(folder), "--configfile", str(file))
 
 
 def training_of(epochs: int, folder: Path) -> Usage:
-    """Train a small ResNet-20 for so many epochs on a thousand images, which are written to ``folder``."""
+    """Train a small ResNet-20 for ``epochs`` epochs on a thousand images, which are written to ``folder``."""
     images = folder / "small.npz"
     _write_images(images, 1_000)
     return _python("-c", TRAIN, str(images), str(epochs))
@@ -144,7 +144,7 @@ def _large_suite() -> dict[str, Any]:
 
 
 def _write_images(path: Path, count: int) -> None:
-    """Write a data set with so many training images in colour, a hundredth as many for the test."""
+    """Write a data set with ``count`` training images in colour, and a hundredth of that number of test images."""
     images = np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
     labels = np.arange(count) % 10
     test = slice(max(count // 100, 10))
@@ -154,13 +154,13 @@ def _write_images(path: Path, count: int) -> None:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process and all that it started have used: processor seconds, and the peak memory of the largest."""
+    """Processor seconds of a process and of all processes that it started, and peak memory of the largest one."""
 
     seconds: float
     peak_mb: float
 
 
-# Run by a process of its own, because a child's peak begins with that of the process that it was forked from.
+# Runs in a separate process, because a child's peak memory begins with the peak of the process that forked it.
 MEASURE = """
 import json, resource, subprocess, sys
 done = subprocess.run([sys.executable, *sys.argv[2:]])
@@ -175,9 +175,9 @@ def _snakemake(*arguments: str) -> Usage:
 
 
 def _python(*arguments: str) -> Usage:
-    """Run Python with this project's library. Raises UserError with the end of what it printed if it fails."""
+    """Run Python with this project's library. If it fails, raises UserError with the end of its output."""
     environment = os.environ | {"PYTHONPATH": str(SCRIPTS), "OMP_NUM_THREADS": "1"}
-    # Jobs call "python"; it must be this one.
+    # Jobs call "python"; the name must mean this Python.
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     with tempfile.NamedTemporaryFile("r") as usage:
         command = [sys.executable, "-c", MEASURE, usage.name, *arguments]

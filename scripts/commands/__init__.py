@@ -1,1 +1,1 @@
-"""What a person types: each module is one command, reached through make. Run by hand: python -m commands.NAME."""
+"""The commands for people: each module is one command, run through make, or by hand as python -m commands.NAME."""

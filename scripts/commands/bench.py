@@ -1,4 +1,4 @@
-"""make bench: how fast training and unlearning are beside what the hardware allows; results/bench.md and bench.csv.
+"""make bench: compare the speed of training and unlearning with the hardware's limit; results/bench.md and bench.csv.
 
 make bench                                        everything, on the CPU with one thread and on CUDA if there is any
 make bench ARGS="--device cuda --model resnet20"  narrowed
@@ -77,7 +77,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     finally:
-        write_csv(results / "bench.csv", rows)  # also what was measured before an error
+        write_csv(results / "bench.csv", rows)  # rows measured before an error are kept too
     write_text(results / "bench.md", render_report(rows))
     print(f"{results / 'bench.md'} and bench.csv are written")
     return 0

@@ -1,6 +1,6 @@
-"""make check: say what is not as it should be in the last table, and exit with status 1 (make: 2) if anything is not.
+"""make check: say what is wrong in the last table, and exit with status 1 (make: 2) if anything is.
 
-Cells that failed or diverged; benchmarks with nothing to forget; cells of one comparison from several devices.
+It finds cells that failed or diverged, benchmarks with nothing to forget, and comparisons across several devices.
 """
 
 import csv
@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def warnings_of_benchmarks() -> list[str]:
-    """Return what is to be said of each benchmark as a whole."""
+    """Return the warnings about each benchmark as a whole."""
     from unlearning.files import read_table
     from unlearning.tables.warnings import warnings_of
 

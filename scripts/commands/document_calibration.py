@@ -1,4 +1,4 @@
-"""make docs: fill the tables of docs/calibration.md from the calibrations that are kept in results/reference/.
+"""make docs: fill the tables of docs/calibration.md from the calibrations in results/reference/.
 
 The tables of calibration-NAME.csv stand between two marks, <!-- calibration NAME --> and <!-- end -->.
 """
@@ -16,7 +16,7 @@ PAGE = SCRIPTS.parent / "docs" / "calibration.md"
 
 
 def page() -> str:
-    """Return what docs/calibration.md has to be."""
+    """Return the text that docs/calibration.md must have."""
     return fill_marked(PAGE.read_text(encoding="utf-8"), {"calibration": tables})
 
 

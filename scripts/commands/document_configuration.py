@@ -39,7 +39,7 @@ PLURALS = {"integer": "integers", "number": "numbers", "text": "texts"}
 
 
 def page() -> str:
-    """Return what docs/configuration.md has to be."""
+    """Return the text that docs/configuration.md must have."""
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     parts = [INTRODUCTION]
     for title, level in levels_of(schema, schema):
@@ -79,14 +79,14 @@ def rows_of(level: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[lis
 
 
 def resolved(its: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a part of the schema with what it refers to, by #/$defs/NAME, filled in; its own words come first."""
+    """Return a part of the schema with its reference to #/$defs/NAME filled in. Its own keys take precedence."""
     if "$ref" not in its:
         return its
     return {**schema["$defs"][its["$ref"].rsplit("/", 1)[1]], **{key: its[key] for key in its if key != "$ref"}}
 
 
 def kind_of(its: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """Return what may stand there, e.g. "integer, at least 1", "list of text"."""
+    """Return which values are allowed, e.g. "integer, at least 1", "list of text"."""
     if "enum" in its:
         return "one of " + ", ".join(f"`{yaml_text(value)}`" for value in its["enum"])
     if its["type"] == "array":

@@ -12,7 +12,7 @@ ROOT = SCRIPTS.parent
 
 
 def catalogue() -> str:
-    """Return what docs/methods.md has to be."""
+    """Return the text that docs/methods.md must have."""
     config = shipped_config()
     files = {name: config.method_file(name) for name in config.methods}
     return render_catalogue(files, {name: its.hyperparameters for name, its in config.methods.items()})

@@ -1,4 +1,4 @@
-"""make docs: fill the tables of docs/own-method.md from the results that are kept in results/reference/.
+"""make docs: fill the tables of docs/own-method.md from the results in results/reference/.
 
 A table stands between two marks, <!-- table SUITE BENCHMARK --> or <!-- sweep SUITE --> and <!-- end -->.
 """
@@ -36,15 +36,15 @@ SWEPT = {
 
 
 def page() -> str:
-    """Return what docs/own-method.md has to be."""
+    """Return the text that docs/own-method.md must have."""
     return fill_marked(PAGE.read_text(encoding="utf-8"), {"table": table, "sweep": sweep_table})
 
 
 def table(suite: str, benchmark: str) -> str:
-    """Return the table of one benchmark of a suite: means over seeds with Student's intervals, where there are several.
+    """Return the table of one benchmark of a suite: means over seeds, with Student's intervals if there are several.
 
-    The last columns are the score's difference to our method's, paired by seed, and the seconds over retain_finetune's
-    in the same suite, where it is in it.
+    The last columns are the score's difference to our method, paired by seed, and the ratio of the seconds to
+    retain_finetune in the same suite, if the suite has it.
     """
     metrics, costs = numbers_of(suite)
     cells = metrics[metrics["benchmark"] == benchmark]
@@ -65,7 +65,7 @@ def table(suite: str, benchmark: str) -> str:
 
 
 def sweep_table(suite: str) -> str:
-    """Return what a sweep of the suite tried: means over its benchmarks."""
+    """Return the settings that a sweep of the suite tried: means over its benchmarks."""
     tried = read_table(REFERENCE / f"{suite}-sweep.csv").dropna(subset="setting")
     means = tried.groupby(["method", "setting"], sort=False)[list(SWEPT)].mean()
     rows = [[*key, *(f"{value:.{DECIMALS}f}" for value in values)] for key, values in means.iterrows()]

@@ -1,4 +1,4 @@
-"""make keep: keep a table and its numbers in results/reference/, joined from runs that had other seeds each.
+"""make keep: keep a table and its numbers in results/reference/, joined from runs with different seeds.
 
 make keep ARGS="paper results"
 make keep ARGS="paper results42 results43 results44"    copies of results/ of runs with SEEDS=42, 43 and 44
@@ -20,7 +20,7 @@ from unlearning.errors import UserError
 from unlearning.files import read_json, write_csv, write_json, write_text
 
 IDENTITY = {"metrics": ["benchmark", "method", "seed"], "costs": ["rule", "benchmark", "method", "seed"]}
-"""What tells the rows of a table from each other."""
+"""The columns that identify a row."""
 
 OF_THE_MACHINE = "data_dir"
 
@@ -50,8 +50,8 @@ def main(arguments: list[str]) -> int:
 def join(name: str, folders: Sequence[Path]) -> list[dict[str, str]]:
     """Return the rows of all folders' metrics.csv or costs.csv, as text.
 
-    Those of metrics.csv are in the order of one run: benchmarks and methods as in the first folder, seeds ascending.
-    Raises UserError if two folders have the same row, or other columns.
+    The rows of metrics.csv have the order of one run: benchmarks and methods as in the first folder, seeds ascending.
+    Raises UserError if two folders have the same row, or different columns.
     """
     tables = [read_rows(folder / f"{name}.csv") for folder in folders]
     for folder, table in zip(folders, tables, strict=True):
@@ -77,7 +77,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def check_complete(rows: Sequence[Mapping[str, str]]) -> None:
-    """Raise UserError if a benchmark and method lacks a seed: its mean would stand beside means over others."""
+    """Raise UserError if a method lacks a seed on a benchmark: means over different seeds cannot be compared."""
     there = {tuple(row[column] for column in IDENTITY["metrics"]) for row in rows}
     for cell in itertools.product(*(dict.fromkeys(row[column] for row in rows) for column in IDENTITY["metrics"])):
         if cell not in there:
@@ -85,7 +85,7 @@ def check_complete(rows: Sequence[Mapping[str, str]]) -> None:
 
 
 def check_alike(suite: str, folders: Sequence[Path], provenances: Sequence[Mapping[str, Any]]) -> None:
-    """Raise UserError if a run is of another suite, or two were configured otherwise but for seeds or their data."""
+    """Raise UserError if a run is of another suite, or if two configurations differ in more than seeds or data_dir."""
     first = settings_of(provenances[0])
     for folder, provenance in zip(folders, provenances, strict=True):
         if (its := provenance["config"]["suite"]) != suite:
@@ -103,7 +103,7 @@ def settings_of(provenance: Mapping[str, Any]) -> dict[Hashable, Any]:
 
 
 def of_run(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the provenance of a run without what is the machine's own."""
+    """Return the provenance of a run without the facts that belong to the machine."""
     config = {key: value for key, value in provenance["config"].items() if key != OF_THE_MACHINE}
     return {**provenance, "config": config}
 

@@ -1,4 +1,4 @@
-"""make new-method NAME=x: write scripts/methods/x.py to begin with, and say how to try it."""
+"""make new-method NAME=x: write a first scripts/methods/x.py, and say how to try it."""
 
 import os
 import sys

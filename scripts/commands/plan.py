@@ -1,6 +1,6 @@
-"""make plan: what a table will cost before it is made: jobs, hours, disk; and what is there already.
+"""make plan: the cost of a table before it is made (jobs, hours, disk), and what is there already.
 
-Some steps of each model and method are measured on this device; the rest is arithmetic.
+A few steps of each model and method are measured on this device; the rest is arithmetic.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ TRAININGS = ("pretrain", "retrain", "unlearn", "train_shadow")
 """Rules that leave a checkpoint and a savepoint."""
 
 OVERHEAD = ("split", "aggregate", "table", "ulira", "dataset", "all")
-"""Rules that take a second or two."""
+"""Rules whose jobs take a second or two."""
 
 ORDER = ("dataset", "split", "pretrain", "retrain", "unlearn", "adopt", "evaluate", "relearn", "train_shadow")
-"""Of the rules in the table, as they run; others come after them."""
+"""The rules in the order of the printed table, as they run. Other rules come after them."""
 
 
 def main(arguments: list[str]) -> int:
@@ -104,7 +104,7 @@ def time_by_rule_and_model(
 
 @dataclass(frozen=True)
 class Unit:
-    """Of time, and its seconds."""
+    """A unit of time: its name, and its length in seconds."""
 
     name: str
     seconds: int
@@ -114,7 +114,7 @@ class Unit:
 
 
 class Estimates:
-    """Seconds and megabytes of jobs; whatever has to be measured for them is measured once."""
+    """Seconds and megabytes of jobs. Each measurement that they need is made once."""
 
     def __init__(self, config: Config):
         self.config = config
@@ -163,7 +163,7 @@ class Estimates:
         return self._start + seconds.get(job.rule, lambda: 0.0)()
 
     def megabytes(self, job: PlannedJob) -> float:
-        """Return what the job leaves on the disk: a checkpoint and its savepoint, or scores."""
+        """Return the megabytes that the job leaves on the disk: a checkpoint and its savepoint, or scores."""
         match = OF_PATH.fullmatch(job.outputs[0])
         if match is None or job.rule in OVERHEAD:
             return 0.1
@@ -234,14 +234,17 @@ class Estimates:
             try:
                 speed, given = self._speed(setup), dict(self.config.methods[name].hyperparameters)
                 seconds = unlearning_seconds(speed, self.device, file, given, epochs, steps)
-            except Exception as error:  # the method's own: its cell will be a failed one
+            except Exception as error:  # raised by the method: its cell will fail
                 print(f"{name} cannot be measured: {type(error).__name__}: {error}", file=sys.stderr)
                 seconds = 0.0
             self._methods[key] = seconds
         return self._methods[key]
 
     def _evaluation(self, speed: Speed, sizes: Sizes) -> float:
-        """The forget class's training images are looked at twice: plain, and augmented."""
+        """Return the seconds of an evaluation.
+
+        It reads the forget class's training images twice: plain, and augmented.
+        """
         return (sizes.train + sizes.test + sizes.forget_train) * speed.image + sizes.test * speed.probe
 
     def _relearning(self, protocol: Protocol, speed: Speed, sizes: Sizes) -> float:

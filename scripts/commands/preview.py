@@ -1,4 +1,4 @@
-"""make preview: the table of what is finished so far, in results/preview.md, also while a run is going on."""
+"""make preview: write the table of all finished cells to results/preview.md, also during a run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
 
 
 def render(request: Request) -> tuple[str, int, int]:
-    """Return the table of the cells that are done, and how many those are of how many."""
+    """Return the table of the finished cells, the number of finished cells, and the number of all cells."""
     import pandas
 
     plan, done = request.plan, set()
@@ -59,7 +59,7 @@ def render(request: Request) -> tuple[str, int, int]:
     published = read_table(PUBLISHED)
     published = published[published["benchmark"].isin(as_published(request.config.as_plain()))]
     table = pandas.DataFrame(join_costs(costs))
-    known = [name for column in COSTS_CSV for name in column.name.split(", ")]  # whatever jobs are still to come
+    known = [name for column in COSTS_CSV for name in column.name.split(", ")]  # also of jobs to come
     table = table.reindex(columns=list(dict.fromkeys([*table.columns, *known])))
     pending = [cell for cell in cells if cell["status"] == PENDING]
     text = render_table(rows, table, request.config.suite, published, errors_behind(pending))
@@ -67,7 +67,7 @@ def render(request: Request) -> tuple[str, int, int]:
 
 
 def errors_behind(cells: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Return by benchmark what the logs say of jobs that failed, on the way to ``cells``, in the last run."""
+    """Return, by benchmark, the errors in the logs of jobs behind ``cells`` that failed in the last run."""
     since = Path(RESULTS, ".lock").stat().st_mtime if Path(RESULTS, ".lock").exists() else 0.0
     errors: dict[str, dict[str, None]] = {}
     for cell in cells:

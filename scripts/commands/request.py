@@ -1,4 +1,4 @@
-"""What make table would be asked for, for the commands that look at it: the same words, the same configuration."""
+"""The request of a run, for commands that inspect it: they take the words of make table, and its configuration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from unlearning.workflow.workspace import check_readable
 
 @dataclass(frozen=True)
 class Request:
-    """A configuration, and the arguments with which Snakemake has the same."""
+    """A configuration, and the arguments that give Snakemake the same configuration."""
 
     config: Config
     arguments: list[str]
@@ -32,13 +32,13 @@ class Request:
 
 
 def add_request(parser: argparse.ArgumentParser) -> None:
-    """Let ``parser`` take what `request_of` reads."""
+    """Add the arguments that `request_of` reads to ``parser``."""
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="as behind snakemake's --config")
     parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="laid over config.yaml, as snakemake's")
 
 
 def request_of(given: argparse.Namespace) -> Request:
-    """Return what the command line asks for. Raises UserError, as a run would, for what cannot be."""
+    """Return the request of the command line. Raises UserError, as a run would, for a request that is not possible."""
     check_readable(Path(RESULTS))
     config = read_config([CONFIG, *given.configfile], settings_of(given.settings))
     files = ["--configfile", *map(str, given.configfile)] if given.configfile else []
@@ -46,7 +46,7 @@ def request_of(given: argparse.Namespace) -> Request:
 
 
 def settings_of(words: Sequence[str]) -> dict[str, Any]:
-    """Return the settings that words KEY=VALUE make, values read as YAML. Raises UserError for another word."""
+    """Return the settings from words KEY=VALUE, with values read as YAML. Raises UserError for any other word."""
     settings = {}
     for word in words:
         key, equals, value = word.partition("=")

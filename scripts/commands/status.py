@@ -1,4 +1,4 @@
-"""make status: a grid of benchmark, method and seed: what is done, has failed, runs (and for how long), or waits."""
+"""make status: show for each benchmark, method and seed what is done, has failed, runs (and for how long), or waits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unlearning.workflow.paths import CELL, PRETRAINING
 from unlearning.workflow.progress import Running, owner, planned_jobs, running
 
 LOGS = {"original": [f"{PRETRAINING}/pretrain.log"], "retrain": [f"{CELL}/retrain.log"]}
-"""Of the trainings; of a method's, see `logs_of`."""
+"""The logs of the references, by row. For the logs of a method, see `logs_of`."""
 
 
 def main(arguments: list[str]) -> int:
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
 
 
 def report(request: Request) -> str:
-    """Return the grid of every benchmark, and a line about all."""
+    """Return one grid per benchmark, and one line about all of them."""
     done = {file for job in planned_jobs(request.arguments) if job.is_done for file in job.outputs}
     alive, blocks = owner(), []
     counts: Counter[str] = Counter()
@@ -53,7 +53,7 @@ def report(request: Request) -> str:
 
 
 def state_of(benchmark: str, method: str, seed: int, done: set[str], alive: str | None) -> str | Running:
-    """Return what a cell is: done, failed or diverged, waiting, or how far the job is that works on it."""
+    """Return the state of a cell: done, failed, diverged or waiting, or the progress of the job that works on it."""
     cell = SimpleNamespace(**vars(Benchmark.parse(benchmark)), method=method, seed=seed)
     metrics = f"{CELL}/metrics.json".format(**vars(cell))
     if metrics in done:

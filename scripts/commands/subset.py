@@ -1,4 +1,4 @@
-"""make subset: write a data set with fewer training images, of each class alike, and the same test images.
+"""make subset: write a data set with fewer training images, the same number per class, and the same test images.
 
 For trials on a CPU: make subset ARGS="data/cifar10.npz 4000 data/cifar10_small.npz"
 """

@@ -1,4 +1,4 @@
-"""make verify: render the tables of results/reference/ again from their numbers, and fail if one differs."""
+"""make verify: render the tables in results/reference/ again from their numbers, and fail if one differs."""
 
 import sys
 from pathlib import Path
@@ -30,15 +30,15 @@ def main(folder: Path = REFERENCE) -> int:
 
 
 def numbers_of(suite: str, folder: Path = REFERENCE) -> tuple[pandas.DataFrame, pandas.DataFrame]:
-    """Return the kept metrics.csv and costs.csv of ``suite``."""
+    """Return metrics.csv and costs.csv of ``suite``, as they are kept in ``folder``."""
     metrics, costs = (read_table(folder / f"{suite}-{name}.csv") for name in ("metrics", "costs"))
     return metrics, costs
 
 
 def render(suite: str, folder: Path) -> str:
-    """Return the table that the kept numbers of ``suite`` make.
+    """Return the table made from the numbers of ``suite`` in ``folder``.
 
-    Published values stand beside what ran as published, which its provenance says.
+    Only benchmarks that ran as published, according to the suite's provenance, are compared with published values.
     """
     published, provenance = read_table(PUBLISHED), folder / f"{suite}-provenance.json"
     comparable = as_published(read_json(provenance)["runs"][0]["config"]) if provenance.exists() else []

@@ -11,18 +11,18 @@ from unlearning.models import initialise
 class UnlearningMethod:
     """Follow a competent teacher on retain images and an incompetent one on forget images.
 
-    The competent teacher is the original model, the incompetent one a randomly initialised model; both in
-    eval mode. Retain and forget images share one forward pass; the loss is KL(teacher || model) at
-    ``temperature``, averaged over the images. No hard labels are used.
+    The competent teacher is the original model; the incompetent teacher is a randomly initialised model. Both are in
+    eval mode. Retain and forget images share one forward pass; the loss is KL(teacher || model) at ``temperature``,
+    averaged over the images. No hard labels are used.
 
-    Formula: KL(softmax of the teacher's logits / temperature || that of the model's), the teacher being the original
-        model on retain images and a randomly initialised one on forget images
-    Cost: 4 forwards and 2 backwards a step (the teachers take 2 forwards of them)
+    Formula: KL(softmax of the teacher's logits / temperature || softmax of the model's logits / temperature), where the
+        teacher is the original model on retain images and a randomly initialised model on forget images
+    Cost: 4 forwards and 2 backwards per step (2 of the forwards are the teachers')
     Defaults: temperature 1, as published with the task
-    Deviations: both mini-batches whole, so forget images are half of each step; the paper takes a part of the retain
-        set and one epoch
-    When to use: when the forget set has no label to point away from; on forget images it teaches one fixed random
-        answer, which no retrained model gives
+    Deviations: both mini-batches are used whole, so forget images are half of each step; the paper uses a part of the
+        retain set and one epoch
+    When to use: when forget images have no label to move away from. On forget images it teaches one fixed random
+        answer, which no retrained model gives.
     """
 
     def __init__(self, *, temperature):

@@ -7,21 +7,21 @@ from torch.nn import functional as F
 
 
 class UnlearningMethod:
-    """Give each forget image to the class beyond its nearest decision boundary, so that the forget class shrinks away.
+    """Relabel each forget image with the class beyond its nearest decision boundary, so that the forget class shrinks.
 
-    The nearest other class is what the original model sees after a step of the fast gradient sign method.
+    The nearest other class is the original model's answer after one step of the fast gradient sign method.
 
-    Formula: CE(forget, nearest other class) + retain_weight * CE(retain), where the nearest other class is the largest
-        logit but the label's own of original(image + bound * sign(gradient of CE(original(image), label)))
-    Cost: 4 forwards and 3 backwards a step (the original model takes 2 forwards and 1 backward of them)
-    Defaults: bound is the authors' 0.1 of the pixel range, about 0.4 standard deviations of CIFAR's pixels, which is
-        the unit that images come in here; retain_weight 1.0 is ours, 0.0 is the paper
-    Deviations: the paper uses no retain images and a learning rate of about 1e-5; at a hundred times that, fixed here,
-        forget images alone would overwrite the model. The image's own class is left out, where the authors take the
-        largest logit whatever it is. Adversarial images are neither clipped nor rounded to pixels, because a method
-        does not know the normalisation.
-    When to use: when forget images should end where they look alike, which is closer to what a retrained model says of
-        them than random labels are
+    Formula: CE(forget, nearest other class) + retain_weight * CE(retain), where the nearest other class has the largest
+        logit, apart from the label's own, of original(image + bound * sign(gradient of CE(original(image), label)))
+    Cost: 4 forwards and 3 backwards per step (2 of the forwards and 1 of the backwards are the original model's)
+    Defaults: bound is the authors' 0.1 of the pixel range, about 0.4 standard deviations of CIFAR's pixels, the unit of
+        images here; retain_weight 1.0 is ours, 0.0 is the paper's
+    Deviations: the paper uses no retain images and a learning rate of about 1e-5; the fixed rate here is a hundred
+        times larger, so that forget images alone would overwrite the model. The image's own class is left out; the
+        authors take the largest logit of all classes. Adversarial images are neither clipped nor rounded to pixels,
+        because a method does not know how images were normalised.
+    When to use: when forget images should go to the classes that they resemble; this is closer to a retrained model's
+        answers than random labels
     """
 
     def __init__(self, *, bound, retain_weight):

@@ -7,19 +7,20 @@ from torch.nn import functional as F
 
 
 class UnlearningMethod:
-    """Teach the model, on forget images, what the original model says of them once the forget class is crossed out.
+    """On forget images, teach the model the original model's answer without the forget class.
 
-    The target's zero erases the class; the ratios among the other classes, which the original model knows and random
-    labels destroy, keep the rest in place.
+    The zero in the target erases the class. The ratios among the other classes keep the rest in place: the original
+    model knows these ratios, and random labels would destroy them.
 
     Formula: KL(softmax(original logits with the label's own at minus infinity) || model) on forget images
         + retain_weight * CE(retain)
-    Cost: 3 forwards and 2 backwards a step (the original model takes 1 forward of them)
-    Defaults: retain_weight 1.0 is ours, 0.0 is the paper; there is nothing else to choose
-    Deviations: the paper uses no retain images and few passes over the forget set; here an epoch passes it 9 times with
-        10 classes and 99 times with 100, at a fixed learning rate, and forget images alone would overwrite the model
-    When to use: for whole classes, and first: it asks of forget images what a model without the class would
-        roughly say
+    Cost: 3 forwards and 2 backwards per step (1 of the forwards is the original model's)
+    Defaults: retain_weight 1.0 is ours, 0.0 is the paper's; there is nothing else to choose
+    Deviations: the paper uses no retain images and few passes over the forget set; here one epoch passes over it 9
+        times with 10 classes and 99 times with 100 classes, at a fixed learning rate, so that forget images alone would
+        overwrite the model
+    When to use: for whole classes, and as the first choice: its target is roughly what a model without the class would
+        answer
     """
 
     def __init__(self, *, retain_weight):

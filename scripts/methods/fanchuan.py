@@ -5,22 +5,23 @@ from torch.nn import functional as F
 
 
 class UnlearningMethod:
-    """First make the model clueless on forget images, then keep their outputs equally close to all retained ones.
+    """First make the model clueless on forget images, then keep their outputs equally close to all retain outputs.
 
-    The first place of the NeurIPS 2023 unlearning challenge. While ``epoch < forget_epochs`` every step begins with a
-    forget step: towards the uniform distribution in the first epoch, a contrastive loss after it. Every step has a
-    retain step, which repairs.
+    It won the NeurIPS 2023 unlearning challenge. While ``epoch < forget_epochs``, every step begins with a forget step:
+    towards the uniform distribution in the first epoch, with a contrastive loss in later epochs. Every step also has a
+    retain step, which repairs the model.
 
     Formula: first epoch KL(uniform || model) on forget images, then the mean of -log softmax(z_f z_r^T / temperature)
-        over all pairs of a forget and a retain image, z their logits and z_r constant; each followed by CE(retain)
-    Cost: 2 forwards and 2 backwards a step in the first epoch, then 3 and 3, and 1 and 1 after forget_epochs
-    Defaults: temperature 1.15 as in the winning code; forget_epochs 9 is its one pass of the first kind and 8 of the
-        second
-    Deviations: forget and retain steps alternate one by one, where the code passes the whole forget set and then the
-        whole, larger, retain set, so that forget steps are far more here. All steps share the fixed learning rate and
-        Adam's moments, where the code has an SGD for each kind, with a rate that falls to zero in the forget rounds.
-    When to use: against attacks that compare many unlearned models with many retrained ones, for which it was made:
-        random subsets. For a whole class, "clueless" is further from a retrained model than delete's target.
+        over all pairs of a forget and a retain image, where z are their logits and z_r is constant; each followed by
+        CE(retain)
+    Cost: 2 forwards and 2 backwards per step in the first epoch, then 3 and 3, and 1 and 1 after forget_epochs
+    Defaults: temperature 1.15 as in the winning code; forget_epochs 9 is the code's one pass of the first kind and 8
+        passes of the second
+    Deviations: forget and retain steps alternate one by one; the code passes over the whole forget set and then over
+        the whole, larger, retain set, so there are far more forget steps here. All steps share the fixed learning rate
+        and Adam's moments; the code has one SGD per kind, with a learning rate that falls to zero in the forget rounds.
+    When to use: for random subsets, against attacks that compare many unlearned models with many retrained models: it
+        was made for this. For a whole class, "clueless" is further from a retrained model than delete's target.
     """
 
     def __init__(self, *, temperature, forget_epochs):

@@ -5,21 +5,23 @@ from torch.nn import functional as F
 
 
 class UnlearningMethod:
-    """Hide the forget set under noise: much of it on the weights that the retain set does not need, little on others.
+    """Hide the forget set under noise: much noise on weights that the retain set does not need, little on others.
 
     The first epoch leaves the model as it is and measures the diagonal of the retain set's Fisher information; the next
-    step adds the noise; nothing happens after it. A mini-batch of b images with labels drawn from the model's own
-    softmax gives b * gradient^2, whose expectation is the Fisher information: gradients of single images, which
-    have mean zero under these labels, are not needed.
+    step adds the noise; later steps do nothing. A mini-batch of b images with labels drawn from the model's own softmax
+    gives b * gradient^2, whose expectation is the Fisher information: gradients of single images are not needed,
+    because they have mean zero under these labels.
 
-    Formula: w += sqrt(alpha / max(F, floor)) * N(0, 1), F the diagonal of the Fisher information on the retain set
-    Cost: first epoch 1 forward and 1 backward a step, then none
+    Formula: w += sqrt(alpha / max(F, floor)) * N(0, 1), where F is the diagonal of the Fisher information on the retain
+        set
+    Cost: first epoch 1 forward and 1 backward per step, then none
     Defaults: alpha 1e-6 as in adaptations of the authors' code; floor 1e-3 is their limit of 1000 on 1 / F
-    Deviations: one draw of the label for each image, where the authors' code sums over all classes; its special cases
+    Deviations: one label is drawn per image; the authors' code sums over all classes. The special cases of their code
         are left out: it averages the variance over a layer's inputs, multiplies it by 10 in batch norm and the head,
         and sets the forget class's weights in the head to zero. Images are augmented.
-    When to use: as the classic reference, with a guarantee in the quadratic approximation of the loss. In deep networks
-        the noise that hides a class costs the others much; alpha trades one for the other. Needs two epochs.
+    When to use: as the classic reference, with a guarantee in the quadratic approximation of the loss. In deep
+        networks, noise that hides one class costs the other classes much accuracy; alpha trades one for the other.
+        Needs two epochs.
     """
 
     def __init__(self, *, alpha, floor):

@@ -1,18 +1,18 @@
-"""A control, no unlearning: the forget class can no longer be named, and nothing else is changed."""
+"""A control, not unlearning: the model can no longer name the forget class, and nothing else is changed."""
 
 import torch
 
 
 class UnlearningMethod:
-    """Lower the forget class's logit by ``shift``, once, through the bias of the last linear layer.
+    """Lower the forget class's logit by ``shift``, once, in the bias of the last linear layer.
 
-    What the score gives for it is what the score gives for no erasure at all: the features stay as they were.
+    The features stay as they were, so its score shows what the score gives without any erasure.
 
     Formula: bias of the last linear layer at the forget class -= shift
     Cost: none
-    Defaults: shift 1000, which no logit comes near
-    Deviations: none; it is this project's
-    When to use: never to unlearn; read every other row against it
+    Defaults: shift 1000, far above any logit
+    Deviations: none; the control is this project's own
+    When to use: never to unlearn; compare every other row with it
     """
 
     def __init__(self, *, shift):

@@ -4,15 +4,15 @@ from torch.nn import functional as F
 
 
 class UnlearningMethod:
-    """Fine-tune on the retain set under a pull of all weights to zero: a sparser model has less room to remember in.
+    """Fine-tune on the retain set while pulling all weights to zero: a sparser model has less room to remember.
 
     Formula: CE(retain) + alpha * max(0, 1 - epoch / decay_epochs) * sum of |w| over all weights
-    Cost: 1 forward and 1 backward a step
-    Defaults: decay_epochs 10 is the authors' number of epochs. alpha 1e-5, where runs of their code use 1e-4 with SGD:
-        Adam moves each weight by the learning rate however small its gradient is, so that at 1e-4 the pull wins over
-        the loss on most weights of a large model.
-    Deviations: the pull ends after decay_epochs, where the authors end it with the unlearning, whose length a method
-        does not know
+    Cost: 1 forward and 1 backward per step
+    Defaults: decay_epochs 10 is the authors' number of epochs. alpha is 1e-5; runs of their code use 1e-4 with SGD.
+        Adam moves each weight by the learning rate even if the gradient is small, so that at 1e-4 the pull would be
+        stronger than the loss on most weights of a large model.
+    Deviations: the pull ends after decay_epochs; the authors end it together with the unlearning, but a method does not
+        know how long the unlearning is
     When to use: in place of retain_finetune, at the same cost, where plain fine-tuning leaves too much behind
     """
 

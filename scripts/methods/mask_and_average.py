@@ -1,4 +1,4 @@
-"""Mask the forget class, retrain towards what is left of it, and average the weights: this project's own method.
+"""Mask the forget class, train towards the other classes' probabilities, and average the weights: our own method.
 
 Its derivation, its ablations and what did not help are in docs/own-method.md.
 """
@@ -10,35 +10,36 @@ from torch import nn
 from torch.nn import functional as F
 
 MEMORY = 0.9
-"""How much of the features' statistics one step hands on to the next."""
+"""The share of the features' statistics that one step hands on to the next."""
 
 TINY = 1e-12
 
 
 def weights_of(model):
-    """Return all weights and running statistics of ``model``, as the tensors that it computes with."""
+    """Return all weights and running statistics of ``model``, as the tensors that the model computes with."""
     return [tensor for tensor in model.state_dict().values() if tensor.is_floating_point()]
 
 
 class UnlearningMethod:
-    """Give forget images what the original model says of them without their class, and end on an average of weights.
+    """Train forget images towards the original model's answers without their class, and average the weights.
 
-    A model that never saw the class would take its images for a mixture of others. Which mixture q, the original model
-    knows: its softmax with the class crossed out, as in DELETE. Here not only the output has to follow it, which leaves
-    the class in the features, but the penultimate features too: they move to the same mixture of the retained classes'
-    mean features, between which no linear probe can see them. The optimizer's steps never shrink, so its last weights
-    are noisy and cost accuracy. The optimizer therefore works on weights of its own, and the model is left with their
-    average after each step: recent ones count most, and no end has to be known, since the weights of the average are
-    t^recency.
+    A model that never saw the class would take its images for a mixture of other classes. The original model knows this
+    mixture q: its softmax without the class, as in DELETE. If only the output followed q, the class would stay in the
+    features. So the penultimate features follow q too: they move to the same mixture of the retained classes' mean
+    features, where no linear probe can tell them apart. The optimizer's steps never shrink, so its last weights are
+    noisy and cost accuracy. The optimizer therefore works on its own weights, and after each step the model holds their
+    average. Step t counts as t^recency: recent steps count most, and the number of steps need not be known.
 
     Formula: CE(retain) + KL(q || model) + feature_weight * |features - sum_c q_c mean_c|^2 / variance(retain features),
         q = (1 - flatness) * softmax(original logits with the label's own at minus infinity) + flatness * uniform over
         the other classes; the model's weights: average += (weights - average) * (1 + recency) / (steps + recency)
-    Cost: 3 forwards and 2 backwards a step (the original model takes 1 forward of them)
-    Defaults: recency 2.0, feature_weight 1.0 and flatness 0.0: faithful; mask_and_average_score has a flatness of 1.0
-    Deviations: none, but that the average is not what the optimizer steps on; its settings are as given
-    When to use: faithful for an unlearned model that is to be like the oracle. flatness 1.0 buys unlearn_score with
-        forget images that look less familiar than unseen ones, which whoever turns the attack around finds
+    Cost: 3 forwards and 2 backwards per step (1 of the forwards is the original model's)
+    Defaults: recency 2.0, feature_weight 1.0 and flatness 0.0, the faithful setting; mask_and_average_score has
+        flatness 1.0
+    Deviations: the weights of the model are an average, and not the weights that the optimizer steps on; the
+        optimizer's settings are as given
+    When to use: the faithful setting if the unlearned model should be like the oracle. flatness 1.0 raises
+        unlearn_score, but makes forget images look less familiar than unseen images, which an inverted attack finds.
     """
 
     def __init__(self, *, recency, feature_weight, flatness):
@@ -71,7 +72,7 @@ class UnlearningMethod:
         return {"loss": loss} | parts
 
     def begin(self, model):
-        """Keep the original model, and begin both the optimizer's weights and their average with its own."""
+        """Keep the original model, and start both the optimizer's weights and their average from it."""
         self.original = copy.deepcopy(model).eval()
         self.weights = [tensor.clone() for tensor in weights_of(model)]
         self.average = [tensor.clone() for tensor in weights_of(model)]
@@ -92,7 +93,7 @@ class UnlearningMethod:
 
     @torch.no_grad()
     def targets(self, images, labels):
-        """Return q, the classes (B, classes) that the original model sees in forget images beside their own."""
+        """Return q (B, classes): how much the original model sees of each other class in forget images."""
         masked = self.original(images).scatter(1, labels[:, None], -torch.inf)
         others = 1 - F.one_hot(labels, masked.shape[1]).to(masked.dtype)
         return (1 - self.flatness) * F.softmax(masked, dim=1) + self.flatness * others / others.sum(dim=1, keepdim=True)
@@ -100,7 +101,7 @@ class UnlearningMethod:
     def statistics_of(self, features, labels, classes):
         """Return each class's mean feature (classes, width) and the features' variance, over the last retain batches.
 
-        A class that was not seen yet has the mean 0.
+        A class that was not seen yet has mean 0.
         """
         members = F.one_hot(labels, classes).to(features.dtype).T
         statistics = [members.sum(dim=1, keepdim=True), members @ features, features.square().sum(dim=0)]
@@ -112,7 +113,7 @@ class UnlearningMethod:
         return sums / counts.clamp(min=TINY), variance.mean().clamp(min=TINY)
 
     def show_average(self, shown):
-        """Take the optimizer's weights back from the model's tensors, and leave those with the average."""
+        """Copy the optimizer's weights out of the model's tensors, and put the average into the model's tensors."""
         self.steps += 1
         torch._foreach_copy_(self.weights, shown)
         torch._foreach_lerp_(self.average, self.weights, (1 + self.recency) / (self.steps + self.recency))

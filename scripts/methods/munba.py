@@ -7,24 +7,24 @@ EPSILON = 1e-8
 
 
 def inner(first, second):
-    """Return the inner product of two gradients, each a list with one tensor a parameter."""
+    """Return the inner product of two gradients, each a list with one tensor per parameter."""
     return sum((a * b).sum() for a, b in zip(first, second, strict=True))
 
 
 class UnlearningMethod:
-    """Let retaining and forgetting bargain over each update: neither may gain at the other's cost.
+    """Let retaining and forgetting bargain over each update, so that neither gains at the other's cost.
 
-    The Nash bargaining solution for two gradients is the bisector of their directions, so it does not matter how
-    large either is: a forget loss that explodes, or a retain loss near zero, is not heard louder or lower.
+    The Nash bargaining solution for two gradients is the bisector of their directions, so the size of either gradient
+    does not matter: a forget loss that explodes does not count more, and a retain loss near zero does not count less.
 
-    Formula: (g_r / |g_r| + g_f / |g_f|) / sqrt(1 + cos(g_r, g_f)), g_r the gradient of CE(retain), g_f that of
-        CE(forget with random other labels)
-    Cost: 2 forwards and 4 backwards a step (one forward over both mini-batches, and two backwards through it)
+    Formula: (g_r / |g_r| + g_f / |g_f|) / sqrt(1 + cos(g_r, g_f)), where g_r is the gradient of CE(retain) and g_f is
+        the gradient of CE(forget with random other labels)
+    Cost: 2 forwards and 4 backwards per step (one forward over both mini-batches, and two backwards through it)
     Defaults: none to choose
-    Deviations: the authors' code clips the update's norm to 1; it is always sqrt(2), and Adam divides a constant
-        factor out. Random labels leave out the image's own. The closed form is the paper's, written with the
-        cosine; in that form it has no failure for which the authors keep a fallback.
-    When to use: where the two losses differ much in scale and no weight between them fits all of the run. Neither
+    Deviations: the authors' code clips the update's norm to 1; here the norm is always sqrt(2), and Adam divides out a
+        constant factor. Random labels never equal the image's own label. The closed form is the paper's, written with
+        the cosine; in this form it cannot fail, so the authors' fallback is not needed.
+    When to use: when the two losses differ much in scale and no weight between them fits the whole run. Neither
         gradient ever fades, so the update stays noisy to the end.
     """
 

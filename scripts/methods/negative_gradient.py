@@ -4,14 +4,14 @@ from torch.nn import functional as F
 
 
 class UnlearningMethod:
-    """CE(retain) - forget_weight * CE(forget), one backward pass and one optimizer step.
+    """CE(retain) - forget_weight * CE(forget), with one backward pass and one optimizer step.
 
     Formula: CE(retain) - forget_weight * CE(forget)
-    Cost: 2 forwards and 2 backwards a step
+    Cost: 2 forwards and 2 backwards per step
     Defaults: forget_weight 0.5, as published with the task
     Deviations: none
-    When to use: as the reference that shows a collapse: the forget loss has no upper end, so at this weight and over
-        this many steps it takes the retained classes with it
+    When to use: as the reference that shows a collapse: the forget loss has no upper limit, so at this weight and with
+        this number of steps it destroys the retained classes too
     """
 
     def __init__(self, *, forget_weight):

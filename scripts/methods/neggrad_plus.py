@@ -8,12 +8,12 @@ class UnlearningMethod:
     """Descend on the retain set while ascending, much less, on the forget set.
 
     Formula: beta * CE(retain) - (1 - beta) * CE(forget)
-    Cost: 2 forwards and 2 backwards a step (one of each, over both mini-batches)
-    Defaults: beta 0.95, a usual value in adaptations of the authors' code; the paper chooses it for each data set
-    Deviations: both mini-batches share one forward pass, so that batch norm's running statistics do not swing from the
-        one to the other; the authors pass them one after the other
-    When to use: as the strongest simple reference. The ascent has no lower end: over many steps the forget loss
-        outgrows the retain loss, however small its weight is.
+    Cost: 2 forwards and 2 backwards per step (one of each, over both mini-batches)
+    Defaults: beta 0.95, a usual value in adaptations of the authors' code; the paper chooses it per data set
+    Deviations: both mini-batches share one forward pass, so that batch norm's running statistics do not swing between
+        the two; the authors pass the mini-batches one after the other
+    When to use: as the strongest simple reference. The ascent has no limit: over many steps the forget loss outgrows
+        the retain loss, even with a small weight.
     """
 
     def __init__(self, *, beta):

@@ -7,18 +7,19 @@ from torch.nn import functional as F
 
 
 class UnlearningMethod:
-    """Make the forget labels less likely than the original model finds them, with a push that fades as that succeeds.
+    """Make the forget labels less likely than in the original model, with a push that fades as this succeeds.
 
-    Gradient ascent pushes for ever; here the weight of an image falls from 1 to 0 as its label's probability falls
-    below the original model's.
+    Gradient ascent never stops pushing. Here the weight of an image falls from 1 to 0 as the probability of its label
+    falls below the original model's probability.
 
     Formula: -2 / beta * mean of log sigmoid(-beta * (log p(y|x) - log p_original(y|x))) over forget images
         + retain_weight * CE(retain)
-    Cost: 3 forwards and 2 backwards a step (the original model takes 1 forward of them)
+    Cost: 3 forwards and 2 backwards per step (1 of the forwards is the original model's)
     Defaults: beta 0.1 and retain_weight 1.0 as in the authors' code of NPO+RT
     Deviations: made for language models; here a "sequence" is one label
-    When to use: in place of negative_gradient, whose ascent it turns into as beta goes to 0, and whose collapse it puts
-        off. With one label in place of a sum over tokens the ratio is small, so that at beta 0.1 the push fades late.
+    When to use: in place of negative_gradient: its collapse comes later here. As beta goes to 0, NPO becomes the same
+        ascent. With one label in place of a sum over tokens the ratio is small, so that at beta 0.1 the push fades
+        late.
     """
 
     def __init__(self, *, beta, retain_weight):

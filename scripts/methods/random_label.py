@@ -5,22 +5,22 @@ from torch.nn import functional as F
 
 
 def random_other_labels(labels, classes):
-    """Return for each label one of the other classes, each equally likely."""
+    """Return one of the other classes per label, each equally likely."""
     return (labels + torch.randint_like(labels, 1, classes)) % classes
 
 
 class UnlearningMethod:
-    """Train on, with forget images that bear random other labels: what the model knew of them is overwritten by noise.
+    """Continue training, with random other labels on forget images: noise overwrites the model's knowledge of them.
 
     Formula: CE over the retain images with their labels and the forget images with random other labels, one mean over
-        all of them
-    Cost: 2 forwards and 2 backwards a step (one of each, over both mini-batches)
+        all images
+    Cost: 2 forwards and 2 backwards per step (one of each, over both mini-batches)
     Defaults: none to choose
-    Deviations: the labels are drawn anew each time an image comes by, where the paper draws one for each image; forget
-        images are half of each step, where the paper shuffles them among the retain images; the paper's other method,
-        taking the forget batches' own updates back, needs a record of the pretraining and is not this one
-    When to use: as a plain reference; it forgets reliably, but the labels make the model unsure on forget images in a
-        way that no retrained model is, which a membership test can see
+    Deviations: a label is drawn again each time an image is used; the paper draws one label per image. Forget images
+        are half of each step; the paper shuffles them among the retain images. The paper's other method, which undoes
+        the updates from forget batches, needs a record of the pretraining and is not this method.
+    When to use: as a plain reference. It forgets reliably, but the labels make the model unsure on forget images in a
+        way that no retrained model is, and a membership test can see this.
     """
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):

@@ -7,11 +7,11 @@ class UnlearningMethod:
     """Cross-entropy on the retain batch; the forget batch is ignored.
 
     Formula: CE(retain)
-    Cost: 1 forward and 1 backward a step
+    Cost: 1 forward and 1 backward per step
     Defaults: none to choose
     Deviations: none
-    When to use: first, and as the measure of every other method: for a whole class it is hard to beat, because nothing
-        names that class any more. It forgets by the way, so what nothing overwrites stays.
+    When to use: first, and as the measure of every other method: for a whole class it is hard to beat, because no label
+        names the class any more. It forgets only as a side effect, so whatever fine-tuning does not overwrite stays.
     """
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):

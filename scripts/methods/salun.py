@@ -5,21 +5,22 @@ from torch.nn import functional as F
 
 
 class UnlearningMethod:
-    """Relabel forget images at random, but move only the weights that are salient for the forget set.
+    """Relabel forget images at random, but change only the weights that are salient for the forget set.
 
-    The first epoch leaves the model as it is and adds up the gradients of the forget set at the original weights.
-    Then the share ``kept`` of all weights with the largest sums is free; every other weight stays for good.
+    The first epoch leaves the model as it is and adds up the gradients of the forget set at the original weights. After
+    it, only the share ``kept`` of all weights with the largest sums may change; every other weight stays fixed.
 
     Formula: CE over retain images and randomly relabelled forget images; gradient * [|sum of forget gradients| is among
         the largest kept * n of all n weights]
-    Cost: first epoch 1 forward and 1 backward a step, then 2 forwards and 2 backwards
+    Cost: first epoch 1 forward and 1 backward per step, then 2 forwards and 2 backwards
     Defaults: kept 0.5 as in the paper
-    Deviations: the saliency is summed over the first epoch, so over several passes of a small forget set, augmented
-        anew in each; labels as in random_label. Gradients are masked before the optimizer's step: the optimizer has
-        made no step before, so Adam's moments of the other weights are and stay zero and these do not move, to the last
-        bit. Running statistics of batch norm are no weights and move on.
-    When to use: where random_label forgets but costs too much retain accuracy; one epoch of the budget goes into the
-        mask, so it needs at least two
+    Deviations: the saliency is summed over the first epoch, that is over several passes of a small forget set, with a
+        new augmentation in each. Labels are drawn as in random_label. Gradients are masked before the optimizer's step.
+        The optimizer has made no step before the mask, so Adam's moments of the other weights are zero and stay zero,
+        and these weights do not change, to the last bit. Running statistics of batch norm are not weights and continue
+        to change.
+    When to use: when random_label forgets but costs too much retain accuracy. One epoch of the budget goes into the
+        mask, so the method needs at least two.
     """
 
     def __init__(self, *, kept):

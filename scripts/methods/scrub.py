@@ -14,19 +14,21 @@ def distillation_loss(logits, teacher_logits, temperature):
 
 
 class UnlearningMethod:
-    """Move away from the teacher (the original model) on forget images, stay with it on retain images.
+    """Move away from the teacher (the original model) on forget images, and stay close to it on retain images.
 
-    While ``epoch < max_epochs`` every step begins with a max step (minus the distillation loss on the forget batch)
-    with its own optimizer step. Every step has a min step:
-    ce_weight * CE + kl_weight * distillation on the retain batch.
+    While ``epoch < max_epochs``, every step begins with a max step (minus the distillation loss on the forget batch),
+    with its own optimizer step. Every step has a min step: ce_weight * CE + kl_weight * distillation on the retain
+    batch.
 
     Formula: max step -KL(original || model) on forget; min step ce_weight * CE + kl_weight * KL(original || model) on
         retain; both KL at temperature T, times T^2
-    Cost: 4 forwards and 2 backwards a step while epoch < max_epochs, then 2 and 1 (the teacher takes half the forwards)
+    Cost: 4 forwards and 2 backwards per step while epoch < max_epochs, then 2 and 1 (half of the forwards are the
+        teacher's)
     Defaults: max_epochs 2, ce_weight 0.99, kl_weight 0.01, temperature 4, as published with the task
-    Deviations: max and min steps alternate one by one, where the paper alternates epochs; both share Adam's moments;
+    Deviations: max and min steps alternate one by one; the paper alternates epochs; both kinds share Adam's moments;
         the paper's rewinding to a checkpoint with the right forget error is left out
-    When to use: when few epochs of forgetting must be followed by repair; how far the max steps go is up to max_epochs
+    When to use: when a few epochs of forgetting should be followed by repair; max_epochs decides how far the max steps
+        go
     """
 
     def __init__(self, *, max_epochs, ce_weight, kl_weight, temperature):

@@ -10,23 +10,24 @@ EPSILON = 1e-15
 
 
 class UnlearningMethod:
-    """A fast step up the forget loss on its salient weights now and then, between slow steps down the retain loss.
+    """A fast step up the forget loss on salient weights every few steps, between slow steps down the retain loss.
 
-    Retain steps after a forget step take back what hurt the retain set, which stands in for its Hessian. Images that
-    are forgotten already weigh less in the forget step. The first epoch leaves the model as it is and adds up the
-    squared gradients of both sets, which say what is salient.
+    Retain steps after a forget step undo the damage to the retain set, in place of computing its Hessian. Images that
+    are already forgotten weigh less in the forget step. The first epoch leaves the model as it is and adds up the
+    squared gradients of both sets, which decide which weights are salient.
 
     Formula: every forget_every-th step ascends on forget_weight * sum of v_i CE_i(forget), v_i proportional to
         CE_i^-focus and summing to 1, masked by F_forget >= saliency * F_retain and clipped to max_norm; every step
         descends on CE(retain)
-    Cost: first epoch 2 forwards and 2 backwards a step, then 1 and 1, and 1 and 1 more in a forget step
+    Cost: first epoch 2 forwards and 2 backwards per step, then 1 and 1, and 1 and 1 more in a forget step
     Defaults: authors' code: forget_weight 25, forget_every 5, focus (lambda) 0.5, saliency (gamma) 1, max_norm 7.
         forget_epochs 4 is their 1500 iterations on CIFAR-10.
-    Deviations: forget_weight falls with a cosine from epoch to epoch over forget_epochs, where theirs falls with
-        the iterations, whose number a method does not know; retain steps go on after it. Both kinds of steps share
-        Adam's moments, where the authors have SGD with momentum: weights outside the mask drift in a forget step as
-        well, and the large forget gradients shorten the retain steps after them.
-    When to use: for random subsets, for which it was made, at little more than fine-tuning's cost. Needs two epochs.
+    Deviations: forget_weight falls with a cosine from epoch to epoch over forget_epochs, and retain steps continue
+        after these. The authors' weight falls from iteration to iteration, but a method does not know the number of
+        iterations. Both kinds of steps share Adam's moments; the authors use SGD with momentum. So weights outside the
+        mask drift in a forget step too, and the large forget gradients shorten the retain steps after them.
+    When to use: for random subsets, for which it was made, at little more than the cost of fine-tuning. Needs two
+        epochs.
     """
 
     def __init__(self, *, forget_weight, forget_every, forget_epochs, focus, saliency, max_norm):

@@ -5,20 +5,21 @@ from methods.shared.gradients import add_squared_gradients
 
 
 class UnlearningMethod:
-    """Shrink, once, the weights that matter far more to the forget set than to the rest. No training.
+    """Shrink, once, the weights that matter far more to the forget set than to the retain set. No training.
 
     The first epoch leaves the model as it is and adds up every weight's importance (the diagonal of the Fisher
-    information) on either set; the next step dampens; nothing happens after it.
+    information) on both sets; the next step dampens; later steps do nothing.
 
     Formula: w *= min(dampening * F_retain / F_forget, 1) where F_forget > selection * F_retain; F is the mean squared
         gradient of a mini-batch's CE
-    Cost: first epoch 2 forwards and 2 backwards a step, then none
+    Cost: first epoch 2 forwards and 2 backwards per step, then none
     Defaults: authors' code: selection (alpha) 10, dampening (lambda) 1
-    Deviations: importance is compared with that on the retain set, where the paper has all data: with 10 balanced
-        classes all data's importance is at least a tenth of the forget set's, so that alpha 10 would never select a
-        weight; with 100 classes its 10 is 11 here. Images are augmented.
-    When to use: when there is no time to train, and in sequences of requests; the threshold decides between
-        nothing forgotten and a ruined model, and what it wants differs from model to model. Needs two epochs.
+    Deviations: importance is compared with the importance on the retain set; the paper compares with all data. With 10
+        balanced classes, the importance on all data is at least a tenth of the importance on the forget set, so that
+        alpha 10 would never select a weight; with 100 classes the paper's 10 corresponds to 11 here. Images are
+        augmented.
+    When to use: when there is no time to train, and in sequences of requests; the threshold decides between nothing
+        forgotten and a ruined model, and the right value differs from model to model. Needs two epochs.
     """
 
     def __init__(self, *, selection, dampening):

@@ -7,25 +7,25 @@ EPSILON = 1e-12
 
 
 def inner(first, second):
-    """Return the inner product of two gradients, each a list with one tensor a parameter."""
+    """Return the inner product of two gradients, each a list with one tensor per parameter."""
     return sum((a * b).sum() for a, b in zip(first, second, strict=True))
 
 
 class UnlearningMethod:
-    """Descend on the retain loss as seen from nearby weights at which the forget set is forgotten.
+    """Descend on the retain loss, measured at nearby weights where the forget set is forgotten.
 
-    Each step first climbs the forget loss by ``rho``, takes the retain gradient there, goes back, and leaves out of it
-    what would lower the forget loss again.
+    Each step first climbs the forget loss by ``rho``, takes the retain gradient there, and goes back. It removes the
+    part of the gradient that would lower the forget loss again.
 
-    Formula: w_hat = w + rho * g_f / |g_f|; step along (1 - gamma * P_f) g_r(w_hat), g_f and g_r the gradients of
-        CE(forget) and CE(retain), P_f the projection on g_f
-    Cost: 3 forwards and 3 backwards a step
-    Defaults: gamma 1.0 as in the authors' code; rho is ours, for want of a published one
-    Deviations: rho is constant, where the authors' code lets it fall with a cosine over the run, whose length a method
-        does not know. The projection is that of the paper's update, over all weights together; the authors' released
-        code for images takes a gamma and does not use it. The forget gradient comes of one forward pass over both
-        mini-batches, as in their code; batch norm's running statistics see both points.
-    When to use: where ascent on the forget loss ruins the model: no step ever ascends
+    Formula: w_hat = w + rho * g_f / |g_f|; step along (1 - gamma * P_f) g_r(w_hat), where g_f and g_r are the gradients
+        of CE(forget) and CE(retain), and P_f is the projection on g_f
+    Cost: 3 forwards and 3 backwards per step
+    Defaults: gamma 1.0 as in the authors' code; rho is ours, because no value is published
+    Deviations: rho is constant; in the authors' code it falls with a cosine over the run, but a method does not know
+        how long the run is. The projection is the one in the paper's update, over all weights together; the authors'
+        released code for images takes a gamma and does not use it. The forget gradient comes from one forward pass over
+        both mini-batches, as in their code. Batch norm's running statistics see the images at both points.
+    When to use: when ascent on the forget loss ruins the model: no step ever ascends
     """
 
     def __init__(self, *, rho, gamma):

@@ -7,19 +7,19 @@ from torch.nn import functional as F
 class UnlearningMethod:
     """Impair the model with noise that is the opposite of the forget class, then repair it on the retain set.
 
-    The noise is learned at the first step, to be as wrong as possible in the original model's eyes; the weights stay.
-    While ``epoch < impair_epochs`` the model trains on retain images and on the noise labelled as the forget class,
-    after that on retain images alone.
+    The noise is learned at the first step, while the weights stay fixed: it makes the original model as wrong as
+    possible. While ``epoch < impair_epochs``, the model trains on retain images and on the noise, labelled as the
+    forget class. After that it trains on retain images alone.
 
     Formula: noise = argmin of noise_penalty * |noise|^2 - CE(original(noise), forget class); impair: CE over retain
         images and noise; repair: CE(retain)
-    Cost: noise_steps forwards and backwards once; 2 forwards and 2 backwards a step of impairing; then 1 and 1
+    Cost: noise_steps forwards and backwards once; 2 forwards and 2 backwards per step of impairing; then 1 and 1
     Defaults: as in adaptations of the authors' code: 40 steps of Adam at 0.1, noise_penalty 0.1, one epoch of impairing
-    Deviations: one fixed learning rate, where the authors impair at 0.02 and repair at 0.01; all retain images, where
-        they take a part of each class; repair goes on for all further epochs, where they need one; noise is learned in
-        eval mode
-    When to use: when the forget images are gone already: it looks at their labels and their shape, never at the
-        images. How much is forgotten hangs on a single batch of noise.
+    Deviations: one fixed learning rate; the authors impair at 0.02 and repair at 0.01. All retain images are used; the
+        authors use a part of each class. Repair continues for all further epochs; the authors need one. Noise is
+        learned in eval mode.
+    When to use: when the forget images are already deleted: it reads only their labels and their shape. How much is
+        forgotten depends on a single batch of noise.
     """
 
     def __init__(self, *, noise_steps, noise_learning_rate, noise_penalty, impair_epochs):

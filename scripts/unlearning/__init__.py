@@ -1,6 +1,6 @@
 """The library behind the workflow: data sets, models, training, unlearning, metrics, tables.
 
-Importing the package imports nothing else but the clock, so that a script pays only for what its job needs.
+The package itself imports only the clock, so that a script imports no more than its job needs.
 """
 
 from unlearning.clocks import CLOCK

@@ -1,16 +1,16 @@
-"""The one exception that is meant to be read by the person who runs the workflow."""
+"""The exception whose message is written for the person who runs the workflow."""
 
 import textwrap
 
 
 class UserError(Exception):
-    """Something the user can put right. The message says what is wrong, where, and what to write instead."""
+    """A mistake that the user can correct. The message says what is wrong, where, and what to write instead."""
 
 
 def first_line(error: BaseException) -> str:
-    """Return what ``error`` says as one line of at most 300 characters that any file can hold, perhaps an empty one."""
+    """Return the message of ``error`` as one line of at most 300 characters that any file can hold. It may be empty."""
     try:
         text = str(error).strip().split("\n", 1)[0]
-    except Exception:  # its own code, too, may raise
+    except Exception:  # the error's own code may raise, too
         return ""
     return textwrap.shorten(text.encode("utf-8", "backslashreplace").decode(), 300)

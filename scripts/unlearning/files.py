@@ -18,7 +18,7 @@ from unlearning.errors import UserError
 
 @contextmanager
 def whole_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` and rename it to ``path`` if the block ends without an error."""
+    """Yield a temporary path next to ``path``, and rename it to ``path`` if the block ends without an error."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
@@ -26,7 +26,7 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
         yield partial
         partial.replace(target)
     except OSError as error:
-        error.filename = os.fspath(target)  # a failed write does not say of which file
+        error.filename = os.fspath(target)  # a failed write does not name the file
         raise
     finally:
         partial.unlink(missing_ok=True)
@@ -41,7 +41,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 @spent_on("files")
 def write_json(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
-    """Write ``content`` as indented JSON in its own key order; NaN and infinity are refused (ValueError)."""
+    """Write ``content`` as indented JSON and keep the order of keys. NaN and infinity are refused (ValueError)."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
@@ -59,7 +59,7 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
 
 @spent_on("files")
 def read_table(path: str | os.PathLike) -> Any:
-    """Read a CSV file as a pandas.DataFrame; only an empty field is missing, so that a method may be named "nan"."""
+    """Read a CSV file as a pandas.DataFrame. Only an empty field is missing, so that a method may be named "nan"."""
     import pandas
 
     return pandas.read_csv(path, keep_default_na=False, na_values=[""])

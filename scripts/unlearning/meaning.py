@@ -1,6 +1,6 @@
-"""What makes a difference to a result: of code the program without its text, of settings the values.
+"""What can change a result: in code, the program without its text; in settings, the values.
 
-A comment, a docstring, a blank line, a line broken elsewhere, 1 in place of 1.0 change nothing.
+A comment, a docstring, a blank line, another line break, or 1 in place of 1.0 changes nothing.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import hashlib
 from typing import Any
 
 LARGEST_EXACT_INTEGER = 2**53
-"""Above it, not every integer is a float."""
+"""Not every larger integer has an equal float."""
 
 
 def digest_of_code(source: bytes, tree: ast.Module | None = None) -> str:
-    """Return a digest of what the Python file ``source`` does, alike in every version of Python.
+    """Return a digest of what the Python file ``source`` does, the same in every version of Python.
 
-    It is taken over the syntax tree without positions, strings that stand alone, such as docstrings, and ``pass``. A
-    file that is no valid Python counts by its bytes. ``tree``, if it is known already, is not worked out again.
+    It is computed from the syntax tree, without positions, without strings that stand alone, such as docstrings, and
+    without ``pass``. A file that is not valid Python counts by its bytes. If ``tree`` is given, the file is not parsed
+    again.
     """
     pieces: list[str] = []
     try:
@@ -31,7 +32,7 @@ def digest_of_code(source: bytes, tree: ast.Module | None = None) -> str:
 def _write(node: ast.AST, pieces: list[str]) -> None:
     """Append an unambiguous text of ``node``: its type, then its fields by name.
 
-    Empty fields are left out, because a later Python may know more of them than an earlier one.
+    Empty fields are left out, because a later version of Python may have more fields than an earlier one.
     """
     pieces.append(type(node).__name__ + "(")
     is_constant = isinstance(node, ast.Constant)
@@ -60,9 +61,9 @@ def _write_all(name: str, items: list[Any], pieces: list[str]) -> None:
 
 
 def _says_nothing(item: Any, of: ast.AST) -> bool:
-    """Return whether it is a statement without effect: a string alone, such as a docstring, or ``pass``.
+    """Return whether ``item`` is a statement without effect: a string alone, such as a docstring, or ``pass``.
 
-    Or an empty piece of an f-string, which Python 3.12 adds to some.
+    Also true for an empty piece of an f-string, which Python 3.12 adds to some f-strings.
     """
     if isinstance(of, ast.JoinedStr):
         return isinstance(item, ast.Constant) and item.value == ""
@@ -71,9 +72,9 @@ def _says_nothing(item: Any, of: ast.AST) -> bool:
 
 
 def by_meaning(settings: Any) -> Any:
-    """Return nested ``settings`` in a form whose text is equal where their meaning is.
+    """Return nested ``settings`` in a form whose text is equal if the meaning is equal.
 
-    Keys are sorted, and a number without fraction is an integer. True is no number.
+    Keys are sorted, and a number without a fraction becomes an integer. True is not a number.
     """
     if isinstance(settings, dict):
         return {key: by_meaning(settings[key]) for key in sorted(settings)}

@@ -53,7 +53,7 @@ class BasicBlock(nn.Module):
         if stride == 1 and inputs == outputs:
             self.shortcut = nn.Identity()
         else:
-            self.shortcut = nn.Sequential(  # type: ignore[assignment]  # an annotation would be another program
+            self.shortcut = nn.Sequential(  # type: ignore[assignment]  # an annotation would change the digest
                 convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs)
             )
 
@@ -159,7 +159,7 @@ MODELS = {"resnet20": resnet20, "vgg16bn": vgg16bn, "mobilenetv2": mobilenetv2}
 def build_model(name: str, classes: int, channels: int, width: float = 1.0) -> Classifier:
     """Return a freshly initialised model in channels-last format, drawn from torch's global random stream.
 
-    Raises KeyError for a name that is not in ``MODELS``; the configuration's schema refuses it long before.
+    Raises KeyError for a name that is not in ``MODELS``. The configuration's schema refuses such a name earlier.
     """
     model = MODELS[name](classes=classes, channels=channels, width=width)
     initialise(model)

@@ -1,7 +1,7 @@
-"""Independent random streams, one for each purpose.
+"""Independent random streams, one per purpose.
 
-Every random decision draws from a stream derived from (seed, purpose), so that adding a method never
-changes another's numbers and a method that draws random numbers never changes the batches it is handed.
+Every random decision draws from a stream derived from (seed, purpose), so that adding a method never changes the
+numbers of another method, and a method that draws random numbers never changes its own batches.
 """
 
 from __future__ import annotations

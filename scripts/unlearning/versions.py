@@ -1,4 +1,4 @@
-"""Which version of the project this is."""
+"""The version of the project."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def commit_of(root: Path) -> dict[str, Any]:
-    """Return commit and dirty of the project in ``root``, None outside of a repository of its own."""
+    """Return commit and dirty of the project in ``root``. Both are None if it is not a repository of its own."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(root), *arguments]

@@ -1,4 +1,4 @@
-"""Which files of the project a Python file runs, and what they mean: Snakemake must be told, it follows no imports."""
+"""The project files that a Python file runs, and their meaning: for Snakemake, which does not follow imports."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LIBRARY = "unlearning"
 
 
 def code_of(file: Path) -> list[Path]:
-    """Return ``file`` and every file under scripts/, or beside ``file``, that it imports, directly or not, sorted.
+    """Return ``file`` and all files that it imports, directly or not, from scripts/ or its own folder, sorted.
 
-    Imports inside functions count too. Raises UserError if one of them is no valid Python, because a job that cannot
-    run would begin with the removal of its old result.
+    Imports inside functions count too. Raises UserError if one of the files is not valid Python, because a job that
+    cannot run would still remove its old result first.
     """
     found: set[Path] = set()
     waiting = [file]
@@ -33,16 +33,16 @@ def code_of(file: Path) -> list[Path]:
 
 
 def meanings_of(files: Iterable[Path]) -> list[str]:
-    """Return "NAME DIGEST" of each of the Python ``files``, sorted; of equal texts the programs are equal.
+    """Return "NAME DIGEST" of each of the Python ``files``, sorted. Equal texts mean equal programs.
 
-    NAME is the path under scripts/ of a module of the library, and the name alone of any other file, so that a method
-    may lie anywhere. Raises FileNotFoundError if one is missing.
+    NAME is the path under scripts/ for a module of the library, and only the file's name for any other file, so that a
+    method may lie anywhere. Raises FileNotFoundError if one is missing.
     """
     return sorted(f"{_name(file)} {_read(file, _version(file)).digest}" for file in files)
 
 
 def is_of_library(file: Path) -> bool:
-    """Return whether ``file`` is a module of the library, and not a script or a method."""
+    """Return whether ``file`` is a module of the library, not a script or a method."""
     return file.is_relative_to(SCRIPTS / LIBRARY)
 
 
@@ -56,7 +56,7 @@ def _name(file: Path) -> str:
 
 
 def _version(file: Path) -> tuple[int, int, int]:
-    """Return what tells that a file may have changed: what follows from its contents is worked out once for each."""
+    """Return a version that differs if the file may have changed. Facts about a file are computed once per version."""
     status = file.stat()
     return status.st_mtime_ns, status.st_size, status.st_ino
 
@@ -69,7 +69,7 @@ def _digest_of_bytes(file: Path, _of_version: tuple) -> str:
 
 @dataclass(frozen=True)
 class _Source:
-    """A Python file, read once: its syntax tree, or why it has none, and the digest of what it means."""
+    """A Python file, read once: its syntax tree, or the reason why it has none, and the digest of its meaning."""
 
     tree: ast.Module | None
     problem: str | None
@@ -84,7 +84,7 @@ def _read(file: Path, _of_version: tuple) -> _Source:
         raise UserError(f"{file}: it may not be read; give yourself the right, e.g. chmod u+r {file}") from None
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError) as error:  # ValueError: null bytes, by older versions of Python
+    except (SyntaxError, ValueError) as error:  # ValueError: null bytes, in older versions of Python
         line = getattr(error, "lineno", None)
         place = f"{file}, line {line}" if line else f"{file}"
         reason = "null bytes: save it as UTF-8" if b"\0" in source else getattr(error, "msg", error)

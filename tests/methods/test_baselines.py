@@ -1,4 +1,4 @@
-"""The baselines, each against its formula written out independently."""
+"""The baselines, each compared with its formula, written independently."""
 
 import copy
 
@@ -29,7 +29,7 @@ def test_bad_teacher_follows_each_teacher_on_its_half_of_one_forward_pass():
     method = load("bad_teacher")
     torch.manual_seed(1)
     values, (step,) = gradients_of(method, model)
-    # The incompetent teacher is another network than the original, unseen by this test: take it from the method.
+    # The incompetent teacher is a network that this test does not know: take it from the method.
     incompetent = method.incompetent
     assert not torch.equal(incompetent.head.weight, original.head.weight)
     with torch.no_grad():

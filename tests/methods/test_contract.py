@@ -1,4 +1,4 @@
-"""What every file in scripts/methods/ keeps to, on a tiny benchmark: a new file is tested without a new test."""
+"""The contract of every file in scripts/methods/, on a tiny benchmark: a new file is tested without a new test."""
 
 import math
 from functools import partial
@@ -21,9 +21,9 @@ from unlearning.tables.pages import LABELS, describe
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
 FILES = sorted((ROOT / "scripts/methods").glob("*.py"))
 OURS = [file for file in FILES if file.stem in CONFIG]
-"""Those that the configuration names; whoever tries out a method need not document it."""
+"""The files that the configuration names; a method that is only tried out need not be documented."""
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-PROTOCOL = {"epochs": 3, "learning_rate": 0.001} | AS_CHOSEN  # what a method begins after its first epoch runs twice
+PROTOCOL = {"epochs": 3, "learning_rate": 0.001} | AS_CHOSEN  # what a method starts after its first epoch runs twice
 
 
 def batches(labels, channels, name, device="cpu"):
@@ -35,17 +35,17 @@ def batches(labels, channels, name, device="cpu"):
 
 
 def hyperparameters_of(file):
-    """Return those of the configuration; a file that is not in it has to have defaults."""
+    """Return the hyperparameters in the configuration; a file that is not in it must have defaults."""
     return CONFIG.get(file.stem, {}).get("hyperparameters", {})
 
 
 def run(file, classes, channels, device):
-    """Apply the method in ``file`` and return the model before it, the model after it, and what came of it."""
+    """Apply the method in ``file``, and return the model before, the model after, and the result."""
     torch.manual_seed(0)
     before, model = (build_model("resnet20", classes, channels, width=0.25).to(device) for _ in range(2))
     before.load_state_dict(model.state_dict())
     retain = batches(1 + torch.arange(9) % (classes - 1), channels, "retain", device)
-    forget = batches(torch.zeros(5, dtype=torch.int64), channels, "forget", device)  # of 4 images and of one
+    forget = batches(torch.zeros(5, dtype=torch.int64), channels, "forget", device)  # batches of 4 and of 1
     seed_global_streams(2, "method")
     make_rule = partial(load_method, file, hyperparameters_of(file))
     return before, model, unlearn(model, make_rule, file, retain, forget, PROTOCOL)
@@ -56,7 +56,7 @@ def run(file, classes, channels, device):
 @pytest.mark.parametrize("device", DEVICES)
 def test_every_method_keeps_the_contract(file, classes, channels, device, capfd):
     before, model, done = run(file, classes, channels, device)
-    assert done.outcome == Outcome(), done.outcome  # also: the optimizer's settings and the modules are untouched
+    assert done.outcome == Outcome(), done.outcome  # also shows: optimizer's settings and modules did not change
     assert [row["epoch"] for row in done.history] == [0, 1, 2]
     assert all(math.isfinite(row["loss"]) for row in done.history)
     old, new = before.state_dict(), model.state_dict()
@@ -66,7 +66,7 @@ def test_every_method_keeps_the_contract(file, classes, channels, device, capfd)
     assert all(value.isfinite().all() for value in new.values())
     assert any(not torch.equal(new[key], old[key]) for key in new)
     assert all(parameter.requires_grad for parameter in model.parameters())
-    # What it remembers goes into a savepoint after each epoch.
+    # The method's memory goes into a savepoint after each epoch.
     assert "cannot be kept" not in capfd.readouterr().out
     _, again, done_again = run(file, classes, channels, device)
     assert all(torch.equal(value, new[key]) for key, value in again.state_dict().items())
@@ -75,7 +75,7 @@ def test_every_method_keeps_the_contract(file, classes, channels, device, capfd)
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_method_leaves_the_model_in_train_mode(file):
-    """Each module of it, in every step: whoever calls a method by himself goes on with what he had."""
+    """This holds for each module, in every step: a user who calls a method directly gets the model back in its mode."""
     torch.manual_seed(0)
     model = build_model("resnet20", 10, 1, width=0.25).train()
     retain, forget = batches(1 + torch.arange(9) % 9, 1, "retain"), batches(torch.zeros(9, dtype=int), 1, "forget")
@@ -87,7 +87,7 @@ def test_every_method_leaves_the_model_in_train_mode(file):
 
 
 def test_every_method_of_the_configuration_has_its_file():
-    """Its own or, under another name with other hyperparameters, that of one that has."""
+    """Its own file or, under another name and with other hyperparameters, the file of another method."""
     assert {ROOT / method_file(name, entry.get("file")) for name, entry in CONFIG.items()} == set(OURS)
 
 

@@ -1,4 +1,4 @@
-"""The further methods, each against its formula written out independently."""
+"""The further methods, each compared with its formula, written independently."""
 
 import copy
 import math
@@ -17,7 +17,7 @@ def model():
 
 @pytest.fixture
 def original(model):
-    """Return the model as it is, in eval mode and sure of the forget class; the model itself moves away from it."""
+    """Return a copy of the model in eval mode, confident in the forget class, and move the model away from the copy."""
     original = copy.deepcopy(model).eval()
     with torch.no_grad():
         original.head.bias[0] += 5
@@ -39,7 +39,7 @@ def flat(gradients):
 
 
 def assert_same(found, wanted):
-    """Compare as vectors: of a sum over a whole network the small entries are rounding."""
+    """Compare as vectors, because in a sum over a whole network the small entries are only rounding."""
     assert (found - wanted).norm() < 1e-4 * wanted.norm()
 
 
@@ -48,7 +48,7 @@ def assert_same_gradients(step, model, loss):
 
 
 def apply(method, model, epochs, learning_rate=0.001):
-    """Apply two steps in each of ``epochs``, and return the weights before the first and after each step."""
+    """Apply two steps in each of ``epochs``, and return the weights before the first step and after each step."""
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     weights = [flat(model.parameters()).detach()]
     for epoch in epochs:
@@ -59,7 +59,7 @@ def apply(method, model, epochs, learning_rate=0.001):
 
 
 def drawn_labels(seed=1):
-    """Return other labels for the forget images, drawn at random as the methods draw them, all of which are class 0."""
+    """Return random other labels for the forget images, which are all of class 0, drawn as the methods draw them."""
     torch.manual_seed(seed)
     return torch.randint(1, 10, (len(FORGET[0]),))
 
@@ -87,14 +87,14 @@ def test_salun_moves_the_half_with_the_largest_forget_gradients_and_nothing_else
     start, *first_epoch, end, _ = apply(load("salun"), model, epochs=[0, 1])
     assert all(torch.equal(weights, start) for weights in first_epoch)
     assert torch.equal(end[~is_free], start[~is_free])
-    assert (end != start)[is_free].float().mean() > 0.9  # but for dead units
+    assert (end != start)[is_free].float().mean() > 0.9  # except for dead units
 
 
 def test_boundary_shrink_labels_a_forget_image_with_the_class_across_the_boundary(model):
     method = load("boundary_shrink")
     method.original = torch.nn.Sequential(
         torch.nn.Flatten(), torch.nn.Linear(64, 10)
-    )  # of which all can be written out
+    )  # small enough to be written out in full
     weight, bias = (parameter.detach() for parameter in method.original[1].parameters())
     images = FORGET[0].flatten(1)
     ascent = ((images @ weight.T + bias).softmax(1) - torch.eye(10)[0]) @ weight  # the forget class is 0
@@ -140,7 +140,7 @@ def test_fisher_forgetting_adds_noise_once_by_the_inverse_root_of_the_fisher_inf
     method = load("fisher_forgetting")
     start = flat(model.parameters()).detach()
     method.fisher, method.batches = [torch.full_like(parameter, 0.08) for parameter in model.parameters()], 2
-    method.fisher[-1].zero_()  # the head's bias, ten weights that nothing depends on
+    method.fisher[-1].zero_()  # the head's bias: ten weights without any effect
     _, noisy, later = apply(method, model, epochs=[1])
     noise = noisy - start
     assert noise[:-10].std().item() == pytest.approx(math.sqrt(1e-6 / 0.04), rel=0.05)
@@ -149,10 +149,10 @@ def test_fisher_forgetting_adds_noise_once_by_the_inverse_root_of_the_fisher_inf
 
 
 def test_fisher_forgetting_estimates_the_fisher_information(model):
-    """Of the head's bias it is the mean of p (1 - p): the gradient is p minus the drawn class's indicator."""
+    """For the head's bias it is the mean of p (1 - p): the gradient is p minus the indicator of the drawn class."""
     method = load("fisher_forgetting")
     with torch.no_grad():
-        model.head.weight.mul_(0.1)  # a model that is unsure
+        model.head.weight.mul_(0.1)  # an unsure model
         probabilities = model.eval()(RETAIN[0]).softmax(1)
     draws = 300
     for _ in range(draws):
@@ -206,7 +206,7 @@ def test_delete_follows_the_original_model_among_the_other_classes(model, origin
 
 
 def test_munba_solves_the_bargaining_game(model):
-    """Its update is G alpha with G^T G alpha = 1 / alpha, the paper's condition."""
+    """The update is G alpha with G^T G alpha = 1 / alpha, the condition in the paper."""
     labels = drawn_labels()
     torch.manual_seed(1)
     _, (step,) = gradients_of(load("munba"), model)

@@ -1,4 +1,4 @@
-"""The project's own method: each of its parts against an independent calculation, and what it is for."""
+"""The project's own method: each part compared with an independent calculation, and the purpose of the method."""
 
 import copy
 from functools import partial
@@ -32,7 +32,7 @@ def model():
 
 
 def apply(method, model, steps):
-    """Apply ``method`` and return the weights that the optimizer left, and those that the model was left with."""
+    """Apply ``method``, and return the final weights of the optimizer and the final weights of the model."""
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     after_optimizer, shown = [], []
     optimizer.register_step_post_hook(lambda *_: after_optimizer.append(vector(model)))
@@ -51,7 +51,7 @@ def vector(model):
 def test_the_model_has_the_mean_of_the_optimizers_weights_with_those_of_step_t_counting_as_t_to_the_recency(
     model, recency
 ):
-    """Exactly: as t (t + 1) ... (t + recency - 1), which is 1 for a recency of 0, the plain mean."""
+    """Exactly, step t counts as t (t + 1) ... (t + recency - 1). With recency 0 this is 1, the plain mean."""
     method = load_method(METHOD, PLAIN | {"recency": float(recency)})
     after_optimizer, shown = apply(method, model, 5)
     counts = [np.prod([t + i for i in range(recency)]) for t in range(1, 6)]
@@ -74,7 +74,7 @@ def test_the_optimizer_goes_its_own_way_whatever_the_average(model):
 def test_targets_are_the_original_models_other_classes_made_flatter(model, flatness):
     method = load_method(METHOD, PLAIN | {"flatness": flatness})
     method.begin(model)
-    labels = torch.tensor([0, 0, 7, 0])  # each image's own class is crossed out
+    labels = torch.tensor([0, 0, 7, 0])  # the class of each image is left out
     with torch.no_grad():
         probabilities = model.eval()(FORGET[0]).softmax(1)
         model.train()
@@ -123,7 +123,7 @@ def test_statistics_remember_classes_that_the_last_batch_lacks_and_stand_a_batch
 
 def test_the_feature_term_moves_forget_features_to_where_retained_ones_mix(model):
     distances = {}
-    for feature_weight in (1e-9, 3.0):  # the first measures and does not push
+    for feature_weight in (1e-9, 3.0):  # the first weight only measures, and has no effect
         method = load_method(METHOD, PLAIN | {"feature_weight": feature_weight})
         trained = copy.deepcopy(model)
         optimizer = torch.optim.Adam(trained.parameters(), lr=0.01)
@@ -152,7 +152,7 @@ def test_the_file_of_variants_is_the_method_as_long_as_nothing_is_switched():
         assert not torch.equal(weights_after_two_steps(OTHERWISE, settings | switch), method), switch
 
 
-# --- what it is for
+# --- the purpose of the method
 
 
 PROTOCOL = TINY_PROTOCOL | {
@@ -164,7 +164,7 @@ PROTOCOL = TINY_PROTOCOL | {
 
 
 def scores_of(seed):
-    """Return unlearn_score of both settings and the baselines: digits of 8 x 8, a narrow ResNet-20."""
+    """Return unlearn_score of both settings and of the baselines: digits of 8 x 8, a narrow ResNet-20."""
     arrays = digits()
     images = {name: array[..., None] for name, array in arrays.items() if name.endswith("images")}
     labels = {name: array.astype(np.int64) for name, array in arrays.items() if name.endswith("labels")}

@@ -1,4 +1,4 @@
-"""What holds the project's parts together: profiles, dependencies of the scripts, environments, README and docs."""
+"""The agreement of the project's parts: profiles, dependencies of the scripts, environments, README and docs."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def test_a_profile_names_only_rules_that_exist(profile):
     settings = yaml.safe_load(profile.read_text())
     for key in ("set-resources", "set-threads"):
         assert set(settings.get(key, {})) <= set(RULES)
-    # Without it, a script's time stamp would make its jobs run again.
+    # Without this setting, a script's time stamp would make its jobs run again.
     assert "code" not in settings["rerun-triggers"]
 
 
@@ -55,7 +55,7 @@ def test_the_cluster_profile_says_for_every_job_where_and_how_long_it_runs():
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.name)
 def test_the_code_that_a_script_imports_is_watched(script):
-    finder = ModuleFinder(path=[str(SCRIPTS)])  # sees the project alone: an independent walk over compiled code
+    finder = ModuleFinder(path=[str(SCRIPTS)])  # sees only the project: an independent walk over compiled code
     finder.run_script(str(script))
     imported = {Path(module.__file__) for module in finder.modules.values() if module.__file__}
     assert set(code_of(script)) == imported
@@ -92,7 +92,7 @@ def test_a_change_of_the_models_reaches_training_but_not_the_split():
 
 
 def test_jobs_that_run_a_model_share_the_gpu_and_no_others():
-    """The profile of this machine says how many at a time; a cluster counts whole GPUs."""
+    """The profile of this machine limits how many run at a time; a cluster counts whole GPUs."""
     profiles = {path.parent.name: yaml.safe_load(path.read_text()) for path in PROFILES}
     assert profiles["default"]["resources"] == {"gpu_slots": 4}
     assert "resources" not in profiles["slurm"]
@@ -117,7 +117,7 @@ def test_the_lock_pins_every_direct_dependency_and_torch_in_any_build():
     lock = (ROOT / "requirements.lock").read_text()
     direct = re.findall(r"^([\w-]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     assert set(direct) <= set(pins(lock))
-    assert pins(lock)["torch"] == "2.13.0"  # without +cpu, which a CUDA build would not satisfy
+    assert pins(lock)["torch"] == "2.13.0"  # without +cpu, because a CUDA build would not match it
     lines = [line for line in lock.splitlines() if line and not line.lstrip().startswith("#")]
     assert len(lines) == len(pins(lock))
 
@@ -167,7 +167,7 @@ def test_a_reference_table_that_does_not_follow_from_its_numbers_is_named(tmp_pa
 
 
 def test_the_table_of_all_methods_bears_out_what_is_said_of_its_ends():
-    """In docs/reading-the-table.md. And every method is in it."""
+    """The statements are in docs/reading-the-table.md. Every method is in the table."""
     metrics = read_table(REFERENCE / "rules-metrics.csv")
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     assert list(metrics["method"].unique()[2:]) == config["suites"]["rules"]["methods"] == list(config["methods"])
@@ -183,7 +183,7 @@ def test_the_table_of_all_methods_bears_out_what_is_said_of_its_ends():
 
 
 def section(text, title):
-    """Return what stands under a heading, to the next one of any level."""
+    """Return the text under a heading, up to the next heading of any level."""
     return re.split(r"^#+ ", text.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0].strip()
 
 
@@ -207,7 +207,7 @@ def test_the_page_about_the_table_shows_all_blocks_of_the_reference_table_and_it
 
 
 def test_the_pages_show_the_table_of_the_paper_suite_once_there_is_one():
-    """The README its first block of one benchmark, the suite's page of all; until then both say that there is none."""
+    """The README shows the first block of one benchmark, the page all blocks. Until then, both say there is none."""
     reference = REFERENCE / "paper-table.md"
     readme, page = README.read_text(), (DOCS / "paper-suite.md").read_text()
     is_denied = [" ".join(text.split()).count("have not been run yet**") for text in (readme, page)]
@@ -234,7 +234,7 @@ def numbers_without_their_row(text, rows, names):
     ids=("README", "reading-the-table"),
 )
 def test_every_number_of_the_walk_through_stands_in_the_table(page, said_in, items):
-    """Each with its row: a sentence names the row, or the one before it did."""
+    """Each number has its row: the sentence, or the sentence before it, names the row."""
     text = page.read_text()
     steps = re.findall(items, section(text, said_in) + "\n\n", re.MULTILINE | re.DOTALL)
     assert len(steps) == {README: 3, TABLE_PAGE: 6}[page]
@@ -250,7 +250,7 @@ def test_the_tables_of_our_rule_are_those_of_the_reference_results():
 
 
 def test_every_number_that_is_said_of_our_method_stands_in_a_table():
-    """With three decimals, in docs/own-method.md: the tables are made from results, all else is said of them."""
+    """This holds for numbers with three decimals in docs/own-method.md. The tables there are made from results."""
     page = document_rule.PAGE.read_text()
     made = re.compile(r"^<!-- (?:table|sweep) .*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
     tables, said = " ".join(made.findall(page)), made.sub("", page)
@@ -319,7 +319,7 @@ def test_our_rule_scores_above_every_baseline_on_the_digits():
 
 
 def test_the_digits_suite_keeps_what_it_promises():
-    """At least .95 of the digits right before unlearning; the forget class all but gone after it."""
+    """At least .95 of the digits are right before unlearning, and almost none of the forget class after it."""
     metrics = read_table(REFERENCE / "digits-metrics.csv").set_index(["method", "benchmark"])
     original = metrics.loc["original"]
     assert original["test_acc"].min() > 0.95
@@ -330,7 +330,7 @@ def test_the_digits_suite_keeps_what_it_promises():
     assert (metrics["status"] == "ok").all()
 
 
-# --- README and docs: what they name is there, what they tell to type can be typed
+# --- README and docs: named things exist, and shown commands work
 
 
 def test_the_readme_is_short():
@@ -338,7 +338,7 @@ def test_the_readme_is_short():
 
 
 def anchors(page):
-    """Return how GitHub calls the headings of a page."""
+    """Return the anchors that GitHub gives to the headings of a page."""
     titles = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
@@ -357,7 +357,7 @@ def test_every_link_of_a_page_leads_somewhere(page):
 
 FOLDERS = ("scripts", "workflow", "docs", "tests", "envs", "results/reference")
 PLACEHOLDERS = ("NAME", "SUITE", "my_method", "paper-", "calibration-full")
-"""In paths that a page tells to write, or that a run makes."""
+"""Parts of paths that a page tells the user to write, or that a run makes."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -396,7 +396,7 @@ COMMANDS = sorted({(page.name, words) for page in PAGES for words in commands_in
 MAKES = [(page, words) for page, words in COMMANDS if words[0] == "make"]
 SNAKEMAKES = [(page, words) for page, words in COMMANDS if words[0] == "snakemake"]
 MADE = re.compile(r"(?:table|preview|sweep|calibration)\.md|[a-z0-9]+-\w+-class\d+/(?:seed\d+/\w+/\w+\.\w+|split\.npz)")
-"""What a run can be asked for, under results/."""
+"""Files under results/ that a run can be asked for."""
 
 
 def test_the_pages_have_commands():
@@ -437,7 +437,7 @@ def test_every_snakemake_command_can_be_read(page, words, monkeypatch):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_configuration_that_a_page_shows_is_one(page, tmp_path):
-    """But for those with NAME in them."""
+    """Configurations with NAME in them are left out."""
     for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)):
         if "NAME" not in block:
             file = tmp_path / f"{number}.yaml"

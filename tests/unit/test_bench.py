@@ -1,4 +1,4 @@
-"""make bench: its report from known numbers, and the documented runs."""
+"""make bench: the report from known numbers, and the documented runs."""
 
 import csv
 import re
@@ -14,7 +14,7 @@ WHERE = {"device": "cpu, 1 thread", "precision": "float32", "torch": "2.13.0"}
 
 
 def rows(part, unit, values, **columns):
-    """Return rows of bench.csv: ``values`` has what was measured, and its rounds."""
+    """Return rows of bench.csv: ``values`` has the name of each measurement, and its rounds."""
     return [
         {"part": part} | WHERE | columns | {"what": what, "round": number, "value": value, "unit": unit}
         for what, rounds in values.items()
@@ -23,7 +23,7 @@ def rows(part, unit, values, **columns):
 
 
 def test_ratios_are_of_what_was_measured_side_by_side():
-    """A machine that slows down in one round changes no ratio, but would change that of the medians."""
+    """A machine that slows down in one round changes no ratio, but it would change the ratio of the medians."""
     rates = {
         "bare step, default layout": [100, 50, 100],
         "bare step, our layout": [200, 100, 200],
@@ -37,7 +37,7 @@ def test_ratios_are_of_what_was_measured_side_by_side():
     cells = [cell.strip() for cell in line.split("|")[2:-1]]
     assert cells[:4] == ["100 (50 – 100)", "200 (100 – 200)", "190 (95 – 198)", "95.0 (50.0 – 99.0)"]
     assert cells[4:] == ["1.900", "0.950", "2.000"]
-    # 10,000 test images at 500 a second, after four times 50,000 training images at 190: 20 s of 1,072.6.
+    # 10,000 test images at 500 per second, after four times 50,000 training images at 190 per second: 20 s of 1,072.6.
     assert "test accuracy of every 4th epoch takes: resnet20 1.9%." in report
 
 
@@ -81,7 +81,7 @@ def test_the_documented_steps_are_those_that_were_measured():
 
 
 def test_the_targets_are_met():
-    """On a CPU with one thread; by how much is in the document."""
+    """The targets are for a CPU with one thread; the document says by how much they are met."""
     rates = {}
     for row in read("bench.csv"):
         if row["part"] == "training":

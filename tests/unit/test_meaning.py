@@ -1,4 +1,4 @@
-"""What makes a difference to a result: of code what it does, of settings their values."""
+"""What can change a result: the behaviour of code, and the values of settings."""
 
 import ast
 import json
@@ -74,12 +74,12 @@ def test_a_file_that_is_no_program_counts_by_its_bytes():
 
 
 def test_no_two_files_of_the_project_mean_the_same():
-    """But for the empty ones: a digest that forgot a part of the program might."""
+    """Empty files are left out. A digest that ignores a part of the program could make two files equal."""
     files = [file for file in (ROOT / "scripts").rglob("*.py") if file.name != "__init__.py"]
     assert len({digest_of_code(file.read_bytes()) for file in files}) == len(files)
 
 
-# With what a Python of another version gives, because results move between machines: found with 3.11, 3.12 and 3.13.
+# The digests were found with Python 3.11, 3.12 and 3.13: they must be equal, because results move between machines.
 DIGEST = "0f695f3ce0c6980a"
 
 

@@ -1,4 +1,4 @@
-"""The models, against their published sizes and torchvision's architectures."""
+"""The models, compared with their published sizes and torchvision's architectures."""
 
 import copy
 import re
@@ -48,7 +48,7 @@ def test_every_feature_map_is_channels_last(name, channels):
 
 
 def copy_weights_in_order(source: nn.Module, target: nn.Module) -> None:
-    """Copy parameters and buffers by position, so that agreement shows the same layers in the same order."""
+    """Copy parameters and buffers by position, so that equal outputs show the same layers in the same order."""
     tensors = list(source.state_dict().values())
     keys = list(target.state_dict())
     assert [t.shape for t in tensors] == [t.shape for t in target.state_dict().values()]

@@ -1,4 +1,4 @@
-"""Streams of random numbers: one for each purpose and seed, the same in every process."""
+"""Streams of random numbers: one per purpose and seed, the same in every process."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""make bench: its mistakes, and small runs."""
+"""make bench: mistakes of users, and small runs."""
 
 import csv
 import os

@@ -34,7 +34,7 @@ def test_one_command_calibrates_a_suite(calibrated):
     of_evaluation = ["as chosen", "members augmented", "ties by position"]
     assert found == dict.fromkeys([*of_evaluation, *CHOICES[3:]], with_references) | dict.fromkeys(CHOICES[:3], METHODS)
     report = calibrated.read("results/calibration.md")
-    assert report.count("| batch_norm: eval") == 4  # once for each metric
+    assert report.count("| batch_norm: eval") == 4  # once per metric
     assert "*published*" not in report  # nothing here runs as published
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of another copy of the project: taken where they fit, named where not, refused if they are bad."""
+"""Checkpoints of another copy of the project: taken if they fit, named if they do not fit, refused if damaged."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ def rows_of(project, path):
 
 @pytest.fixture(scope="module")
 def second(finished_project, tmp_path_factory):
-    """Return a second copy of the project, whose checkpoints are those of the first."""
+    """Return a second copy of the project, whose checkpoints come from the first copy."""
     project = Project(tmp_path_factory.mktemp("second"), TINY)
     project.make("results/table.md", "--config", f"checkpoints={finished_project.folder}")
     return project
@@ -91,7 +91,7 @@ def test_a_setting_that_differs_trains_what_it_concerns_alone(finished_project, 
 
 
 def test_a_newer_version_whose_files_have_moved_trains_nothing(finished_project, tmp_path):
-    """As after an upgrade: modules and a method in other places, a comment here, a constant of the library there."""
+    """As after an upgrade: moved modules, a moved method, a new comment, and a changed constant of the library."""
     project = Project(
         tmp_path / "newer", merged(TINY, {"methods": {"scrub": {"file": "scripts/methods/moved/scrub.py"}}})
     )
@@ -118,7 +118,7 @@ def test_a_method_that_does_something_else_is_not_carried(finished_project, tmp_
 
 @pytest.mark.parametrize("is_whole", [True, False], ids=["of another seed", "damaged"])
 def test_bad_files_are_refused_in_one_line_each(finished_project, tmp_path, is_whole):
-    """A truncated one, one with a payload, and one of another program: named, and their code is not run."""
+    """A truncated file, a file with a payload, and a file of another program are named, and their code is not run."""
     folder = shutil.copytree(finished_project.folder / "results", tmp_path / "there")
     planted = tmp_path / "planted"
 

@@ -1,4 +1,4 @@
-"""The same seed gives the same bytes, however the jobs are run."""
+"""The same seed gives the same bytes, independent of how the jobs are run."""
 
 import pytest
 from project import TINY, Project, merged
@@ -19,7 +19,7 @@ RUNS = {
 
 @pytest.mark.parametrize("how", RUNS)
 def test_the_same_seed_gives_the_same_bytes(tmp_path, finished_project, how):
-    """In a second clone, too, and with fewer methods: a method changes nothing of another's."""
+    """Also in a second clone, and with fewer methods: a method changes nothing in the results of another method."""
     arguments, environment = RUNS[how]
     clone = Project(tmp_path / "clone", merged(TINY, FEW))
     if "elsewhere" in how:
@@ -35,7 +35,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path, finished_project, how):
 
 
 def test_a_method_that_draws_changes_no_batch(tmp_path, finished_project):
-    """It is handed the very batches that a method is handed which draws nothing."""
+    """The method gets the same batches as a method that draws nothing."""
     method = (
         "import random\n"
         "import numpy as np\n"

@@ -1,4 +1,4 @@
-"""A row for a model that another program unlearned: measured like any other, beside the suite's own."""
+"""A row for a model that another program unlearned, measured like all other rows of the suite."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ def test_a_file_that_is_not_there_ends_the_run_before_any_job(finished_project):
 
 @pytest.fixture(scope="module")
 def two_models(finished_project, tmp_path_factory):
-    """Return a project with two benchmarks, of two models, and what a program has made of scrub's on the first."""
+    """Return a project with two benchmarks of two models, and files that a program made from scrub's model."""
     project = Project.at(shutil.copytree(finished_project.folder, tmp_path_factory.mktemp("external") / "copy"))
     state = torch.load(project.folder / CELLS / "scrub/unlearned.pt", weights_only=True)["state_dict"]
     theirs = project.folder / "theirs"
@@ -47,7 +47,7 @@ def test_a_model_from_elsewhere_is_measured_like_any_other(two_models):
     of_first = {row["method"]: row for row in rows if row["benchmark"] == "resnet20-digits-class0"}
     ours, scrub = of_first["ours"], of_first["scrub"]
     assert ours["kind"] == "external"
-    assert (ours["changed_weights"], scrub["changed_weights"]) == ("", "1.0")  # who knows what it started from
+    assert (ours["changed_weights"], scrub["changed_weights"]) == ("", "1.0")  # its original weights are not known
     aside = ("method", "kind", "settings", "changed_weights")
     assert {name: its for name, its in ours.items() if name not in aside} == {
         name: its for name, its in scrub.items() if name not in aside
@@ -62,7 +62,7 @@ def test_it_stands_where_it_fits_and_does_not_compete(two_models):
     assert len(rows) == 3
     assert not any("**" in row for row in rows)
     assert "*External* models were unlearned by another program" in table
-    assert "ours" not in second  # another architecture
+    assert "ours" not in second  # it has another architecture
     metrics = json.loads(two_models.read("results/mobilenetv2-digits-class0/seed1/ours/metrics.json"))
     assert metrics["status"] == "misfit"
     assert "- ours" not in json.dumps(table)  # never a baseline: no column of differences to it

@@ -1,4 +1,4 @@
-"""Runs of the real Snakemake that are killed, told to leave, locked out, or out of disk space: nothing is lost."""
+"""Runs of the real Snakemake that are killed, told to end, locked out, or out of disk space: nothing is lost."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ def undisturbed(tmp_path_factory):
 
 
 def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, undisturbed):
-    """At least 20 kills, and on a busy machine, where few runs come as far as a training, until one is caught in it."""
+    """At least 20 kills. On a busy machine, few runs reach a training, so kills go on until one hits a training."""
     project = Project(tmp_path / "killed", merged(merged(TINY, FEW), LONGER))
     moments = random.Random(0)
     resumed = kills = 0
@@ -41,18 +41,18 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, undis
             kills += 1
             is_done = False
         resumed += sum("going on after" in log.read_text() for log in project.folder.glob("results/**/*.log"))
-        if is_done:  # it came to its end before the moment did
+        if is_done:  # the run ended before the kill
             assert project.read("results/metrics.csv") == undisturbed.read("results/metrics.csv")
             shutil.rmtree(project.folder / "results")
     project.make()
     for file in ("metrics.csv", "summary.csv", "comparisons.csv"):
         assert project.read(f"results/{file}") == undisturbed.read(f"results/{file}")
     assert list(project.folder.rglob("*.partial")) == []
-    assert resumed > 0  # some trainings went on from their last whole epoch
+    assert resumed > 0  # some trainings continued from their last whole epoch
 
 
 def test_a_killed_job_goes_on_from_its_last_whole_epoch(tmp_path):
-    """A method that kills its own job in the second epoch, the first time; killed once or not, it ends the same."""
+    """The method kills its own job in the second epoch, the first time. The result is the same as without the kill."""
     method = (
         "import os, pathlib\n"
         "class UnlearningMethod:\n"
@@ -83,7 +83,7 @@ def test_a_killed_job_goes_on_from_its_last_whole_epoch(tmp_path):
 
 @pytest.fixture
 def blocked(tmp_path):
-    """Yield a project whose only job is a rule that waits for good, once it is there, and the process that runs it."""
+    """Yield a project whose only job has a method that waits forever, once it waits, and the process that runs it."""
     changes = {"methods": {"waiting": {"file": "waiting.py"}}}
     project = Project(tmp_path / "blocked", merged(TINY, changes))
     os.mkfifo(project.folder / "there")
@@ -96,7 +96,7 @@ def blocked(tmp_path):
         "        time.sleep(600)\n"
     )
     process = project.start(f"{CELLS}/waiting/metrics.json", f"{CELLS}/retain_finetune/metrics.json")
-    with (project.folder / "there").open() as there:  # waits until the method opens it, too
+    with (project.folder / "there").open() as there:  # waits until the method also opens it
         assert there.readline() == "I am\n"
         yield project, process, there
     with contextlib.suppress(ProcessLookupError):
@@ -111,12 +111,12 @@ def test_sigterm_ends_the_run_and_its_jobs_within_ten_seconds(blocked):
     assert process.returncode != 0
     assert "stopped in unlearn (waiting on resnet20, digits, forget class 0, seed 1) by SIGTERM; run again" in output
     assert (project.folder / "results/resnet20-digits/seed1/pretrained.pt").exists()
-    # Nothing has to be unlocked.
+    # Nothing needs to be unlocked.
     project.make(f"{CELLS}/retain_finetune/metrics.json")
 
 
 def test_ctrl_c_ends_the_run_and_its_jobs_within_ten_seconds(blocked):
-    """Also if it reaches Snakemake alone, and not the whole group as from a terminal."""
+    """Also if the signal reaches only Snakemake, and not the whole group, as it does from a terminal."""
     project, process, there = blocked
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=10)
@@ -143,7 +143,7 @@ IGNORING = {
 
 @pytest.mark.parametrize("when", IGNORING)
 def test_a_job_that_misses_the_signal_is_told_again_and_killed_in_the_end(tmp_path, when):
-    """As one that is just being started does; a run that is told to end ends, whatever its jobs do."""
+    """A job that is just starting misses the signal. A run that is told to end must end, independent of its jobs."""
     project = Project(tmp_path / "stubborn", merged(TINY, {"methods": {"stubborn": {"file": "stubborn.py"}}}))
     workspace = project.folder / "scripts/unlearning/workflow/workspace.py"
     patient = "PATIENCE, BETWEEN_TELLINGS = 20.0, 0.5"
@@ -162,20 +162,20 @@ def test_a_job_that_misses_the_signal_is_told_again_and_killed_in_the_end(tmp_pa
 
 
 def test_a_table_in_slices_of_limited_time_is_that_of_one_run(tmp_path, undisturbed):
-    """timeout tells make, make tells Snakemake; the same command goes on, until there is a table."""
+    """timeout stops make, and make stops Snakemake. The same command continues, until there is a table."""
     project = Project(tmp_path / "slices", merged(merged(TINY, FEW), LONGER))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "SNAKEMAKE"))}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     make = ["make", "-f", ROOT / "Makefile", "-o", ".venv/installed", f"BIN={Path(sys.executable).parent}", "CORES=2"]
     statuses = []
     while 0 not in statuses:
-        seconds = "8" if len(statuses) < 2 else "120"  # on a busy machine nothing may come of the first
+        seconds = "8" if len(statuses) < 2 else "120"  # on a busy machine the first may do nothing
         done = subprocess.run(
             ["timeout", seconds, *make, "table"], cwd=project.folder, env=environment, text=True, capture_output=True
         )
         statuses.append(done.returncode)
         assert done.returncode in (0, 124), done.stdout + done.stderr  # 124: the time was over
-        assert "another run" not in done.stdout + done.stderr  # none was left behind
+        assert "another run" not in done.stdout + done.stderr  # no run was left behind
         assert len(statuses) < 9
     assert 124 in statuses
     assert project.read("results/metrics.csv") == undisturbed.read("results/metrics.csv")
@@ -189,7 +189,7 @@ def test_a_second_run_in_the_same_results_is_refused(blocked):
     assert line.startswith(f"error: results: another run (process {process.pid} on ")
     assert line.endswith("is writing there; wait for its end, or end it")
     assert "Traceback" not in second.stdout
-    assert project.planned(f"{CELLS}/scrub/metrics.json") == ["evaluate scrub", "unlearn scrub"]  # a look is allowed
+    assert project.planned(f"{CELLS}/scrub/metrics.json") == ["evaluate scrub", "unlearn scrub"]  # a dry run is allowed
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def test_a_full_disk_ends_the_run_with_one_line_and_keeps_what_is_there(undistur
     (line,) = errors_of(undisturbed.run("--forcerun", "aggregate"))
     assert "the disk is full (" in line
     (results / "ballast").unlink()
-    # Half-way: the method itself fills the disk.
+    # The disk gets full half-way: the method itself fills it.
     (undisturbed.folder / "filling.py").write_text(
         "class UnlearningMethod:\n"
         "    def unlearn_step(self, *arguments):\n"

@@ -1,4 +1,4 @@
-"""Bad input of every kind, given to the real Snakemake: one line that names the culprit, no traceback, nothing lost."""
+"""Bad input of every kind, given to the real Snakemake: one line that names the cause, no traceback, nothing lost."""
 
 import csv
 import datetime
@@ -24,7 +24,7 @@ CELL = "results/resnet20-digits-class0/seed1"
 
 
 def lines_of(done):
-    """Return our messages: lines that begin with "error"; fail if there is a traceback or a message is long."""
+    """Return our messages, lines that begin with "error". Fail if there is a traceback, or if a message is long."""
     assert "Traceback" not in done.stdout, done.stdout
     lines = [line for line in done.stdout.splitlines() if line.startswith("error")]
     assert all(len(line) < 500 for line in lines)
@@ -40,7 +40,7 @@ def everything_in(folder):
 
 
 def setting(*keys):
-    """Return an edit that sets the last of ``keys`` as value at the path of the others."""
+    """Return an edit that writes a value: the last of ``keys`` is the value, the others are the path."""
     *path, value = keys
     for key in reversed(path):
         value = {key: value}
@@ -100,7 +100,7 @@ CONFIGURATIONS = {
 
 
 def run_with(project, path, text):
-    """Run with ``text`` in the file at ``path``, and put back what was there."""
+    """Run with ``text`` in the file at ``path``, and restore the file."""
     before = path.read_text()
     path.write_text(text)
     try:
@@ -110,7 +110,7 @@ def run_with(project, path, text):
 
 
 def run_without(project, path):
-    """Run while the file at ``path`` has another name."""
+    """Run while the file at ``path`` is renamed."""
     path.rename(path.with_name("kept"))
     try:
         return project.run()
@@ -173,7 +173,7 @@ def test_code_that_is_no_python_ends_the_run_before_any_result_is_touched(finish
     assert everything_in(finished_project.folder) == results
 
 
-# --- data sets: several at a time, each asked for by the cheapest job that reads all of it
+# --- data sets: several in one run, each requested by the cheapest job that reads all of the data set
 
 
 def sound():
@@ -199,7 +199,7 @@ def bomb():
 
 
 def boast():
-    """Return a file one of whose arrays claims to have 10^12 elements."""
+    """Return a file in which one array claims to have 10^12 elements."""
     buffer = io.BytesIO(npz(train_images=None))
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10**12, 1, 1)})
@@ -209,7 +209,7 @@ def boast():
 
 
 class Planted:
-    """What a pickle would run when it is loaded."""
+    """Code that a pickle would run when it is loaded."""
 
     def __reduce__(self):
         return (os.mkdir, ("planted",))
@@ -243,7 +243,7 @@ DATA = {
 
 @pytest.fixture(scope="module")
 def bad_data(tmp_path_factory):
-    """Return what a run printed that was asked for a model on each of the data sets above, and on a sound one."""
+    """Return the output of a run that was asked for a model on each data set above, and on a valid data set."""
     names = [*DATA, "sound"]
     changes = {
         "datasets": {name: {"classes": 10} for name in names},
@@ -323,7 +323,7 @@ def test_the_run_says_what_it_runs(copied_project, arguments):
     "path", ["data/digits.npz", "results/resnet20-digits/seed1/pretrained.pt", "scripts/methods/scrub.py"]
 )
 def test_a_file_that_may_not_be_read_is_named(copied_project, path):
-    """As a user without root's rights."""
+    """Tested as a user without root's rights."""
     file = copied_project.folder / path
     file.chmod(0)
     if os.access(file, os.R_OK):  # as root: take the rights away
@@ -360,7 +360,7 @@ def test_data_that_are_a_link_to_nowhere_are_named(finished_project, tmp_path):
 
 
 def test_make_works_where_nothing_can_be_written_to_the_home(finished_project):
-    """As in a container. Snakemake itself ends with a traceback there."""
+    """This happens in containers. There, Snakemake itself ends with a traceback."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "XDG"))}
     bin_folder = Path(sys.executable).parent
     make = ["make", "-f", ROOT / "Makefile", "-o", ".venv/installed", f"BIN={bin_folder}", "status"]
@@ -372,7 +372,7 @@ def test_make_works_where_nothing_can_be_written_to_the_home(finished_project):
 
 
 def test_what_the_user_put_in_place_is_never_removed(copied_project):
-    """And what was fetched stays as well: nothing but results is deleted."""
+    """Fetched files stay too: only results are deleted."""
     data = copied_project.folder / "data"
     (data / "own.npz").write_bytes((data / "digits.npz").read_bytes())
     config = copied_project.folder / "config.yaml"
@@ -385,13 +385,13 @@ def test_what_the_user_put_in_place_is_never_removed(copied_project):
     copied_project.run("results/table.md", "--delete-all-output")
     assert not (copied_project.folder / "results/table.md").exists()
     assert sorted(path.name for path in data.iterdir()) == ["digits.npz", "own.npz"]
-    for name in ("own.npz", "digits.npz"):  # where the latter comes from, nothing says once it is there
+    for name in ("own.npz", "digits.npz"):  # nothing shows where the second came from
         copied_project.run(f"data/{name}", "--delete-all-output")
         assert (data / name).exists()
 
 
 def test_the_workflow_runs_in_any_folder(finished_project, tmp_path):
-    """Its own methods, suites and data are found; the results are made where it was started."""
+    """The workflow's own methods, suites and data are found; the results are made in the folder of the start."""
     snakefile = finished_project.folder / "workflow/Snakefile"
     arguments = ["--snakefile", snakefile, "--cores", "2", "results/table.md"]
     command = [sys.executable, "-m", "snakemake", *arguments]
@@ -426,7 +426,7 @@ def test_as_a_module_it_says_how_to_run_it(finished_project, tmp_path):
 
 @pytest.fixture(scope="module")
 def one_missing(tmp_path_factory):
-    """Return a project with two benchmarks, of which one's data set cannot be fetched, and how its run ended."""
+    """Return a project with two benchmarks, one with a data set that cannot be fetched, and the result of its run."""
     changes = {
         "suites": {
             "digits": {"benchmarks": ["resnet20-digits-class0", "resnet20-cifar10-class0"], "methods": ["scrub"]}
@@ -481,7 +481,7 @@ def test_a_table_that_is_there_is_not_replaced_by_one_that_is_not_whole(copied_p
     assert "**Not made: unlearn: MemoryError: no more" in copied_project.read("results/preview.md")
 
 
-# --- checkpoints: each as the original model of a seed of its own
+# --- checkpoints: each is the original model of a different seed
 
 
 def checkpoint(**changes):
@@ -575,7 +575,7 @@ RULES = {
     "speechless": (step("raise E", above="class E(Exception):\n    def __str__(self): raise E"), "E"),
     "nothing": (step("pass"), "unlearn_step returned NoneType"),
     "sound": (step("return {'loss': 0.0}"), ""),
-    "bom": ("\ufeff" + step("return {'loss': 0.0}"), ""),  # as some editors on other systems begin a file
+    "bom": ("\ufeff" + step("return {'loss': 0.0}"), ""),  # some editors on other systems begin files with it
     "latin": ("# -*- coding: latin-1 -*-\n" + step("return {'loss': 0.0, 'é': 1.0}"), ""),
     "scheduler": (step("torch.optim.lr_scheduler.StepLR(optimizer, 1); return {'loss': 0.0}"), "(initial_lr), which are fixed; a learning-rate scheduler does so, too"),
 }  # fmt: skip
@@ -604,13 +604,13 @@ def test_a_bad_method_is_a_failed_cell_of_the_table(bad_rules, name):
     assert len(rows[name]["reason"]) < 330
     log = project.folder / CELL / name / "unlearn.log"
     assert log.stat().st_size < 110e6
-    # The log has its end, also where the method closed it.
+    # The log has its last line, even if the method closed the log.
     assert re.search(r"unlearn: done in [\d.]+ s; processor seconds: .*\n$", log.read_bytes()[-1000:].decode())
 
 
 def test_a_log_of_a_method_that_prints_too_much_takes_no_more_room(bad_rules):
     project, _ = bad_rules
-    shutil.rmtree(project.folder / CELL / "gigabyte")  # 100 MB that nobody needs any more
+    shutil.rmtree(project.folder / CELL / "gigabyte")  # 100 MB that are no longer needed
     assert "retain_finetune" in project.read("results/table.md")
 
 

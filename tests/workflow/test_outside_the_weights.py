@@ -1,4 +1,4 @@
-"""What a method does outside of the weights is not in its checkpoint: such a cell fails, and says what to do."""
+"""A method's changes outside of the weights are not in the checkpoint: the cell fails and says what to do."""
 
 import csv
 
@@ -53,7 +53,7 @@ class UnlearningMethod:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    """Return a project whose methods do things outside of the weights, but for one, and one makes no step."""
+    """Return a project whose methods, except for one, change things outside of the weights, and one makes no step."""
     methods = [*EFFECTS, "plain", "no_step"]
     changes = {
         "suites": {"digits": {"methods": [*methods, "scrub"]}},
@@ -86,7 +86,7 @@ def test_the_same_method_without_the_effect_is_measured(table):
 
 
 def test_a_lost_log_does_not_turn_a_failed_cell_into_another(table):
-    """What comes back from the savepoint has the answers that the model gave, not those of its weights."""
+    """The state from the savepoint has the answers that the model gave, not the answers of its weights."""
     (table.folder / CELLS / "hook/unlearn.log").unlink()
     table.make("results/table.md")
     assert row_of(table, "hook")["status"] == "failed"

@@ -1,4 +1,4 @@
-"""A method of one's own: by its file alone, written elsewhere, twice with other settings, or from the skeleton."""
+"""A user's own method: by its file alone, in another folder, twice with other settings, or from the skeleton."""
 
 import json
 import os
@@ -40,7 +40,7 @@ class UnlearningMethod:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """Return a finished project with one method, and a method beside it that no configuration names."""
+    """Return a finished project with one method, and another method that no configuration names."""
     project = Project(tmp_path_factory.mktemp("own"), ONE_METHOD)
     project.make("results/table.md")
     (project.folder / "mine").mkdir()
@@ -109,7 +109,7 @@ def test_the_skeleton_runs_as_it_is_by_the_command_that_is_printed(project):
         "title",
         "idea",
         *LABELS,
-    }  # as make docs wants
+    }  # as make docs requires
     again = new_method(project, "fresh")
     assert again.returncode == 1
     assert again.stderr == "error: {} is there already; choose another name\n".format(

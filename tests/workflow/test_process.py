@@ -1,4 +1,4 @@
-"""What a job's process spends its time on, and does without."""
+"""The parts of a job's processor time, and imports that a job avoids."""
 
 from unlearning.clocks import PARTS
 
@@ -26,7 +26,7 @@ def test_a_job_says_what_its_processor_time_was_spent_on(finished_project):
 
 
 def test_the_scheduler_rests_while_jobs_run(copied_project):
-    """It looks for work when a job has ended, not every second: Snakemake's own limit of jobs a second is off."""
+    """It checks for work when a job has ended, not every second: Snakemake's limit of jobs per second is off."""
     printed = copied_project.make("--verbose", "--forceall", "results/table.md")
     jobs = printed.count("Finished jobid: ")
     assert jobs > 15

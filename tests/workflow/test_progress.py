@@ -1,4 +1,4 @@
-"""What is there before the end: make preview, make status and make plan, also while a run is going on."""
+"""Views before the end of a run: make preview, make status and make plan, also during a run."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ WAITING = (
     "            time.sleep(600)\n"
     "        return {'loss': 0.0}\n"
 )
-"""A method that stops for good in its second epoch, and says so."""
+"""A method that stops forever in its second epoch, and signals it."""
 TWO_SEEDS = {
     "suites": {"digits": {"seeds": [1, 2], "methods": ["head_mask", "waiting", "raising"]}},
     "methods": {"waiting": {"file": "waiting.py"}, "raising": {"file": "raising.py"}},
@@ -32,7 +32,7 @@ TWO_SEEDS = {
 
 @pytest.fixture(scope="module")
 def halfway(tmp_path_factory):
-    """Yield a project whose run has made all that can be made, while a method of its first seed waits for good."""
+    """Yield a project whose run has made everything possible, while one method of the first seed waits forever."""
     project = Project(tmp_path_factory.mktemp("halfway"), merged(TINY, TWO_SEEDS))
     (project.folder / "waiting.py").write_text(WAITING)
     (project.folder / "raising.py").write_text("class UnlearningMethod:\n    unlearn_step = None\n")
@@ -49,7 +49,7 @@ def halfway(tmp_path_factory):
 
 
 def everything_in(folder):
-    """Return all files but Snakemake's own logs: every look at a run has one."""
+    """Return all files except for Snakemake's own logs: every dry run writes one."""
     files = [path for path in folder.rglob("*") if path.is_file() and ".snakemake/log" not in path.as_posix()]
     return {path: path.read_bytes() for path in files if "__pycache__" not in path.parts}
 
@@ -107,7 +107,7 @@ def test_a_preview_of_a_whole_table_is_the_table(finished_project, tmp_path):
     project = Project.at(shutil.copytree(finished_project.folder, tmp_path / "copy"))
     assert project.command("preview").stdout == "results/preview.md: 7 of 7 cells\n"
     assert project.read("results/preview.md") == project.read("results/table.md")
-    # An edit that makes cells again makes them pending; those of another suite are not asked for.
+    # Cells that an edit makes again become pending. Cells of another suite are not requested.
     file = project.folder / "scripts/methods/scrub.py"
     file.write_text(f"{file.read_text()}\nedited = 1\n")
     assert project.command("preview").stdout == "results/preview.md: 6 of 7 cells\n"

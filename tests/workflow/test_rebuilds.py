@@ -1,4 +1,4 @@
-"""What is made again after an edit, by dry runs of the real Snakemake: exactly what depends on it."""
+"""Rebuilds after an edit, by dry runs of the real Snakemake: exactly the files that depend on it are made again."""
 
 import ast
 import json
@@ -42,7 +42,7 @@ EDITED_FILES = {
 WITHOUT_EFFECT = [
     "scripts/unlearning/evaluation/ulira.py",  # not asked for
     "scripts/unlearning/evaluation/relearning.py",
-    "scripts/unlearning/workflow/workspace.py",  # of the run, not of a job
+    "scripts/unlearning/workflow/workspace.py",  # used by the run, not by a job
     "scripts/commands/check.py",
     "scripts/commands/bench.py",
     "scripts/benches/setting.py",
@@ -87,7 +87,7 @@ def plan(project, *arguments):
 
 @pytest.fixture
 def undone(finished_project):
-    """Yield the finished project and put every file back afterwards: contents and configuration, not time stamps."""
+    """Yield the finished project, and restore every file afterwards: contents and configuration, not time stamps."""
     folder = finished_project.folder
     kept = {
         file: file.read_bytes() for file in [*folder.rglob("*.py"), folder / "config.yaml", folder / "data/digits.npz"]
@@ -106,7 +106,7 @@ def test_an_edited_file(undone, file):
     try:
         printed = undone.make("-n", "--quiet", "host")
         assert jobs_in(printed) == sorted([*EDITED_FILES[file], "all"])
-        # It says which file it was.
+        # The message names the changed file.
         changed = re.findall(r"before: \[?'(.*) \w+'\]? now: \[?'(.*) \w+'", printed)
         named = file.removeprefix("scripts/").removeprefix("methods/")
         assert (changed and all(names == (named, named) for names in changed)) or named.endswith(".csv")
@@ -139,7 +139,7 @@ def a_docstring(text):
 
 
 def formatting(text):
-    """As another formatter would have it: everything on lines of its own, other quotes."""
+    """Return ``text`` as from another formatter: everything on separate lines, other quotes."""
     return ast.unparse(ast.parse(text))
 
 
@@ -154,7 +154,7 @@ def without_documentation(text):
 
 @pytest.mark.parametrize("edit", [a_comment, a_docstring, formatting, without_documentation])
 def test_what_is_no_part_of_the_program_makes_nothing_again(undone, edit):
-    """In all files of the project at once; only the position of a line in its file may be another."""
+    """All files of the project are edited at once; only the position of a line in its file may change."""
     for name in EDITED_FILES:
         path = undone.folder / name
         if path.suffix == ".py":
@@ -165,7 +165,7 @@ def test_what_is_no_part_of_the_program_makes_nothing_again(undone, edit):
 
 
 def test_a_file_that_is_no_program_counts_by_its_bytes(undone):
-    """While a method is being edited, its row is to be made again, and the others stand."""
+    """While a method is being edited, its row is to be made again, and the other rows stay."""
     path = undone.folder / "scripts/methods/scrub.py"
     path.write_text(path.read_text() + "\nif:\n")
     assert "Nothing to be done" in undone.make(f"{CELLS}/head_mask/metrics.json", "-n")
@@ -183,7 +183,7 @@ def test_an_edited_setting(undone, edit):
 
 
 def test_what_has_no_effect_remakes_nothing(undone):
-    """Code that no job of the suite runs, documents, and settings of what the suite does not use."""
+    """Code that no job of the suite runs, documents, and settings that the suite does not use."""
     for name in WITHOUT_EFFECT:
         path = undone.folder / name
         path.write_text((path.read_text() if path.exists() else "") + "\nedited = 1\n")
@@ -201,7 +201,7 @@ def test_what_has_no_effect_remakes_nothing(undone):
 
 
 def test_nothing_is_made_when_nothing_changed(undone):
-    """Time stamps, order of keys and cores do not count. All edits above were undone, too."""
+    """Time stamps, the order of keys and the number of cores have no effect. All edits above were undone, too."""
     folder = undone.folder
     later = time.time() + 60
     for path in folder.rglob("*"):
@@ -239,7 +239,7 @@ def test_other_bytes_in_the_data_set_remake_all_that_uses_them(undone, age):
     arrays = dict(np.load(file))
     arrays["train_images"][0] ^= 1
     np.savez(file, **arrays)
-    if age == "older":  # as with cp -p: no time stamp tells
+    if age == "older":  # as with cp -p: no time stamp shows the change
         os.utime(file, (0, 0))
     assert plan(undone) == sorted(EVERYTHING)
 
@@ -284,12 +284,12 @@ def test_a_result_that_is_missing_is_made_again(finished_project, name):
         path.with_name("kept").rename(path)
 
 
-# --- runs, not only plans
+# --- real runs, not only plans
 
 
 @pytest.fixture(scope="module")
 def two_seeds(tmp_path_factory):
-    """Return a finished project with one method and two seeds, and a second suite with the first of them."""
+    """Return a finished project with one method and two seeds, and a second suite with only the first seed."""
     suites = {
         "digits": {"benchmarks": ["resnet20-digits-class0"], "seeds": [1, 2], "methods": ["head_mask"]},
         "first": {"benchmarks": ["resnet20-digits-class0"], "seeds": [1], "methods": ["head_mask"]},
@@ -332,7 +332,7 @@ def test_an_edit_while_its_job_runs_is_noticed_afterwards(two_seeds):
 
 
 def test_a_mistake_that_is_undone_costs_no_training(two_seeds):
-    """A damaged data set ends every job that reads it, after Snakemake has removed the job's old output."""
+    """A damaged data set ends every job that reads it, and Snakemake has already removed the job's old output."""
     data = two_seeds.folder / "data/digits.npz"
     whole, metrics = data.read_bytes(), two_seeds.read("results/metrics.csv")
     histories = {path: path.read_bytes() for path in two_seeds.folder.rglob("history.csv")}
@@ -344,7 +344,7 @@ def test_a_mistake_that_is_undone_costs_no_training(two_seeds):
     data.write_bytes(whole)
     two_seeds.make()
     assert two_seeds.read("results/metrics.csv") == metrics
-    # With the seconds of the first training: it was not done again.
+    # The seconds are from the first training: it was not done again.
     assert {path: path.read_bytes() for path in two_seeds.folder.rglob("history.csv")} == histories
 
 
@@ -357,7 +357,7 @@ def test_a_data_set_that_has_moved_makes_nothing_again(copied_project, tmp_path)
 
 
 def test_a_data_set_that_is_gone_is_fetched_again_for_new_cells_alone(copied_project):
-    """The rest is known to be up to date all the same, also with what was computed on another machine."""
+    """All other files are still known to be up to date, including results from another machine."""
     metrics = copied_project.read("results/metrics.csv")
     shutil.rmtree(copied_project.folder / "data")
     assert plan(copied_project) == []
@@ -384,7 +384,7 @@ REPLACED = {
 
 @pytest.mark.parametrize("name", REPLACED)
 def test_other_content_with_an_old_time_stamp_is_noticed(copied_project, name):
-    """As by cp -a, rsync and tar. Only touched, or with the same content again, it makes nothing."""
+    """cp -a, rsync and tar do this. A file that is only touched, or has the same content again, makes nothing."""
     path = copied_project.folder / name
     before, status = path.read_bytes(), path.stat()
     path.write_bytes(before)
@@ -395,7 +395,7 @@ def test_other_content_with_an_old_time_stamp_is_noticed(copied_project, name):
     assert plan(copied_project) == sorted(REPLACED[name])
 
 
-# --- what is missing beside a checkpoint
+# --- missing files next to a checkpoint
 
 
 @pytest.mark.parametrize("name", ["scrub/unlearn.log", "scrub/history.csv", "retrain/retrain.log"])
@@ -410,7 +410,7 @@ def test_a_history_or_a_log_that_was_deleted_comes_back_without_training(copied_
     if name.endswith(".csv"):
         assert path.read_text() == before
     else:
-        assert "epoch 0, " in path.read_text()  # what the epochs gave is there again
+        assert "epoch 0, " in path.read_text()  # the numbers of the epochs are there again
     again = path.with_name("cost.json").read_text()
     kept = ("training_seconds", "peak_memory_mb", "device")
     assert [json.loads(again)[key] for key in kept] == [json.loads(cost)[key] for key in kept]
@@ -425,14 +425,14 @@ def test_a_log_without_a_savepoint_is_not_worth_a_training(copied_project):
 
 
 def test_what_was_missing_once_is_not_missing_for_ever(copied_project):
-    """Snakemake would note that the file was missing when it planned, and make the table again the next time."""
+    """Snakemake would record that the file was missing in planning, and would make the table again the next time."""
     (copied_project.folder / CELLS / "scrub/cost.json").unlink()
     copied_project.make()
     assert plan(copied_project) == []
 
 
 def test_a_gpu_that_computed_in_another_precision_computes_again(undone):
-    """On a CPU tf32 and float32 are one thing, so nothing else tells."""
+    """On a CPU, tf32 and float32 are the same, so nothing else shows the difference."""
     path = undone.folder / CELLS / "scrub/cost.json"
     before = path.read_text()
     on_gpu = json.loads(before) | {"device": "NVIDIA H100", "precision": "tf32"}

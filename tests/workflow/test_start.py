@@ -1,4 +1,4 @@
-"""What reading the workflow needs: Snakemake alone, so that plans are quick, and jobs may have another environment."""
+"""Reading the workflow needs only Snakemake, so that plans are quick, and jobs may have another environment."""
 
 import os
 import re
@@ -30,7 +30,7 @@ snakemake.cli.main(["-n", "--cores", "1", "--quiet", "host"])
 
 
 def planned(command, folder):
-    """Return the jobs of a dry run, and fail with what it printed if it does not succeed."""
+    """Return the jobs of a dry run. If it does not succeed, fail and show its output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
     done = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -62,7 +62,7 @@ def test_to_import_one_of_them_would_be_noticed(project, name, tmp_path):
 
 
 def test_snakemake_alone_reads_the_workflow(project, tmp_path):
-    """As for whoever has it from elsewhere, and lets --sdm conda make the jobs' environments."""
+    """Some users install Snakemake alone, and let --sdm conda make the environments of the jobs."""
     python = environment_with("snakemake", tmp_path / "alone")
     for name in (*HEAVY, "pandas", "sklearn", "matplotlib"):
         assert subprocess.run([python, "-c", f"import {name}"], capture_output=True).returncode == 1, name
@@ -70,7 +70,7 @@ def test_snakemake_alone_reads_the_workflow(project, tmp_path):
 
 
 def environment_with(package, folder):
-    """Make a virtual environment with a package of this one and what it requires, by links; return its Python."""
+    """Make a virtual environment with a package of this one and its requirements, by links. Return its Python."""
     venv.create(folder, symlinks=True)
     python = folder / "bin/python"
     site = next((folder / "lib").glob("python3*/site-packages"))
@@ -79,7 +79,7 @@ def environment_with(package, folder):
         name = waiting.pop()
         try:
             its = distribution(name)
-        except PackageNotFoundError:  # needed elsewhere alone, as on other systems
+        except PackageNotFoundError:  # only needed on other systems
             continue
         if its.metadata["Name"] in found:
             continue
@@ -93,7 +93,7 @@ def environment_with(package, folder):
 
 
 def test_the_commands_that_only_look_load_no_torch():
-    """make status is asked again and again."""
+    """make status is called again and again."""
     code = "import sys, commands.status, commands.request; print({'torch', 'scipy', 'pandas'} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "scripts")}, text=True, capture_output=True

@@ -1,4 +1,4 @@
-"""The sweep: one small run, and its mistakes."""
+"""The sweep: one small run, and mistakes of users."""
 
 import csv
 import json
@@ -43,7 +43,7 @@ def test_the_report_has_each_methods_settings_and_the_chosen_ones(swept):
 
 
 def test_a_sweep_never_looks_at_the_test_data(swept):
-    """With other test images, nothing of it would be different."""
+    """With other test images, no result of the sweep would be different."""
     whole = np.load(swept.folder / "data/digits.npz")
     carved = np.load(swept.folder / "results/datasets/digits_validation.npz")
     assert len(carved["train_labels"]) + len(carved["test_labels"]) == len(whole["train_labels"])
@@ -54,10 +54,10 @@ def test_a_sweep_never_looks_at_the_test_data(swept):
 def test_the_table_and_its_cells_do_not_change_with_a_sweep(swept):
     planned = swept.planned("results/table.md")
     assert not [job for job in planned if "__" in job]
-    assert planned.count("pretrain") == 2  # those of the sweep are of another data set
+    assert planned.count("pretrain") == 2  # the sweep's pretrained models use another data set
     both = swept.planned("--config", "sweep=true")
     assert "table" in both
-    assert "sweep" not in both  # it is there
+    assert "sweep" not in both  # it already exists
     edited = json.dumps({"methods": {"negative_gradient": {"grid": {"forget_weight": [0.1, 0.9]}}}})
     (swept.folder / "more.yaml").write_text(edited)
     again = swept.planned("results/sweep.md", "--config", "sweep=true", "--configfile", "more.yaml")

@@ -29,12 +29,12 @@ def test_the_table_has_every_method_and_both_references(finished_project):
     table = finished_project.read("results/table.md")
     assert "## resnet20-digits-class0" in table
     for row in ("*original*", "*retrain*", "*head_mask* (control)", *METHODS[1:]):
-        assert table.count(f"\n| {row} ") == 3  # the score, what stands beside it, the paired differences
+        assert table.count(f"\n| {row} ") == 3  # the score, the other metrics, the paired differences
     assert "ublished" not in table  # the digits have no published results
 
 
 def test_the_table_says_in_what_it_was_computed(finished_project):
-    """tf32, the default, is CUDA's: on a CPU it is float32."""
+    """tf32, the default, exists only with CUDA: on a CPU it is float32."""
     assert "tf32" in finished_project.read("config.yaml") or "precision" not in finished_project.read("config.yaml")
     assert re.search(r"· cpu, float32, 1 thread a job · torch ", finished_project.read("results/table.md"))
     of_rule = {row["rule"]: row["precision"] for row in rows_of(finished_project, "results/costs.csv")}
@@ -73,7 +73,7 @@ def test_the_oracle_is_at_no_distance_from_itself_and_the_others_are(finished_pr
         gap = float(row["retain_acc"]) - float(oracle["retain_acc"])
         assert float(row["gap_retain_acc"]) == pytest.approx(gap)
         assert 0 < float(row["js_to_oracle"]) <= 1
-    # The control: the forget class is no longer named, and nothing else is changed.
+    # The control: the model no longer names the forget class, and nothing else is changed.
     original, masked = rows["original"], rows["head_mask"]
     assert float(masked["forget_acc"]) == 0
     assert masked["probe_acc"] == original["probe_acc"]
@@ -138,7 +138,7 @@ def test_costs_csv_has_one_row_a_job(finished_project):
         assert 50 < float(row["peak_memory_mb"]) < 1500
         assert row["device"]
         if row["rule"] == "unlearn":
-            assert row["steps"] == "19"  # 1213 images of the retain set, 64 a step
+            assert row["steps"] == "19"  # 1213 images of the retain set, 64 per step
             assert 0 < float(row["training_seconds"]) < float(row["seconds"])
             assert float(row["seconds_to_oracle"]) > 0
     assert "seconds" not in finished_project.read("results/metrics.csv")
@@ -293,7 +293,7 @@ def test_a_failure_of_the_machine_fails_the_job_and_nothing_else(tmp_path, finis
 
 @pytest.fixture(scope="module")
 def requested_project(tmp_path_factory):
-    """Return a project with everything on request, a method that raises and one called "nan" that diverges."""
+    """Return a project with everything on request, a method that raises, and a method called "nan" that diverges."""
     methods = {
         "raises": "if step == 3: raise ValueError('this is\\nwrong')",
         "nan": "if step == 5: return {'loss': torch.tensor(float('nan'))}",
@@ -363,7 +363,7 @@ def test_make_check_names_what_is_wrong_with_a_benchmark_as_a_whole(copied_proje
 
 
 def test_accuracies_after_epochs_of_the_unlearning_on_request(copied_project):
-    """They stand in the history, the last ones are the cell's, and neither the weights nor the metrics differ."""
+    """They are in the history. The last ones equal the cell's, and neither the weights nor the metrics change."""
     scores = copied_project.read(f"{CELLS}/scrub/metrics.json")
     config = yaml.safe_load(copied_project.read("config.yaml"))
     config["protocols"]["tiny"]["unlearn"] |= {"epochs": 3, "evaluate_every": 2}
@@ -388,7 +388,7 @@ def test_relearning_and_ulira_are_in_the_table_on_request(requested_project):
     assert 0 < int(rows["retrain"]["relearn_epochs"]) <= 20
     for method in ("original", "retrain", "head_mask", "retain_finetune"):
         assert 0 <= float(rows[method]["ulira_auc"]) <= 1
-    # Masking a logit changes no order of answers: the attack finds in the control what it finds in the original.
+    # Masking a logit does not change the order of answers: the attack finds the same in the control as in the original.
     assert float(rows["head_mask"]["ulira_auc"]) == pytest.approx(float(rows["original"]["ulira_auc"]), abs=0.03)
     assert rows["raises"]["ulira_auc"] == rows["nan"]["relearn_epochs"] == ""
     assert "relearning →" in requested_project.read("results/table.md")
@@ -411,9 +411,9 @@ def test_shadow_models_answer_to_all_images_of_the_forget_class(requested_projec
     for reference in ("original", "retrain"):
         logits = [np.load(folder / f"shadow{i}/{reference}/logits.npz")["logits"] for i in range(4)]
         assert {len(one) for one in logits} == {len(split["forget_train"]) + len(split["forget_test"])}
-        assert not np.array_equal(logits[0], logits[1])  # each has weights and batches of its own
+        assert not np.array_equal(logits[0], logits[1])  # each has its own weights and batches
         answers[reference] = np.mean([ulira.scaled_confidence(one, label=0) for one in logits])
-    assert answers["original"] > answers["retrain"]  # which never saw the class
+    assert answers["original"] > answers["retrain"]  # the oracle never saw the class
 
 
 def test_real_images_pass_through_the_same_rules(tmp_path):

@@ -1,4 +1,4 @@
-"""All cells together, and the table."""
+"""Join all cells, and render the table."""
 
 TABLES = [
     f"results/{name}" for name in ("metrics.csv", "costs.csv", "summary.csv", "comparisons.csv", "provenance.json")
@@ -40,7 +40,7 @@ rule table:
     input:
         metrics="results/metrics.csv",
         costs="results/costs.csv",
-        beside=TABLES,  # not shown in it, but to be there with it
+        beside=TABLES,  # not shown in the table, but made together with it
         published=relative([PUBLISHED])[0],
     output:
         table="results/table.md",

@@ -1,4 +1,4 @@
-"""What a suite asks for beside the usual evaluation: relearning, and U-LiRA with its shadow models."""
+"""On request, in addition to the usual evaluation: relearning, and U-LiRA with its shadow models."""
 
 
 rule relearn:
@@ -30,7 +30,7 @@ rule relearn:
         "../../scripts/relearn.py"
 
 
-# Shared by all methods and seeds. That of `retrain` never saw the forget class.
+# Shared by all methods and seeds. The shadow model of `retrain` never saw the forget class.
 rule train_shadow:
     input:
         dataset=plan.dataset,

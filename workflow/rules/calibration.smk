@@ -1,4 +1,4 @@
-"""On request: the baselines again, with one unpublished choice of the protocol changed at a time."""
+"""On request: rerun the baselines, changing one unpublished choice of the protocol at a time."""
 
 CALIBRATION = ["results/calibration.md"] if chosen.calibrate else []
 

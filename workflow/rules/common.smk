@@ -38,7 +38,7 @@ from unlearning.workflow.workspace import (
 
 
 def or_exit(function, *arguments):
-    """Call ``function``; a UserError ends the run. Any way out of a Snakefile but SystemExit adds a traceback."""
+    """Call ``function``. A UserError ends the run by SystemExit: any other exit from a Snakefile adds a traceback."""
     try:
         return function(*arguments)
     except UserError as error:
@@ -50,12 +50,12 @@ def or_exit(function, *arguments):
 if workflow.is_main_process:
     or_exit(check_command_line, sys.argv[1:])
 
-# Not by Snakemake's `configfile:`, which evaluates expressions in a file, and loses one of two equal keys.
+# Snakemake's `configfile:` is not used: it evaluates expressions in a file, and loses one of two equal keys.
 layers = [CONFIG, *workflow.overwrite_configfiles]
 chosen = or_exit(read_config, layers, workflow.config_settings.config)
 config.clear()
 config.update(chosen.as_plain())
-# Snakemake itself knows its targets only after it has read all rules.
+# Snakemake knows its targets only after it has read all rules.
 or_exit(check_request, chosen, [argument for argument in sys.argv[1:] if argument.startswith("results/")])
 if workflow.is_main_process:
     or_exit(check_room, Path("results"))
@@ -79,25 +79,25 @@ if workflow.is_main_process:
     hint = hint_of_old_words(workflow.config_settings.config)
     print(plan.summary(), *([hint] if hint else []), sep="\n", file=sys.stderr, flush=True)
 
-# What a job that runs a model takes of a GPU. The profile says how many slots there are; a cluster counts whole GPUs.
+# The share of a GPU that a job with a model takes. The profile sets the number of slots; a cluster counts whole GPUs.
 GPU_SLOTS = 1 if chosen.device.startswith("cuda") or (chosen.device == "auto" and sees_gpu()) else 0
 
 
 def prepare_run():
-    """Make the results this run's own, or end it with one line that says why they cannot be."""
-    global results_lock  # for as long as this process lives
+    """Lock the results for this run, or end the run with one line that says why this is not possible."""
+    global results_lock  # kept open as long as this process lives
     results_lock = or_exit(claim, Path("results"))
     remove_partial_files(Path("results"))
     prepare_snakemake(workflow)
 
 
 def show_what_is_there():
-    """Write the table of what is finished, with what is missing and why."""
+    """Write the table of finished cells, and say which cells are missing and why."""
     if not ending.is_set():
         given = [f"{key}={json.dumps(value)}" for key, value in workflow.config_settings.config.items()]
         preview(PROJECT / "scripts", given, workflow.overwrite_configfiles)
         for job in workflow.dag.jobs:
-            if job.rule.name == "table":  # what stands there, if it was not there before, is no table yet
+            if job.rule.name == "table":  # a file that was not there before is not a whole table yet
                 workflow.persistence.started(job)
 
 

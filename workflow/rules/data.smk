@@ -1,14 +1,14 @@
-"""The data sets and their division into retain and forget set."""
+"""Data sets, and their division into retain set and forget set."""
 
 
-# Without inputs, and with an output that Snakemake does not delete: a file that is there is used as it is.
+# The rule has no inputs, and an output that Snakemake does not delete: an existing file is used as it is.
 rule dataset:
     output:
         update(Path(chosen.data_dir).expanduser() / "{dataset}.npz"),
     log:
         f"{DATASETS}/{{dataset}}.log",
     wildcard_constraints:
-        dataset="|".join(plan.fetched()) or "none",  # what is put there by hand, no rule makes, or may remove
+        dataset="|".join(plan.fetched()) or "none",  # no rule makes or may remove a file put there by hand
     conda:
         "../../envs/unlearning.yaml"
     threads: 1

@@ -1,4 +1,4 @@
-"""The metrics of each cell: a method, or a reference, on a benchmark with a seed."""
+"""The metrics of each cell: a method or a reference, on a benchmark, with a seed."""
 
 
 rule evaluate:

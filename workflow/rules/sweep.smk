@@ -1,4 +1,4 @@
-"""On request: every method's grid, at most eight settings, on a validation part of the training data."""
+"""On request: the grid of every method, at most eight settings, on a validation part of the training data."""
 
 SWEEP = ["results/sweep.md"] if chosen.sweep else []
 SWEPT = [name.replace("-class", f"{VALIDATION}-class") for name in plan.suite.benchmarks]
@@ -6,7 +6,7 @@ SWEPT_ROWS = ["original", "retrain", *(variant for variants in VARIANTS.values()
 SWEPT_CELLS = (SWEPT_ROWS, SWEPT, plan.suite.seeds[:1]) if chosen.sweep else ([], [], [])
 
 
-# Of the training part alone: what the table is judged by is not looked at.
+# Only the training part is used: a sweep never reads the test data, on which the table is measured.
 rule carve:
     input:
         dataset=plan.dataset,
@@ -48,7 +48,7 @@ rule sweep:
         runtime=10,
     params:
         *code("sweep.py"),
-        # As pairs, because their order is that of the report and Snakemake compares parameters by their text.
+        # As pairs, because the report keeps their order, and Snakemake compares parameters by their text.
         variants=[
             (variant, name, by_meaning(chosen.methods[variant].hyperparameters))
             for name, variants in VARIANTS.items()

@@ -1,4 +1,4 @@
-"""Variants of `mask_and_average` that docs/own-method.md compares with it: each switch makes one thing otherwise."""
+"""Variants of `mask_and_average` that docs/own-method.md compares with it: each switch changes one thing."""
 
 import torch
 from methods.mask_and_average import UnlearningMethod as MaskAndAverage
@@ -7,15 +7,15 @@ from torch.nn import functional as F
 
 
 class UnlearningMethod(MaskAndAverage):
-    """The method, with one or the other of its parts replaced.
+    """The method, with some of its parts replaced.
 
-    batch_norm: "mixed" as in the method, "frozen" (the original model's statistics), "apart" (a pass for each batch),
-    or "retained" (retain images by themselves, forget images by the running statistics, which are those of retain
+    batch_norm: "mixed" as in the method, "frozen" (the original model's statistics), "apart" (one pass per batch), or
+    "retained" (retain images in a pass of their own, forget images with the running statistics, which come from retain
     images).
     retain: "labels" as in the method, "teacher" (the original model's softmax without the forget class), or "both".
-    mixing: the largest share of another forget image that is laid over each forget image.
-    of_class: the share of the forget batch's mean target in each image's.
-    sharpness: what the original model's logits of forget images are multiplied with.
+    mixing: the largest share of another forget image that is mixed into each forget image.
+    of_class: the share of the forget batch's mean target in the target of each image.
+    sharpness: the factor on the original model's logits of forget images.
     """
 
     def __init__(self, *, batch_norm="mixed", retain="labels", mixing=0.0, of_class=0.0, sharpness=1.0, **settings):

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 def add_squared_gradients(totals: Sequence[Tensor], model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Add the squared gradients of a mini-batch's mean cross-entropy to ``totals`` and return the cross-entropy.
 
-    ``totals`` has one tensor for each parameter of ``model``, of its shape; images (B, C, H, W), labels (B,).
+    ``totals`` has one tensor per parameter of ``model``, with the parameter's shape; images (B, C, H, W), labels (B,).
     """
     loss = F.cross_entropy(model(images), labels)
     for total, gradient in zip(totals, torch.autograd.grad(loss, list(model.parameters())), strict=True):

@@ -1,1 +1,1 @@
-"""What the user asked for: config.yaml and what is laid over it, read and checked."""
+"""The user's request: config.yaml and the settings laid over it, read and checked."""

@@ -1,4 +1,4 @@
-"""What no schema can see: relations between the parts of a configuration, and between it and the files."""
+"""Checks that no schema can make: relations between parts of a configuration, and between a configuration and files."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ RESULTS = "results"
 
 
 def check_names(config: Config) -> None:
-    """Raise UserError if anything in the configuration refers to what is not there, or if a suite cannot run.
+    """Raise UserError if a name in the configuration refers to nothing, or if a suite cannot run.
 
-    The schema cannot see these: they are relations between its parts.
+    The schema cannot see such mistakes: they are relations between parts of the configuration.
     """
     for name, settings in config.benchmarks.items():
         where = f"configuration: benchmarks.{name}"
@@ -55,10 +55,11 @@ def check_checkpoints(config: Config) -> None:
 
 
 def check_request(config: Config, targets: Iterable[str]) -> None:
-    """Raise UserError if what this run is asked for cannot be made.
+    """Raise UserError if this run cannot make its targets.
 
-    ``targets`` are the files and rules named on the command line. Those under results/{benchmark}/ ask for cells by
-    path; without any, the configured suite is asked for. Checks class, method file, hyperparameters and data set.
+    ``targets`` are the files and rules named on the command line. Targets under results/{benchmark}/ ask for cells by
+    path; without such targets, the configured suite is asked for. Checks class, method file, hyperparameters and data
+    set.
     """
     check_checkpoints(config)
     targets = list(targets)
@@ -83,7 +84,7 @@ def check_request(config: Config, targets: Iterable[str]) -> None:
 
 
 def check_command_line(arguments: Sequence[str]) -> None:
-    """Raise UserError if --config, --configfile or a key stands twice: Snakemake takes the last one alone."""
+    """Raise UserError if --config, --configfile or a key stands twice: Snakemake would use only the last one."""
     for option, short in (("--config", "-C"), ("--configfile", "--configfiles")):
         count = sum(argument.split("=")[0] in (option, short) for argument in arguments)
         if count > 1:
@@ -101,7 +102,7 @@ def check_command_line(arguments: Sequence[str]) -> None:
 
 
 def check_device(device: str, is_there: bool) -> None:
-    """Raise UserError if the ``device`` of the configuration is a GPU and none ``is_there``."""
+    """Raise UserError if the configuration's ``device`` is a GPU and there is none (``is_there``)."""
     if device.startswith("cuda") and not is_there:
         raise UserError(f"configuration: device: {device}, but this machine has no such GPU; write auto or cpu")
 
@@ -130,7 +131,7 @@ def check_data(config: Config, dataset: str) -> None:
 
 
 def check_benchmark(config: Config, benchmark: Benchmark, where: str) -> None:
-    """Raise UserError if ``benchmark`` has no settings or its data set no such class."""
+    """Raise UserError if ``benchmark`` has no settings, or if its data set does not have the class."""
     known(benchmark.pretraining, config.benchmarks, where)
     classes = config.datasets[benchmark.dataset].classes
     if benchmark.forget_class >= classes:
@@ -139,11 +140,11 @@ def check_benchmark(config: Config, benchmark: Benchmark, where: str) -> None:
 
 
 def check_method(name: str, settings: MethodSettings) -> None:
-    """Raise UserError if the method's file is missing or does not take its hyperparameters; the file is not run."""
+    """Raise UserError if the method's file is missing or does not accept its hyperparameters. The file is not run."""
     file, where = method_file(name, settings.file), f"configuration: methods.{name}"
     if not file.is_file():
         raise UserError(f"{where}: there is no file {file}; write the method there or name another with file:")
-    code_of(file)  # says which file is no valid Python: this one, or what it imports of the project
+    code_of(file)  # says which file is not valid Python: this file, or one that it imports
     tree = ast.parse(file.read_bytes())
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "UnlearningMethod"]
     given, grid = settings.hyperparameters, settings.grid
@@ -161,7 +162,7 @@ def check_method(name: str, settings: MethodSettings) -> None:
 
 
 def _constructor_arguments(class_: ast.ClassDef) -> dict[str, bool] | None:
-    """Return the constructor's arguments and whether each is required; None where the text does not tell."""
+    """Return the constructor's arguments and whether each is required, or None if the source text does not tell."""
     constructors = [node for node in class_.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
     if not constructors:
         return None if class_.bases or class_.decorator_list else {}

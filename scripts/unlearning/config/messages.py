@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, said in one line."""
+"""One-line messages about mistakes in a configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unlearning.errors import UserError
 
 
 def known(name: str, choices: Iterable[str], where: str) -> str:
-    """Return ``name`` if it is one of ``choices``. Raises UserError that names the nearest and all of them if not."""
+    """Return ``name`` if it is one of ``choices``. If not, raises UserError that names the nearest and all choices."""
     choices = list(choices)
     if name in choices:
         return name
@@ -55,7 +55,7 @@ def _kind(type_name: str) -> str:
 
 
 def _text_number_hint(value: Any, type_name: str) -> str:
-    """Explain the two ways in which a number becomes text: YAML's idea of 1e-3, and values nested in --config."""
+    """Explain the two ways in which a number becomes text: written as 1e-3 in YAML, or nested in a --config value."""
     if type_name not in ("number", "integer") or not isinstance(value, str):
         return ""
     try:

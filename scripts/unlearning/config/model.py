@@ -1,4 +1,4 @@
-"""What a configuration consists of, and where it says that files lie."""
+"""The parts of a configuration, and the paths that follow from them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Benchmark:
 
     @classmethod
     def parse(cls, name: str) -> Benchmark:
-        """Take a name apart. Raises UserError if it does not have the form above."""
+        """Split a name into its parts. Raises UserError if the name does not have the form above."""
         match = BENCHMARK_NAME.fullmatch(name)
         if match is None:
             raise UserError(f"{name!r} is no benchmark; write MODEL-DATASET-classK, e.g. resnet20-cifar10-class0")
@@ -49,8 +49,8 @@ class Benchmark:
         return f"{self.model}-{self.dataset}"
 
 
-# The classes below have the keys of workflow/schemas/config.schema.yaml, which says what each means and which values
-# it takes, and fills in the defaults. None: the key is not there.
+# The classes below have the keys of workflow/schemas/config.schema.yaml. The schema says what each key means and which
+# values it takes, and fills in the defaults. None: the key is not there.
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,13 @@ class DatasetSettings:
     normalisation: str
     largest_gb: float
     source: str | None = None
-    carved_from: str | None = None  # another data set, part of whose training data takes the place of the test data
+    carved_from: str | None = None  # another data set; a part of its training data replaces the test data
     same_as: str | None = None  # another data set, whose file this one reads with other settings
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """An entry under ``protocols:``. The constants of a stage are handed to its jobs as they are."""
+    """An entry under ``protocols:``. The constants of a stage are handed to its jobs unchanged."""
 
     batch_size: int
     crop_padding: int
@@ -108,7 +108,7 @@ class MethodSettings:
     grid: Mapping[str, list[Any]]
     hyperparameters: Mapping[str, Any]
     file: str | None = None
-    unlearn: Mapping[str, Any] | None = None  # what a calibration changes of the protocol's
+    unlearn: Mapping[str, Any] | None = None  # the constants of the protocol that a calibration changes
     weights: Mapping[int, str] | None = None  # by seed, the files of a model that another program unlearned
 
 
@@ -135,7 +135,7 @@ class Config:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Config:
-        """Return the configuration that ``settings`` make: as the schema wants them, defaults filled in."""
+        """Return the configuration made from ``settings``, which follow the schema and have its defaults filled in."""
         parts = {key: {name: entry(**its) for name, its in settings[key].items()} for key, entry in _ENTRIES.items()}
         suites = {name: Suite(**_with_tuples(its)) for name, its in settings["suites"].items()}
         return cls(**{**settings, **parts, "suites": suites})
@@ -151,12 +151,12 @@ class Config:
 
     @property
     def is_relearning(self) -> bool:
-        """Whether relearning is asked for: by the top level, if it says so, or else by the suite."""
+        """Whether relearning is asked for. The key at the top level takes precedence over the suite's key."""
         return self.chosen.relearning if self.relearning is None else self.relearning
 
     @property
     def shadows(self) -> int:
-        """How many shadow models are asked for: by the top level, if it says so, or else by the suite."""
+        """The number of shadow models asked for. The key at the top level takes precedence over the suite's key."""
         return self.chosen.shadow_models if self.shadow_models is None else self.shadow_models
 
     def settings_of(self, benchmark: Benchmark) -> BenchmarkSettings:
@@ -170,8 +170,8 @@ class Config:
     def dataset_file(self, dataset: str) -> Path:
         """Return the data set's file, relative to the working directory unless data_dir is absolute.
 
-        A data set that is carved out of another is a result; one that differs in its settings alone has no file of
-        its own.
+        A data set carved out of another data set is a result. A data set that differs only in its settings has no file
+        of its own.
         """
         settings = self.datasets.get(dataset)
         if settings is not None and settings.same_as is not None:
@@ -181,7 +181,7 @@ class Config:
         return Path(self.data_dir).expanduser() / f"{dataset}.npz"
 
     def method_file(self, name: str) -> Path:
-        """Return the file of a method, see the function of this name."""
+        """Return the file of a method; see the function with this name."""
         return method_file(name, self.methods[name].file)
 
 
@@ -209,9 +209,9 @@ def _plain(value: Any) -> Any:
 
 
 def method_file(name: str, file: str | None = None) -> Path:
-    """Return a method's file: its setting ``file``, from the working directory, or else scripts/methods/NAME.py.
+    """Return a method's file: its setting ``file``, relative to the working directory, or scripts/methods/NAME.py.
 
-    A file that is not there is looked for in the project's folder, so that shipped suites run in any other.
+    If the file is not there, it is looked for in the project's folder, so that shipped suites run in any folder.
     """
     if file is None:
         return SCRIPTS / "methods" / f"{name}.py"
@@ -221,7 +221,7 @@ def method_file(name: str, file: str | None = None) -> Path:
 
 
 def as_published(recorded: Mapping[str, Any]) -> list[str]:
-    """Return those benchmarks of the suite that run as they were published: the rest compares with nothing.
+    """Return the benchmarks of the suite that run as published. Only these can be compared with published results.
 
     ``recorded`` is a configuration in plain form, of this version of the project or an older one.
     """
@@ -231,7 +231,7 @@ def as_published(recorded: Mapping[str, Any]) -> list[str]:
 
 
 def is_as_published(benchmark: Mapping[str, Any], protocol: Mapping[str, Any]) -> bool:
-    """Return whether a benchmark's settings are full size and its protocol's known constants the published ones."""
+    """Return whether a benchmark is full size and its protocol's known constants equal the published constants."""
     full_size = (benchmark["width"], benchmark["image_size"]) == (1, 32)
     return full_size and all(
         protocol[part].items() >= constants.items() for part, constants in PUBLISHED_PROTOCOL.items()

@@ -1,4 +1,4 @@
-"""From config.yaml and what is laid over it to one checked configuration."""
+"""Make one checked configuration from config.yaml and the settings laid over it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ CONFIG = SCRIPTS.parent / "config.yaml"
 SCHEMA = SCRIPTS.parent / "workflow" / "schemas" / "config.schema.yaml"
 
 OLD_WORDS = {"rule": "method"}
-"""Keys of the top level, and values of a method's kind, that have another name now; each works for one release."""
+"""Keys of the top level, and values of a method's kind, that have a new name. The old name works for one release."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML without tags that make objects, without aliases, and without a key that stands twice.
+    """YAML without tags that make objects, without aliases, and without repeated keys.
 
-    Of two equal keys the first would be lost unseen; aliases can make a few lines a structure without end.
+    The first of two equal keys would be lost without a message; aliases can make an endless structure from a few lines.
     """
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
@@ -45,7 +45,7 @@ class _StrictLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
-                continue  # which the base class refuses
+                continue  # the base class refuses such a key
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} stands twice", key_node.start_mark
@@ -55,11 +55,12 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def read_config(files: Sequence[Path], given: Mapping[str, Any]) -> Config:
-    """Return the configuration that ``files`` make, each laid over those before it, and ``given`` on top of all.
+    """Return the configuration made from ``files``, each laid over the files before it, with ``given`` on top of all.
 
-    Paths in the first of them, the project's config.yaml, are from its folder, all others from the working directory.
-    ``given`` is what ``--config`` says; see `take_parts` for what it may say of a suite. What the schema has a default
-    for is filled in. Raises UserError, which says what to write instead, for whatever cannot be.
+    Paths in the first file, the project's config.yaml, are relative to its folder; all other paths are relative to the
+    working directory. ``given`` holds the settings of ``--config``; `take_parts` describes the forms for parts of a
+    suite. The schema's defaults are filled in. Raises UserError, which says what to write instead, for any setting that
+    is not possible.
     """
     parts, settings = take_parts(given)
     settings_of_files = [read_yaml(file) for file in files]
@@ -89,7 +90,7 @@ def shipped_config() -> Config:
 
 
 def in_todays_words(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return ``settings`` with the `OLD_WORDS` in them replaced. Raises UserError if both words stand there."""
+    """Return ``settings`` with `OLD_WORDS` replaced. Raises UserError if both the old and the new word are there."""
     settings = dict(settings)
     for old, new in OLD_WORDS.items():
         if old in settings and new in settings:
@@ -109,13 +110,13 @@ def _of_todays_kind(method: Any) -> Any:
 
 
 def hint_of_old_words(given: Mapping[str, Any]) -> str | None:
-    """Return what to write instead of an old word in ``given``, the settings of ``--config``."""
+    """Return a hint for an old word in ``given``, the settings of ``--config``: the new word to write instead."""
     found = [f"{old}= is called {new}= now" for old, new in OLD_WORDS.items() if old in given]
     return f"hint: {'; '.join(found)} (make: METHOD=); the old word works until the next release" if found else None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return what ``path`` holds. Raises UserError unless it is YAML that runs no code, each key standing once.
+    """Return the content of ``path``. Raises UserError unless it is YAML that runs no code and repeats no key.
 
     Snakemake itself reads configurations with a loader that evaluates expressions where ``__use_yte__`` is set.
     """
@@ -136,7 +137,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def from_folder(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return ``config`` with its paths, which are from ``folder``, as paths from the working directory."""
+    """Return ``config`` with its paths, which are relative to ``folder``, made relative to the working directory."""
     if folder.resolve() == Path.cwd():
         return config
 
@@ -162,7 +163,7 @@ def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, A
 
 
 def read_switches(config: dict[str, Any]) -> None:
-    """Read true and false of the top level as such, in place: Snakemake hands those of ``--config`` on as text."""
+    """Turn the texts true and false at the top level into booleans, in place: ``--config`` gives them as text."""
     switches = {"true": True, "false": False}
     for key, value in config.items():
         if isinstance(value, str) and value.lower() in switches:
@@ -170,7 +171,7 @@ def read_switches(config: dict[str, Any]) -> None:
 
 
 def check_schema(config: dict[str, Any], schema: dict[str, Any]) -> None:
-    """Raise UserError for the gravest violation of ``schema``, naming the key and what is allowed there."""
+    """Raise UserError for the most serious violation of ``schema``. It names the key and the allowed values."""
     error = best_match(_Validator(schema).iter_errors(config))
     if error is not None:
         raise UserError(f"configuration: {location(error)}: {explanation(error)}")
@@ -192,7 +193,7 @@ _Validator = extend(
 
 
 def _with_defaults(validator: Any, properties: dict, instance: Any, schema: dict) -> Iterator[ValidationError]:
-    """Fill in the defaults of ``properties``, in place, before their values are looked at."""
+    """Fill in the defaults of ``properties``, in place, before their values are checked."""
     if isinstance(instance, dict):
         for key, settings in properties.items():
             if "default" in settings:

@@ -1,4 +1,4 @@
-"""Configurations made of another: with a method of one's own, for a sweep, for a calibration."""
+"""Configurations made from another one: with a user's own method, for a sweep, for a calibration."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from unlearning.config.model import EXTERNAL, METHOD_NAME, REFERENCES, Benchmark
 from unlearning.errors import UserError
 
 VALIDATION = "_validation"
-"""What a data set's name ends with if a part of another's training data takes the place of its test data."""
+"""The end of a data set's name if its test data is a part of another data set's training data."""
 
 MOST_SETTINGS = 8
 
 UNLEARN = {"epoch_of": ("retain", "forget"), "batch_norm": ("train", "eval"), "augment": (True, False)}
-"""The choices of a protocol's unlearning that the publication leaves open, and what may stand there."""
+"""The choices in a protocol's unlearning that the publication leaves open, and their possible values."""
 
 NORMALISATIONS = ("channels", "half", "none")
 
 
 PARTS = ("benchmarks", "methods", "seeds")
-"""What a suite consists of, and a part of it may be asked for by name."""
+"""The parts of a suite. A run may ask for some of their names only."""
 
 
 def take_parts(given: Mapping[str, Any]) -> tuple[dict[str, list[Any]], dict[str, Any]]:
-    """Return which parts of the suite ``given``, the settings of ``--config``, names, and the other settings.
+    """Return the parts of the suite that ``given``, the settings of ``--config``, names; and the other settings.
 
-    ``benchmarks``, ``methods`` and ``seeds`` are one name or several, with blanks or commas between them, or a list.
-    With a mapping, the first two are settings like those of config.yaml.
+    ``benchmarks``, ``methods`` and ``seeds`` are one name, several names with blanks or commas between them, or a list.
+    If the first two are mappings, they are settings as in config.yaml.
     """
     parts = {key: _names(given[key]) for key in PARTS if key in given and not isinstance(given[key], Mapping)}
     return parts, {key: value for key, value in given.items() if key not in parts}
@@ -44,18 +44,19 @@ def _names(value: Any) -> list[Any]:
 
 
 def choose_parts(settings: Mapping[str, Any], parts: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Return ``settings`` whose suite that runs consists of ``parts`` (see `take_parts`) where they name something.
+    """Return ``settings`` whose chosen suite has only the named ``parts`` (see `take_parts`). Unnamed parts stay whole.
 
-    ``settings`` have passed `check_schema`. Raises UserError for a suite that is not there. Whether there is all that
-    is named, `check_names` says.
+    ``settings`` have passed `check_schema`. Raises UserError if there is no such suite. Whether all named things exist
+    is checked by `check_names`.
     """
     return _with_suite(settings, {key: list(names) for key, names in parts.items()})
 
 
 def with_own_method(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``settings`` in which the file NAME.py that ``method`` names is the method NAME of the suite that runs.
+    """Return ``settings`` where the chosen suite has the method NAME, whose file NAME.py is given by ``method``.
 
-    ``settings`` have passed `check_schema`. Raises UserError if the name is no method's, or another method has it.
+    ``settings`` have passed `check_schema`. Raises UserError if the name is not allowed for a method, or if another
+    method has it.
     """
     if "method" not in settings:
         return dict(settings)
@@ -81,16 +82,17 @@ def _with_suite(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict
 
 
 WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
-"""How the names of files with weights end."""
+"""The ends of names of files with weights."""
 
 OF_SEED = re.compile(r"(?P<name>.+?)[-_.]?seed(?P<seed>[0-9]+)")
 
 
 def with_checkpoint(config: Config) -> Config:
-    """Return ``config`` with a row for each model from elsewhere that ``checkpoint``, a file or a folder, names.
+    """Return ``config`` with one row per model from another program that ``checkpoint``, a file or a folder, names.
 
-    A row is called as its file is, in lower case, with _ for other characters. A file NAME_seed43.pt is the seed's, one
-    without a seed the suite's first. Raises UserError if there is no such file, or two rows would have one name.
+    A row has the name of its file, in lower case, with _ in place of other characters. A file NAME_seed43.pt belongs to
+    seed 43, a file without a seed to the suite's first seed. Raises UserError if there is no such file, or if two rows
+    would have the same name.
     """
     if config.checkpoint is None:
         return config
@@ -118,9 +120,9 @@ def with_checkpoint(config: Config) -> Config:
 
 
 def grid_of(name: str, method: MethodSettings) -> list[dict[str, Any]]:
-    """Return the hyperparameters of each combination of a method's grid: its own first, where the grid has them.
+    """Return the hyperparameters of each combination in a method's grid. The method's own come first, if in the grid.
 
-    Raises UserError if there are more than all methods may have.
+    Raises UserError if there are more combinations than the limit for all methods.
     """
     values = itertools.product(*method.grid.values())
     combinations = [{**method.hyperparameters, **dict(zip(method.grid, its, strict=True))} for its in values]
@@ -132,10 +134,10 @@ def grid_of(name: str, method: MethodSettings) -> list[dict[str, Any]]:
 
 
 def with_sweep(config: Config) -> tuple[Config, dict[str, list[str]]]:
-    """Return ``config`` with what a sweep of the suite needs, and by method the names of its settings.
+    """Return ``config`` with all that a sweep of the suite needs, and the names of each method's settings by method.
 
-    For every data set one with a validation part, for every benchmark one on that, for every setting of a method of
-    the suite a method: NAME__0, NAME__1 ...
+    It adds one data set with a validation part per data set, one benchmark on it per benchmark, and one method per
+    setting of a method in the suite: NAME__0, NAME__1 ...
     """
     datasets = {
         name + VALIDATION: replace(settings, source=None, carved_from=name)
@@ -162,11 +164,11 @@ def with_sweep(config: Config) -> tuple[Config, dict[str, list[str]]]:
 
 
 def with_calibration(config: Config) -> tuple[Config, dict[str, str]]:
-    """Return ``config`` with what a calibration of the suite needs, and the choices it varies by their suffix.
+    """Return ``config`` with all that a calibration of the suite needs, and by suffix the choices that it varies.
 
-    For each open choice of the protocol that all of the suite's benchmarks have made differently: one method for each
-    baseline, NAME__augment_false, or one data set and benchmark, NAME__normalisation_none. Raises UserError without a
-    baseline.
+    Only values that differ from the choice of all benchmarks in the suite are varied. For each it adds one method per
+    baseline, NAME__augment_false, or one data set and benchmark, NAME__normalisation_none. Raises UserError if there is
+    no baseline.
     """
     parsed = [Benchmark.parse(name) for name in config.chosen.benchmarks]
     protocols = [config.protocol_of(benchmark).unlearn for benchmark in parsed]
@@ -193,7 +195,7 @@ def with_calibration(config: Config) -> tuple[Config, dict[str, str]]:
 
 
 def baselines_of(config: Config) -> list[str]:
-    """Return the suite's baselines, which are what the publication has too. Raises UserError if it has none."""
+    """Return the suite's baselines, which are also in the publication. Raises UserError if the suite has none."""
     names = [name for name in config.chosen.methods if config.methods[name].kind == "baseline"]
     if not names:
         raise UserError(

@@ -1,1 +1,1 @@
-"""From the files of the data sets to mini-batches."""
+"""Data sets: from their files to mini-batches."""

@@ -1,4 +1,4 @@
-"""Mini-batches from images that live in memory as uint8, augmented and normalised a whole batch at a time.
+"""Mini-batches from uint8 images in memory, augmented and normalised one whole batch at a time.
 
 Data flow: `TensorData.read` once -> `Batches.epoch` (shuffle, crop, flip, normalise) -> the model.
 """
@@ -22,7 +22,7 @@ from unlearning.errors import UserError
 WHITE = 255.0
 
 COUNTED_AT_A_TIME = 1_000
-"""Images; NumPy counts in a copy that is eight times as large as they are."""
+"""Number of images; NumPy counts in a copy that is eight times as large as the images."""
 
 
 def fit_images(images: np.ndarray, size: int, fit: str) -> Tensor:
@@ -47,14 +47,14 @@ def fit_images(images: np.ndarray, size: int, fit: str) -> Tensor:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Per channel what is subtracted from an image and what it is then divided by, on the scale 0 to 255."""
+    """Per channel: the number subtracted from an image, and the number it is then divided by, on the scale 0 to 255."""
 
     mean: Tensor
     std: Tensor
 
     @classmethod
     def named(cls, name: str, images: np.ndarray) -> Normalisation:
-        """Return that of a data set's ``normalisation`` setting, whose training images are ``images`` (N, H, W, C).
+        """Return the normalisation for a data set's setting ``name`` and its training images ``images`` (N, H, W, C).
 
         "channels": their mean and standard deviation; "half": to -1 to 1; "none": to 0 to 1.
         """
@@ -65,7 +65,7 @@ class Normalisation:
 
     @classmethod
     def of(cls, images: np.ndarray) -> Normalisation:
-        """Return mean and standard deviation of ``images`` uint8 (N, H, W, C); a constant channel has deviation 1."""
+        """Return mean and standard deviation of ``images`` uint8 (N, H, W, C). A constant channel has deviation 1."""
         # One pass over a histogram: exact, and without a float copy of the data set.
         levels, counts = np.arange(256), np.zeros((images.shape[-1], 256), dtype=np.int64)
         for start in range(0, len(images), COUNTED_AT_A_TIME):
@@ -80,14 +80,14 @@ class Normalisation:
         return ((images.float() - self.mean) / self.std).permute(0, 3, 1, 2)
 
     def to(self, device: torch.device | str) -> Normalisation:
-        """Return the same on ``device``, where the images are."""
+        """Return the same normalisation on ``device``, the device of the images."""
         return Normalisation(self.mean.to(device), self.std.to(device))
 
 
 def crop_and_flip(images: Tensor, rows: Tensor, columns: Tensor, flips: Tensor, padding: int) -> Tensor:
     """Cut each image, padded with black, at its own offset, and mirror those with ``flips``.
 
-    images uint8 (B, H, W, C); rows, columns int64 (B,) from 0 to 2 * padding; flips bool (B,). Shape is kept.
+    images uint8 (B, H, W, C); rows, columns int64 (B,) from 0 to 2 * padding; flips bool (B,). The shape is kept.
     """
     batch, height, width, _ = images.shape
     padded = F.pad(images, (0, 0, padding, padding, padding, padding))
@@ -107,7 +107,7 @@ def draw_crops_and_flips(
 
 
 def augment(images: Tensor, protocol: dict[str, Any], random_stream: torch.Generator) -> Tensor:
-    """Return uint8 (N, H, W, C) images cropped and flipped once each, as ``protocol`` does in training."""
+    """Return uint8 (N, H, W, C) images, each cropped and flipped once, as ``protocol`` does in training."""
     padding = protocol["crop_padding"]
     draws = draw_crops_and_flips(len(images), padding, protocol["flip"], random_stream)
     rows, columns, flips = (draw.to(images.device) for draw in draws)
@@ -115,14 +115,14 @@ def augment(images: Tensor, protocol: dict[str, Any], random_stream: torch.Gener
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return ``tensor``, which lies on the CPU, on ``device``, without waiting for what a GPU still has to do."""
+    """Return ``tensor``, which lies on the CPU, on ``device``, without waiting for the pending work of a GPU."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 class Batches:
     """Shuffled mini-batches of a subset of images; the last, short batch of an epoch is kept.
 
-    Random numbers are drawn on the CPU, an epoch at a time, so that every device sees the same batches and the CPU
+    Random numbers are drawn on the CPU, one epoch at a time, so that every device sees the same batches and the CPU
     never waits for a GPU.
     """
 
@@ -139,7 +139,7 @@ class Batches:
     ):
         """images uint8 (N, H, W, C), labels int64 (N,), the indices of the subset int64 (M,), all on one device.
 
-        The subset is all of them if none is given. Nothing is copied: large data sets lie in memory once.
+        Without ``subset``, all images are used. Nothing is copied: large data sets lie in memory once.
         """
         self.images = images
         self.labels = labels
@@ -174,7 +174,7 @@ class Batches:
 
 
 class EndlessBatches:
-    """Batches of one epoch after another, from any place of which the iteration can go on later."""
+    """Batches of one epoch after another. The iteration can continue later from any place."""
 
     def __init__(self, batches: Batches):
         self.batches = batches
@@ -195,11 +195,11 @@ class EndlessBatches:
         return next(self.epoch)
 
     def place(self) -> dict[str, Any]:
-        """Return where the iteration is: the random stream's state when its epoch began, and the batches since."""
+        """Return the place: the random stream's state when the epoch began, and the number of batches since then."""
         return {"stream": self.epoch_stream, "taken": self.taken}
 
     def go_to(self, place: dict[str, Any]) -> None:
-        """Go on from where `place` was called."""
+        """Continue from the ``place`` that `place` returned."""
         self._begin(place["stream"])
         for _ in range(place["taken"]):
             next(self)
@@ -234,7 +234,7 @@ class TensorData:
 
     @classmethod
     def on(cls, device: torch.device | str, data: DataSet, image_size: int, fit: str, normalisation: str) -> TensorData:
-        """Move ``data`` to ``device``. ``normalisation``: see `Normalisation.named`, of the images as they are stored.
+        """Move ``data`` to ``device``. ``normalisation`` is computed from the stored images: see `Normalisation.named`.
 
         Raises UserError if the images are larger than ``image_size`` and ``fit`` is "pad".
         """
@@ -255,14 +255,14 @@ class TensorData:
         )
 
     def pooled(self) -> TensorData:
-        """Return the same with the training and the test images, one after the other, to train on."""
+        """Return a data set that has the training images, followed by the test images, as training images."""
         images = torch.cat([self.train_images, self.test_images])
         return replace(self, train_images=images, train_labels=torch.cat([self.train_labels, self.test_labels]))
 
     def unlearning_batches(
         self, chosen: np.ndarray, protocol: dict[str, Any], random_stream: torch.Generator
     ) -> Batches:
-        """Return the same for unlearning, which ``protocol`` may have without augmentation."""
+        """Return `train_batches` for unlearning. ``protocol`` may turn augmentation off for it."""
         plain = {} if protocol["unlearn"]["augment"] else {"crop_padding": 0, "flip": False}
         return self.train_batches(chosen, protocol | plain, random_stream)
 

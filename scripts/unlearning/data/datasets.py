@@ -19,22 +19,22 @@ from unlearning.clocks import spent_on
 from unlearning.errors import UserError
 
 LARGEST_GB = 8.0
-"""What a data set may unpack to if its entry does not say: a file that claims more is a mistake, or a trap."""
+"""The most that a data set may unpack to if its entry does not say. A larger file is a mistake or an attack."""
 
 LEAST_RANGE = 3
-"""Grey levels between the darkest and the brightest pixel: with fewer, there is nothing to see."""
+"""Grey levels between the darkest and the brightest pixel. With fewer, the image shows nothing."""
 
 MOST_PLAIN = 0.99
-"""Share of images of one colour: with more, something went wrong on the way."""
+"""The largest accepted share of images of one colour. With more, the data set was damaged on the way."""
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 @dataclass(frozen=True)
 class DataFile(os.PathLike):
-    """The file of a data set, with what may be said and done about it.
+    """The file of a data set, with facts about it for checks and messages.
 
-    ``largest_gb``: what it may unpack to. ``comes_again``: whether it is made again if it is deleted.
+    ``largest_gb``: the most that it may unpack to. ``comes_again``: whether it is made again after it is deleted.
     """
 
     path: Path
@@ -53,13 +53,13 @@ class DataFile(os.PathLike):
 
     @property
     def instead(self) -> str:
-        """Return what to do if the file is damaged."""
+        """Return advice for a damaged file."""
         return "delete it to have it made again" if self.comes_again else "put a whole one in its place"
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """Images uint8 (N, H, W, channels) and labels int64 (N,) of both parts, with the number of classes."""
+    """Images uint8 (N, H, W, channels) and labels int64 (N,) of both parts, and the number of classes."""
 
     train_images: np.ndarray
     train_labels: np.ndarray
@@ -75,7 +75,7 @@ class DataSet:
 def read_dataset(path: str | os.PathLike, classes: int) -> DataSet:
     """Read and check ``path``. Raises UserError, naming the file and the array, for anything but the layout above.
 
-    And for images on which there is nothing to see, with the likely reason.
+    It also raises UserError for images that show nothing, with the likely reason.
     """
     arrays = _read_arrays(DataFile.of(path), ARRAYS)
     for part in ("train", "test"):
@@ -91,7 +91,7 @@ def read_dataset(path: str | os.PathLike, classes: int) -> DataSet:
 
 
 def _check_contents(path: str | os.PathLike, name: str, images: np.ndarray) -> None:
-    """Raise UserError if there is nothing to see on all but a few of the images, or on each the same."""
+    """Raise UserError if all but a few of the images show nothing, or if all images are the same."""
     pixels = images.reshape(len(images), -1)
     darkest, brightest = pixels.min(axis=1), pixels.max(axis=1)
     if int(brightest.max()) - int(darkest.min()) < LEAST_RANGE:
@@ -140,7 +140,7 @@ def _check_size(path: DataFile) -> None:
 
 
 def _check_header(archive: zipfile.ZipFile, name: str) -> None:
-    """Raise ValueError if the array is not as large as its header says: memory would be set aside for that much."""
+    """Raise ValueError if the size in the array's header is wrong: NumPy would reserve memory for that size."""
     member = archive.getinfo(f"{name}.npy")
     with archive.open(member) as file:
         major, _ = np.lib.format.read_magic(file)
@@ -152,7 +152,7 @@ def _check_header(archive: zipfile.ZipFile, name: str) -> None:
 
 def _read_array(path: DataFile, file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
     try:
-        assert file.zip is not None  # nosec B101: it is open
+        assert file.zip is not None  # nosec B101: the archive is open
         _check_header(file.zip, name)
         return file[name]
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
@@ -196,7 +196,7 @@ def _checked_labels(
 
 
 def class_split(train_labels: np.ndarray, test_labels: np.ndarray, forget_class: int) -> dict[str, np.ndarray]:
-    """Return the indices, ascending, of retain_train, forget_train, retain_test and forget_test for labels (N,).
+    """Return the ascending indices of retain_train, forget_train, retain_test and forget_test for labels (N,).
 
     Raises UserError if one of the four sets would be empty: nothing could be learned or measured on it.
     """

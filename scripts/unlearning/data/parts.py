@@ -11,10 +11,10 @@ from unlearning.seeds import stream_seed
 
 
 def carve(arrays: Mapping[str, np.ndarray], share: float) -> dict[str, np.ndarray]:
-    """Return a data set whose test part is ``share`` of the training part of ``arrays``, of each class alike.
+    """Return a data set whose test part is ``share`` of each class in the training part of ``arrays``.
 
-    The test part of ``arrays`` is not looked at. Every class keeps at least one image on either side; raises UserError
-    if one has fewer than two.
+    The test part of ``arrays`` is not read. Every class keeps at least one image on both sides. Raises UserError if a
+    class has fewer than two images.
     """
     images, labels = arrays["train_images"], arrays["train_labels"]
     random_stream = np.random.default_rng(stream_seed(0, "validation part"))
@@ -34,7 +34,7 @@ def carve(arrays: Mapping[str, np.ndarray], share: float) -> dict[str, np.ndarra
 
 
 def part_of_each_class(labels: np.ndarray, count: int, at_random: bool) -> np.ndarray:
-    """Return the indices of ``count`` images of every class, or of all where there are fewer, in ascending order."""
+    """Return the ascending indices of ``count`` images per class, or of all images of a class that has fewer."""
     random_stream = np.random.default_rng(stream_seed(0, "subset"))
     kept = []
     for label in np.unique(labels):

@@ -1,4 +1,4 @@
-"""Where the data sets come from: scikit-learn's bundled digits, or torchvision's downloaders.
+"""The sources of data sets: scikit-learn's bundled digits, or torchvision's downloaders.
 
 The heavy imports stand in the functions, because each job needs only one of them.
 """
@@ -21,10 +21,10 @@ from unlearning.files import write_arrays
 DIGITS_TEST_SHARE = 0.25
 
 PAUSES = (5.0, 30.0)
-"""Seconds between tries of a download."""
+"""Seconds between attempts to download."""
 
 LEFT_BEHIND = ".fetching-"
-"""How the names of folders begin that a download is unpacked in."""
+"""The start of names of folders in which a download is unpacked."""
 
 DEBIANS = Path("/usr/share/datasets/fashion-mnist")
 IDX_UINT8 = 8
@@ -35,7 +35,7 @@ SIZES = {
     "CIFAR100": (50_000, 10_000),
     "FashionMNIST": (60_000, 10_000),
 }
-"""Training and test images of what is not on the disk yet."""
+"""Numbers of training and test images of data sets that are not on the disk yet."""
 
 CHANNELS = {"digits": 1, "CIFAR10": 3, "CIFAR100": 3, "FashionMNIST": 1}
 
@@ -50,7 +50,7 @@ def make_dataset(source: str, target: str | os.PathLike) -> None:
 
 
 def digits() -> dict[str, np.ndarray]:
-    """Return scikit-learn's 1797 digits (8 x 8, 17 grey levels spread over 0 to 255) in a fixed stratified split."""
+    """Return scikit-learn's 1797 digits (8 x 8, 17 grey levels from 0 to 255) in a fixed stratified split."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -67,10 +67,10 @@ def digits() -> dict[str, np.ndarray]:
 
 
 def download(source: str, target: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of ``source``: from files that are there already, or by torchvision's downloader.
+    """Return the arrays of ``source``, from files that are there already or by torchvision's downloader.
 
-    torchvision's own files are looked for beside ``target`` and Debian's of FashionMNIST where its package puts them;
-    both are as good as a download. Checksums are verified by torchvision. Raises UserError if there is none to be had.
+    torchvision's own files are looked for in the folder of ``target``, and Debian's files of FashionMNIST in the folder
+    of Debian's package. Both replace a download. torchvision verifies checksums. Raises UserError if no source works.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_left_behind(target.parent)
@@ -80,14 +80,14 @@ def download(source: str, target: Path) -> dict[str, np.ndarray]:
 
 
 def _fetched(source: str, target: Path) -> dict[str, np.ndarray]:
-    """Download ``source``, a few times if need be, with pauses: a server that is busy may not be in a minute."""
+    """Download ``source``. Try again a few times if needed, with pauses: a busy server may be free a minute later."""
     for pause in (*PAUSES, None):
-        # Beside the target: the same disk's space. With the process in its name: see `remove_left_behind`.
+        # In the target's folder, to use the same disk. With the process in its name: see `remove_left_behind`.
         folder = tempfile.mkdtemp(prefix=f"{LEFT_BEHIND}{source}-{os.getpid()}-", dir=target.parent)
         try:
             return _from_torchvision(source, Path(folder), fetch=True) or {}
         except Exception as error:  # torchvision raises URLError, RuntimeError (checksum, all mirrors), OSError, ...
-            reason = " ".join(f"{type(error).__name__}: {error}".split())  # some fill several lines
+            reason = " ".join(f"{type(error).__name__}: {error}".split())  # some messages have several lines
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if pause is not None:
@@ -97,7 +97,7 @@ def _fetched(source: str, target: Path) -> dict[str, np.ndarray]:
 
 
 def _from_torchvision(source: str, folder: Path, fetch: bool) -> dict[str, np.ndarray] | None:
-    """Return the arrays that torchvision reads in ``folder``; None if they are not there and it may not ``fetch``."""
+    """Return the arrays that torchvision reads in ``folder``, or None if they are not there and ``fetch`` is false."""
     downloader = getattr(import_torchvision_datasets(), source)
     try:
         parts = {part: downloader(folder, train=part == "train", download=fetch) for part in ("train", "test")}
@@ -113,7 +113,7 @@ def _from_torchvision(source: str, folder: Path, fetch: bool) -> dict[str, np.nd
 
 
 def from_debian() -> dict[str, np.ndarray] | None:
-    """Return FashionMNIST as Debian's package dataset-fashion-mnist has it; None if its files are not whole."""
+    """Return FashionMNIST from Debian's package dataset-fashion-mnist, or None if its files are not complete."""
     names = {"train": "train", "test": "t10k"}
     try:
         return {
@@ -128,7 +128,7 @@ def from_debian() -> dict[str, np.ndarray] | None:
 def read_idx(path: Path) -> np.ndarray:
     """Return the bytes of a gzipped file in the format of MNIST (LeCun's idx): uint8 of any number of axes.
 
-    Raises ValueError if it is of another type, or not as long as it says.
+    Raises ValueError if it has another type, or another length than its header says.
     """
     content = gzip.decompress(path.read_bytes())
     zeros, kind, axes = content[:2], content[2], content[3]
@@ -139,7 +139,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def remove_left_behind(folder: Path) -> None:
-    """Remove what downloads that were killed have left: their folders name the process, which is no longer there."""
+    """Remove folders of killed downloads: the name of such a folder has a process that no longer exists."""
     for left in folder.glob(f"{LEFT_BEHIND}*-*-*"):
         process = left.name.rsplit("-", 2)[1]
         if process.isdecimal() and not Path(f"/proc/{process}").exists():
@@ -147,11 +147,12 @@ def remove_left_behind(folder: Path) -> None:
 
 
 def import_torchvision_datasets():
-    """Return the module torchvision.datasets, also beside a torch for which torchvision was not built.
+    """Return the module torchvision.datasets, also if torchvision was not built for the installed torch.
 
-    The wheel of torchvision is built against CUDA torch. Beside a CPU-only torch its compiled operators do not load
-    and the import stops with "operator torchvision::nms does not exist"; with the two operators that it registers
-    fake versions of declared beforehand, its Python parts work. Nothing here ever calls the operators.
+    The wheel of torchvision is built against CUDA torch. With a CPU-only torch, its compiled operators do not load, and
+    the import stops with "operator torchvision::nms does not exist". torchvision registers fake versions of two
+    operators; if these two are declared before the import, its Python parts work. Nothing here ever calls the
+    operators.
     """
     import torch
 

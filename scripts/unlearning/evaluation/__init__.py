@@ -1,1 +1,1 @@
-"""From a model to its metrics."""
+"""Evaluation: from a model to its metrics."""

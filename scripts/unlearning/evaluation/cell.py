@@ -1,4 +1,4 @@
-"""From a model to the metrics of its cell in the table, and the scores that further attacks need."""
+"""Evaluate a model: the metrics of its cell in the table, and the scores that further attacks need."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from unlearning.training.prediction import predict, predict_logits
 
 @dataclass(frozen=True)
 class Predictions:
-    """A model's logits (N, classes) of some images and their labels (N,); of test images the features as well."""
+    """A model's logits (N, classes) of some images, and their labels (N,); for test images also the features."""
 
     logits: np.ndarray
     labels: np.ndarray
@@ -41,11 +41,11 @@ def evaluate_model(
 ) -> tuple[Outcome, dict[str, float | None], dict[str, np.ndarray]]:
     """Return the outcome, the metrics and the scores of ``model`` for a split of `datasets.class_split`.
 
-    ``protocol`` says how training images are augmented; ``seed`` fixes the draw, alike for all methods. Scores are
-    the logits float32 (N, classes) of member_logits (the forget class's training images), augmented_member_logits
-    and non_member_logits (its test images), each in the order of the split. The outcome is "diverged", and the rest
-    empty, if the model gives any image a logit that is not finite; it is "failed" if the model gives other answers than
-    it gave before it was saved, which its ``record`` has.
+    ``protocol`` says how training images are augmented; ``seed`` fixes the random draw, the same for all methods.
+    Scores are logits float32 (N, classes): member_logits (the forget class's training images), augmented_member_logits
+    (the same images, augmented) and non_member_logits (the forget class's test images), each in the order of the split.
+    The outcome is "diverged", with empty metrics and scores, if any logit is not finite. The outcome is "failed" if the
+    model's answers differ from the answers in its ``record``, which it gave before it was saved.
     """
     if record and record.get("answers") is not None:
         reason = differs_from_its_weights(record["answers"], answers_to(model, probe_of(data, split)))
@@ -66,7 +66,7 @@ def evaluate_model(
 
 
 def _predictions(model: Classifier, data: TensorData, part: str, indices: np.ndarray) -> Predictions:
-    """Look once at the images of e.g. "retain_train", whose indices are given, for all metrics."""
+    """Evaluate the images at ``indices`` of a part such as "retain_train", once for all metrics."""
     subset = _on_device(indices, data)
     if part.endswith("train"):
         logits = predict_logits(model, data.train_images, data.normalisation, subset)

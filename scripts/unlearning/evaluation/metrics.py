@@ -1,4 +1,4 @@
-"""The metrics, from logits alone. `unlearning.tables.columns` says what each of them is and where it misleads."""
+"""The metrics, from logits alone. `unlearning.tables.columns` defines each metric and says where it misleads."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# NumPy alone for an evaluation: to import SciPy's functions would take it longer than all of its metrics.
+# An evaluation uses NumPy alone: the import of SciPy's functions would take longer than all metrics.
 
 METRICS = ("retain_acc", "forget_acc", "forget_mia_auc", "unlearn_score")
-"""The metrics of the protocol, in its order; the last is the primary one."""
+"""The metrics of the protocol, in the protocol's order. The last is the primary metric."""
 
 METRICS_FORMAT = 2
-"""Of metrics.json, to be raised where the meaning of its content changes. Format 1 did not name itself."""
+"""The format of metrics.json. Raise it when the meaning of the content changes. Format 1 does not name itself."""
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the share of images whose largest logit is their label's; logits (N, classes), labels (N,)."""
+    """Return the share of images whose largest logit is the logit of their label; logits (N, classes), labels (N,)."""
     return float(np.mean(logits.argmax(axis=1) == labels))
 
 
@@ -26,11 +26,11 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
-# --- membership scores: an attack holds an image the more likely for a member the higher its score
+# --- membership scores: a higher score means: more likely a training image
 
 
 def confidence(logits: np.ndarray) -> np.ndarray:
-    """Return each image's largest softmax probability (N,), the membership score of the protocol."""
+    """Return the largest softmax probability of each image (N,), the membership score of the protocol."""
     return np.exp(log_softmax(logits).max(axis=1))
 
 
@@ -51,14 +51,15 @@ def negative_entropy(logits: np.ndarray) -> np.ndarray:
 def membership_auc(member_scores: np.ndarray, non_member_scores: np.ndarray) -> float:
     """Return the area under the ROC curve of telling members (M,) from non-members (N,) by a higher score.
 
-    The Mann-Whitney statistic over M * N: the probability that a member scores above a non-member, ties one half.
+    The Mann-Whitney statistic over M * N: the probability that a member scores above a non-member. A tie counts one
+    half.
     """
     statistic = numbers_below(member_scores, non_member_scores).sum()
     return float(statistic / (len(member_scores) * len(non_member_scores)))
 
 
 def numbers_below(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return for each of ``scores`` how many of ``others`` lie below it, ties one half."""
+    """Return, for each of ``scores``, how many of ``others`` lie below it. A tie counts one half."""
     ordered = np.sort(others)
     return (np.searchsorted(ordered, scores, "left") + np.searchsorted(ordered, scores, "right")) / 2
 
@@ -66,19 +67,20 @@ def numbers_below(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
 def membership_auc_standard_error(member_scores: np.ndarray, non_member_scores: np.ndarray) -> float | None:
     """Return the standard error of `membership_auc` over draws of images (DeLong et al., Biometrics 1988).
 
-    The model is taken as given: the spread over training seeds is not in it. None with fewer than two images on a side.
+    The model is taken as fixed: the spread over training seeds is not included. None with fewer than two images on a
+    side.
     """
     members, non_members = len(member_scores), len(non_member_scores)
     if min(members, non_members) < 2:
         return None
-    # For each score the share of the other side that lies below it (Sun & Xu, IEEE SPL 2014).
+    # For each score, the share of the other side's scores below it (Sun & Xu, IEEE SPL 2014).
     of_members = numbers_below(member_scores, non_member_scores) / non_members
     of_non_members = numbers_below(non_member_scores, member_scores) / members
     return float(np.sqrt(of_members.var(ddof=1) / members + of_non_members.var(ddof=1) / non_members))
 
 
 def true_positive_rate(member_scores: np.ndarray, non_member_scores: np.ndarray, false_positive_rate: float) -> float:
-    """Return the share of members found by the strictest threshold rule with at most that share of false alarms.
+    """Return the share of members above the lowest threshold that has at most ``false_positive_rate`` false alarms.
 
     An image is called a member if its score is strictly above the threshold (Carlini et al., IEEE S&P 2022).
     """
@@ -88,7 +90,7 @@ def true_positive_rate(member_scores: np.ndarray, non_member_scores: np.ndarray,
 
 
 def two_sided(auc: float) -> float:
-    """Return the area of whoever may turn the attack around: max(A, 1 - A)."""
+    """Return the area of an attack that may also be inverted: max(A, 1 - A)."""
     return max(auc, 1 - auc)
 
 
@@ -123,7 +125,7 @@ def evaluate(
 def attacks(
     member_logits: np.ndarray, augmented_member_logits: np.ndarray, non_member_logits: np.ndarray, forget_class: int
 ) -> dict[str, float | None]:
-    """Return what further attacks find, from logits (N, classes) of images that all have the class ``forget_class``.
+    """Return the metrics of further attacks, from logits (N, classes) of images that all have class ``forget_class``.
 
     augmented_member_logits: the members again, cropped and flipped as in training.
     """
@@ -144,7 +146,7 @@ def attacks(
 
 
 def tug_of_war(accuracies: Sequence[float], of_oracle: Sequence[float]) -> float:
-    """Return ToW, the product of 1 - |difference of accuracy| to the oracle over forget train, retain train and test.
+    """Return ToW: the product of 1 - |difference to the oracle's accuracy| over forget train, retain train and test.
 
     Zhao et al., "What makes unlearning hard and what to do about it", NeurIPS 2024.
     """
@@ -156,7 +158,7 @@ def jensen_shannon(logits: np.ndarray, of_oracle: np.ndarray) -> float:
 
     Logits (N, classes) of the same images in the same order.
     """
-    from scipy.special import rel_entr, softmax  # the aggregation, which alone asks for this, has SciPy anyway
+    from scipy.special import rel_entr, softmax  # only the aggregation calls this, and it has SciPy
 
     p, q = (softmax(values.astype(np.float64), axis=1) for values in (logits, of_oracle))
     middle = (p + q) / 2

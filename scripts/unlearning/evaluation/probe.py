@@ -1,4 +1,4 @@
-"""A linear probe: how much of the forget class is still in the features, whatever the head says."""
+"""A linear probe: how much of the forget class is still in the features, independent of the head."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from unlearning.streams import generator
 FOLDS = 5
 MOST_STEPS = 1000
 LARGEST_GRADIENT = 1e-5
-"""Where no weight's gradient is larger, the fit has converged, mostly after a few dozen steps."""
+"""If no weight's gradient is larger, the fit has converged, usually after a few dozen steps."""
 
 
 def probe_accuracy(features: Tensor, is_forget: Tensor) -> float | None:
-    """Return the balanced accuracy of logistic regression for the forget class against the rest; chance is .5.
+    """Return the balanced accuracy of logistic regression for the forget class against all others; chance is .5.
 
-    ``features`` (N, width) of test images, ``is_forget`` bool (N,), on one device. Standardised, both sides weighted
-    alike, cross-validated in 5 stratified folds, so that every image is judged by a probe that was not fitted to it.
-    None if a side has fewer than two images. Probes: Alain & Bengio, ICLR 2017 workshop.
+    ``features`` (N, width) of test images, ``is_forget`` bool (N,), on one device. Features are standardised, both
+    sides have equal weight, and 5 stratified folds are cross-validated, so that every image is judged by a probe that
+    was not fitted to it. None if a side has fewer than two images. Probes: Alain & Bengio, ICLR 2017 workshop.
     """
     folds = min(FOLDS, int(is_forget.sum()), int((~is_forget).sum()))
     if folds < 2:
@@ -34,7 +34,7 @@ def probe_accuracy(features: Tensor, is_forget: Tensor) -> float | None:
 
 
 def stratified_folds(is_forget: Tensor, folds: int) -> Tensor:
-    """Return each image's fold (N,), drawn so that every fold has its share of both sides."""
+    """Return the fold of each image (N,), drawn so that every fold has an equal share of both sides."""
     fold, random_stream = torch.empty(len(is_forget), dtype=torch.int64), generator(0, "folds of the probe")
     for side in (is_forget, ~is_forget):
         members = side.nonzero()[:, 0]
@@ -47,9 +47,9 @@ def fit_probes(features: Tensor, is_forget: Tensor, is_fitted: Tensor) -> tuple[
     """Fit a logistic regression for each row of ``is_fitted``, to the images that it names.
 
     features float64 (N, width), is_forget bool (N,), is_fitted bool (probes, N). Returns weights (probes, width) and
-    biases (probes,). Each minimises the cross-entropy, summed over its images, whose sides are weighted to have half of
-    the sum each, and ||weights||² / 2: scikit-learn's LogisticRegression(class_weight="balanced"). All at once, because
-    then the features, which are most of the work, are read once for all of them.
+    biases (probes,). Each probe minimises ||weights||² / 2 plus the cross-entropy summed over its images, where each
+    side is weighted to half of the sum: scikit-learn's LogisticRegression(class_weight="balanced"). All probes are
+    fitted at once, so that the features, whose reading is most of the work, are read once.
     """
     counts = is_fitted.sum(dim=1, keepdim=True)
     of_side = torch.where(is_forget, (is_fitted & is_forget).sum(1, True), (is_fitted & ~is_forget).sum(1, True))

@@ -1,4 +1,4 @@
-"""Relearning: how soon a little fine-tuning brings the forget class back."""
+"""Relearning: how many epochs of fine-tuning bring the forget class back."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ def relearning_epochs(
     target: float,
     seed: int,
 ) -> int:
-    """Return after how many epochs of fine-tuning the forget class's test images have at least the accuracy ``target``.
+    """Return the epochs of fine-tuning after which the forget class's test accuracy is at least ``target``.
 
-    0 if it is so from the beginning; ``protocol["relearn"]["epochs"]``, the limit, if it takes that many or more.
-    The model is changed in place.
+    0 if the accuracy is reached before fine-tuning; the limit ``protocol["relearn"]["epochs"]`` if the limit or more
+    epochs are needed. The model is changed in place.
 
-    Fine-tuned are all weights, with Adam, on a sample of ``images`` forget images and as many retained ones, so that
-    naming everything the forget class is no relearning. The model is in eval mode: batch statistics of so few images
-    would say more about the sample than about the model. The head's row of the forget class starts as the mean of the
-    other rows: what comes back shall come from the features, so that a logit that was merely suppressed hides nothing.
-    The same sample for every method of a seed. Relearn time: Golatkar et al., CVPR 2020; Tarun et al., TNNLS 2023.
+    All weights are fine-tuned, with Adam, on a sample of ``images`` forget images and an equal number of retain images,
+    so that a model which names everything the forget class does not count as relearned. The model is in eval mode:
+    batch statistics of so small a sample would say more about the sample than about the model. The head's row of the
+    forget class starts as the mean of the other rows, so that the class comes back from the features, and a suppressed
+    logit hides nothing. All methods of one seed have the same sample. Relearn time: Golatkar et al., CVPR 2020; Tarun
+    et al., TNNLS 2023.
     """
     settings = protocol["relearn"]
     test = torch.from_numpy(split["forget_test"]).to(data.test_images.device)
@@ -68,7 +69,7 @@ def _reset_head_row(model: Classifier, forget_class: int) -> None:
 
 
 def relearning_sample(split: Mapping[str, np.ndarray], images: int, random_stream: torch.Generator) -> np.ndarray:
-    """Return indices of ``images`` forget images, or all where there are fewer, and as many retained ones."""
+    """Return indices of ``images`` forget images (all if there are fewer) and of an equal number of retain images."""
     parts = [split["forget_train"], split["retain_train"]]
     size = min(images, *map(len, parts))
     return np.concatenate([part[torch.randperm(len(part), generator=random_stream)[:size].numpy()] for part in parts])

@@ -1,9 +1,9 @@
 """U-LiRA: the likelihood-ratio attack on unlearned models (Hayes et al., "Inexact unlearning needs more careful
 evaluations to avoid a false sense of privacy", 2024; LiRA: Carlini et al., IEEE S&P 2022).
 
-Shadow models are trained on the retain set and a random half of the forget class's images, of the training and of the
-test part alike, and then unlearn that half. So each image was forgotten by one half of the shadow models and never
-seen by the other. Which of the two the attacked model did is what the attack tells from its answer to the image.
+Shadow models are trained on the retain set and a random half of the forget class's images, both training and test
+images, and then unlearn that half. So one half of the shadow models has forgotten each image, and the other half has
+never seen it. From the attacked model's answer to an image, the attack tells which of the two the model did.
 """
 
 from __future__ import annotations
@@ -20,20 +20,23 @@ from unlearning.seeds import stream_seed
 
 
 def forget_pool(split: Mapping[str, np.ndarray], train_size: int) -> np.ndarray:
-    """Return the forget class's images, training then test, as indices (P,) into both parts one after the other."""
+    """Return the forget class's images, training then test, as indices (P,) into the joined parts."""
     return np.concatenate([split["forget_train"], train_size + split["forget_test"]])
 
 
 def shadow_members(pool_size: int, shadows: int) -> np.ndarray:
-    """Return bool (shadows, pool_size): which image each shadow model is trained on; each by exactly half of them."""
+    """Return bool (shadows, pool_size): the training images of each shadow model.
+
+    Exactly half of the shadow models are trained on each image.
+    """
     random_stream = np.random.default_rng(stream_seed(0, "shadow members"))
     return np.argsort(random_stream.random((shadows, pool_size)), axis=0) < shadows // 2
 
 
 def shadow_members_of(split: Mapping[str, np.ndarray], train_size: int, shadow: int, shadows: int) -> np.ndarray:
-    """Return the forget class's images that shadow model number ``shadow`` is trained on, as `forget_pool` does.
+    """Return the forget class's images that shadow model ``shadow`` is trained on, as indices like `forget_pool`'s.
 
-    Raises UserError if there are so few that it has none.
+    Raises UserError if there are too few images, so that the model has none.
     """
     pool = forget_pool(split, train_size)
     members = pool[shadow_members(len(pool), shadows)[shadow]]
@@ -43,29 +46,29 @@ def shadow_members_of(split: Mapping[str, np.ndarray], train_size: int, shadow: 
 
 
 def scaled_confidence(logits: np.ndarray, label: int) -> np.ndarray:
-    """Return log(p / (1 - p)) (N,) of the probability p of class ``label``, which is near to normally distributed."""
+    """Return log(p / (1 - p)) (N,) of the probability p of class ``label``. It is close to normally distributed."""
     logits = logits.astype(np.float64)
     return logits[:, label] - logsumexp(np.delete(logits, label, axis=1), axis=1)
 
 
 def likelihood_ratios(answers: np.ndarray, shadow_answers: np.ndarray, is_member: np.ndarray) -> np.ndarray:
-    """Return for each image the log-likelihood ratio (P,) of having been forgotten to never having been seen.
+    """Return the log-likelihood ratio (P,) of each image: forgotten against never seen.
 
-    ``answers`` (P,) and ``shadow_answers`` (shadows, P) are scaled confidences, ``is_member`` bool (shadows, P).
-    Normal distributions with a mean for each image and one standard deviation a side, as in LiRA with few shadows.
+    ``answers`` (P,) and ``shadow_answers`` (shadows, P) are scaled confidences, ``is_member`` bool (shadows, P). The
+    normal distributions have one mean per image and one standard deviation per side, as in LiRA with few shadow models.
     """
     ratios = np.zeros(len(answers))
     for sign, side in ((1, is_member), (-1, ~is_member)):
         counts = side.sum(axis=0)
         means = np.where(side, shadow_answers, 0).sum(axis=0) / counts
         squares = np.where(side, (shadow_answers - means) ** 2, 0).sum()
-        deviation = max(np.sqrt(squares / (counts - 1).sum()), 1e-6)  # models that agree to the last bit
+        deviation = max(np.sqrt(squares / (counts - 1).sum()), 1e-6)  # for models that agree to the last bit
         ratios += sign * norm.logpdf(answers, means, deviation)
     return ratios
 
 
 def shadow_failure(shadows: Sequence[Mapping[str, np.ndarray]]) -> str | None:
-    """Return, in one line, what kept the first of the shadow models from an answer; None if all have finite ones."""
+    """Return why the first bad shadow model has no answer, in one line; None if all have finite answers."""
     for number, shadow in enumerate(shadows):
         if "logits" not in shadow:
             return f"shadow model {number}: {shadow['failure']}"
@@ -79,8 +82,9 @@ def attack(
 ) -> dict[str, float]:
     """Return the metrics of the attack on one model.
 
-    Its logits (M, classes) and (N, classes) on the forget class's training and test images, and those (M + N, classes)
-    of each shadow model that `shadow_members` describes.
+    ``member_logits`` (M, classes) and ``non_member_logits`` (N, classes) are the model's logits on the forget class's
+    training and test images; ``shadow_logits`` (M + N, classes) are the logits of each shadow model that
+    `shadow_members` describes.
     """
     answers = scaled_confidence(np.concatenate([member_logits, non_member_logits]), forget_class)
     of_shadows = np.stack([scaled_confidence(logits, forget_class) for logits in shadow_logits])

@@ -1,1 +1,1 @@
-"""A method applied to a model: step by step, guarded, and resumed after an interruption."""
+"""Apply a method to a model: step by step, guarded, and resumed after an interruption."""

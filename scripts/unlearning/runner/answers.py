@@ -1,4 +1,4 @@
-"""What a method returns from each step, and what its model answers in the end."""
+"""The numbers that a method returns from each step, and the answers of its model at the end."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from unlearning.training.precision import computing_in
 
 
 def checked(values: Any) -> dict[str, Any]:
-    """Check what a method returned and keep its numbers, cut off their graphs, without waiting for the device."""
+    """Check the values that a method returned, and keep its numbers, detached, without waiting for the device."""
     if not isinstance(values, dict) or "loss" not in values:
         shown = f"a dict with {sorted(map(str, values))}" if isinstance(values, dict) else type(values).__name__
         raise MethodError(f'unlearn_step returned {shown}; it must return a dict with "loss"')
     if not _is_number(values["loss"]):
         kind = type(values["loss"]).__name__
         raise MethodError(f'unlearn_step returned a "loss" of type {kind}; it must be one number')
-    # Copies, because a method may go on with its tensor in place.
+    # Copies, because a method may change its tensor in place later.
     return {
         str(name): value.detach().clone() if isinstance(value, Tensor) else value
         for name, value in values.items()
@@ -47,14 +47,14 @@ def means(numbers: list[dict[str, float]]) -> dict[str, float]:
 
 
 PROBED = 16
-"""Images of the retain and of the forget set each."""
+"""Number of images from the retain set, and from the forget set."""
 
 TOLERANCE = 0.01
-"""Of the largest logit. Another device rounds differently, through all layers."""
+"""As a share of the largest logit. Another device rounds differently in every layer."""
 
 
 def probe_of(data: TensorData, split: Mapping[str, np.ndarray]) -> Tensor:
-    """Return some training images of either set, normalised (N, C, H, W), to ask a model about."""
+    """Return some training images of both sets, normalised (N, C, H, W), to compare a model's answers on."""
     chosen = np.concatenate([split[f"{part}_train"][:PROBED] for part in ("retain", "forget")])
     return data.normalisation.apply(data.train_images[torch.from_numpy(chosen).to(data.train_images.device)])
 
@@ -68,7 +68,10 @@ def answers_to(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def differs_from_its_weights(answers: Tensor, of_weights: Tensor) -> str | None:
-    """Return why a cell has failed whose model gave other ``answers`` than its weights do, alone in a fresh model."""
+    """Return why a cell failed: its model's ``answers`` differ from the answers of its weights in a fresh model.
+
+    None if they do not differ beyond rounding, or if an answer of the weights is not finite.
+    """
     difference = (answers - of_weights).abs().max().item() if answers.shape == of_weights.shape else math.inf
     is_rounding = difference <= TOLERANCE * max(1.0, of_weights.abs().max().item())
     if is_rounding or not of_weights.isfinite().all():

@@ -1,4 +1,4 @@
-"""What the code of a method must not do to its job: fill the disk, or close the log that says how it ended."""
+"""Protect a job from its method's code: it must not fill the disk, or close the log that says how the job ended."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LARGEST_FILE_MB = 100
 
 @contextmanager
 def contained() -> Iterator[None]:
-    """Run a method's code with a limit on what it writes; put its output and the working directory back after it.
+    """Run a method's code with a limit on its written files; restore output and working directory afterwards.
 
-    Raises MethodError if a file, or the job's log, would have grown beyond ``LARGEST_FILE_MB``, or if the code closed
-    or replaced standard output or error, or changed the working directory.
+    Raises MethodError if a file or the job's log would have grown beyond ``LARGEST_FILE_MB``, or if the code closed or
+    replaced standard output or error, or changed the working directory.
     """
     folder = os.getcwd()
     streams, descriptors = (sys.stdout, sys.stderr), (os.dup(1), os.dup(2))
@@ -43,7 +43,7 @@ def contained() -> Iterator[None]:
 
 
 def _restore(streams: tuple, descriptors: tuple[int, int]) -> bool:
-    """Put the streams and the descriptors 1 and 2 back; return whether any of them was not as it should be."""
+    """Restore the streams and the descriptors 1 and 2, and return whether any of them had been changed."""
     is_changed = (sys.stdout, sys.stderr) != streams or any(stream.closed for stream in streams)
     for number, descriptor in enumerate(descriptors, start=1):
         if not _are_same_file(number, descriptor):

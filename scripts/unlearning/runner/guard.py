@@ -1,4 +1,4 @@
-"""What a method must leave as it is, looked at after every step and every epoch."""
+"""Check, after every step and every epoch, what a method must not change."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from unlearning.runner.outcomes import MethodError
 
 
 class ProtocolGuard:
-    """Notices when a method changes what is fixed: the optimizer's settings, the model's modules and their shapes.
+    """Notices when a method changes fixed things: the optimizer's settings, the model's modules and their shapes.
 
-    The settings are checked around each step of the optimizer as well, so that a change that is put back is noticed.
+    The settings are also checked around each step of the optimizer, to notice a change that the method later undoes.
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer):
         self.model, self.optimizer = model, optimizer
-        self.parts = _parts(model)  # the objects, not their ids: those of a freed object are given out again
+        self.parts = _parts(model)  # the objects, not their ids: the id of a freed object is used again
         self.shapes = _shapes(model.state_dict())
         self.weights = [parameter.detach().clone() for parameter in model.parameters()]
         self.settings = _settings(optimizer)
         optimizer.register_step_pre_hook(lambda *_: self._check_settings())
-        optimizer.register_step_post_hook(lambda *_: self._check_settings())  # runs before a hook of the method's
+        optimizer.register_step_post_hook(lambda *_: self._check_settings())  # runs before any hook of the method
 
     def check(self) -> None:
-        """Raise MethodError if the optimizer's settings, a module or a parameter is no longer what it was."""
+        """Raise MethodError if the optimizer's settings, a module or a parameter has changed."""
         self._check_settings()
         parts = _parts(self.model)
         if len(parts) != len(self.parts) or any(a is not b for a, b in zip(parts, self.parts, strict=True)):
             raise MethodError("the method replaced a module or a parameter of the model; change their values in place")
 
     def check_weights(self) -> None:
-        """Raise MethodError if a weight or a running statistic has come, gone, changed its shape or is not finite."""
+        """Raise MethodError if a weight or running statistic was added, removed, reshaped, or is not finite."""
         state = self.model.state_dict()
         shapes = _shapes(state)
         changed = sorted(
@@ -50,7 +50,7 @@ class ProtocolGuard:
             raise MethodError(f"the weights of {name} are not finite", "diverged")
 
     def share_changed(self) -> float:
-        """Return the share of the weights that are no longer what they were."""
+        """Return the share of the weights that have changed."""
         pairs = zip(self.weights, self.model.parameters(), strict=True)
         changed = sum(int((before != now.detach()).sum()) for before, now in pairs)
         return changed / sum(weights.numel() for weights in self.weights)
@@ -73,7 +73,7 @@ def _parts(model: nn.Module) -> list[nn.Module | nn.Parameter | None]:
 
 
 def _settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """Return each group's settings, its parameters by identity: equal tensors are not the same parameter."""
+    """Return the settings of each group, with parameters by identity: equal tensors are not the same parameter."""
     return [group | {"params": [id(parameter) for parameter in group["params"]]} for group in optimizer.param_groups]
 
 

@@ -1,4 +1,4 @@
-"""What a method is: the class that a file in scripts/methods/ provides, and how it is loaded."""
+"""The interface of a method: the class that a file in scripts/methods/ provides, and how it is loaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Method(Protocol):
-    """What a file in scripts/methods/ provides as ``UnlearningMethod``."""
+    """The class ``UnlearningMethod`` that a file in scripts/methods/ provides."""
 
     def unlearn_step(
         self,
@@ -34,19 +34,19 @@ class Method(Protocol):
 def load_method(path: str | Path, hyperparameters: dict[str, Any]) -> Method:
     """Run the file ``path`` and return its ``UnlearningMethod(**hyperparameters)``.
 
-    ``torch`` and ``F`` are defined beforehand, because methods written for the published task use them unimported. The
-    file may import modules that lie beside it.
-    Raises UserError if the file does not define the class, and whatever its code raises.
+    ``torch`` and ``F`` are defined beforehand, because methods written for the published task use them without an
+    import. The file may import modules from its own folder. Raises UserError if the file does not define the class, and
+    any error that its code raises.
     """
     spec = importlib.util.spec_from_file_location(f"method_{Path(path).stem}", Path(path).resolve())
-    assert spec is not None  # nosec B101: of a file there is one
+    assert spec is not None  # nosec B101: a file always has one
     assert spec.loader is not None  # nosec B101
     module = importlib.util.module_from_spec(spec)
     vars(module).update(torch=torch, F=F)
-    sys.modules[spec.name] = module  # as an import would: dataclasses look their module up there
+    sys.modules[spec.name] = module  # as an import does: dataclasses look up their module there
     beside = str(Path(path).resolve().parent)
     if beside not in sys.path:
-        sys.path.append(beside)  # last: nothing beside it takes the place of a library
+        sys.path.append(beside)  # last, so that no file there takes the place of a library
     spec.loader.exec_module(module)
     if not hasattr(module, "UnlearningMethod"):
         raise UserError(f"{path}: no class UnlearningMethod; a method is a class of that name")

@@ -1,4 +1,4 @@
-"""On request: the accuracies after every few epochs of unlearning, for the history."""
+"""On request: accuracies for the history, after every few epochs of unlearning."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from unlearning.training.prediction import accuracy
 def look_every(
     epochs: int, model: Classifier, data: TensorData, split: Mapping[str, np.ndarray]
 ) -> Callable[[int], dict[str, float]] | None:
-    """Return a function that measures ``model`` on the test images after one of so many epochs, which count from 0.
+    """Return a function that measures ``model`` on the test images once every ``epochs`` epochs.
 
-    It returns retain_acc and forget_acc, or nothing. None for 0 epochs.
+    It takes the epoch, from 0, and returns retain_acc and forget_acc, or an empty dict. None if ``epochs`` is 0.
     """
     if not epochs:
         return None

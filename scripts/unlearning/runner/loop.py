@@ -1,4 +1,4 @@
-"""The unlearning loop: hands a method one retain and one forget mini-batch at a time, and notices what goes wrong."""
+"""The unlearning loop: it hands a method one retain and one forget mini-batch at a time, and notices mistakes."""
 
 from __future__ import annotations
 
@@ -39,28 +39,29 @@ def unlearn(
     probe: Tensor | None = None,
     look: Callable[[int], dict[str, float]] | None = None,
 ) -> Unlearning:
-    """Apply a method to ``model`` in place for as many passes as ``protocol`` asks for, over the set of "epoch_of".
+    """Apply a method to ``model`` in place, for the epochs of ``protocol``: passes over the set of "epoch_of".
 
-    ``make_method`` returns it, by way of `load_method`; lines of ``method_file`` say where it failed. Goes on from
-    ``savepoint`` if it is of use, and brings it up to date after every epoch if the method's state can be kept.
+    ``make_method`` returns the method, by `load_method`; a failure is located by the line of ``method_file``. The loop
+    continues from ``savepoint`` if it is usable, and updates it after every epoch if the method's state can be kept.
 
-    The optimizer is Adam with ``protocol["learning_rate"]``; the other set starts again whenever it runs out. Before
-    each step the model is put into train mode, its batch norms into that which "batch_norm" names. A row of the
-    history has the epoch's number from 0 and the mean over its steps of every number the method returned.
+    The optimizer is Adam with ``protocol["learning_rate"]``; the other set starts again whenever it is used up. Before
+    each step the model is put into train mode, and its batch norms into the mode that "batch_norm" names. A row of the
+    history has the epoch, from 0, and the mean over the epoch's steps of every number that the method returned.
 
     A method that raises, returns no dict with a number "loss", or changes the optimizer's settings, the modules or the
-    parameters of the model has failed; one whose loss or weights are no longer finite has diverged. Either ends the
-    unlearning, and the outcome says why and where. Raises only what is not the method's fault (see `blamed_on_method`).
+    parameters of the model has failed; a method whose loss or weights are no longer finite has diverged. Both end the
+    unlearning, and the outcome says why and where. Only errors that are not the method's fault are raised (see
+    `blamed_on_method`).
 
-    What the model answers to the images ``probe`` (N, C, H, W) in the end, before anything of it is saved, is kept:
-    `differs_from_its_weights` compares it with the answers of the saved weights. ``look``, given the epoch, returns
-    further numbers for its row of the history; it leaves the model as it is.
+    At the end, before anything is saved, the model's answers to the images ``probe`` (N, C, H, W) are kept:
+    `differs_from_its_weights` compares them with the answers of the saved weights. ``look`` takes the epoch and returns
+    further numbers for the epoch's row of the history; it does not change the model.
     """
     result, file = Unlearning(), Path(method_file).resolve()
     order = partial(_leading_first, protocol["epoch_of"])
     epoch = step = method = None
     try:
-        # All of it, because what a method does may surface only in the next use of the model or the device.
+        # The whole loop, because a method's mistake may show only in the next use of the model or the device.
         with blamed_on_method(file):
             with contained():
                 method = make_method()
@@ -75,14 +76,14 @@ def unlearn(
             for epoch in progress:
                 returned = []
                 for step, batch in enumerate(leading.epoch()):
-                    _set_mode(model, protocol["batch_norm"])  # whatever mode the method left it in
+                    _set_mode(model, protocol["batch_norm"])  # the method may have left another mode
                     retain_batch, forget_batch = order(batch, next(following_batches))
                     with contained():
                         values = method.unlearn_step(model, retain_batch, forget_batch, optimizer, step, epoch)
                     returned.append(checked(values))
                     guard.check()
                     result.steps += 1
-                # Once an epoch, because looking at a number makes a GPU wait.
+                # Once per epoch, because reading a number makes a GPU wait.
                 numbers = [{name: float(value) for name, value in values.items()} for values in returned]
                 not_finite = [index for index, values in enumerate(numbers) if not math.isfinite(values["loss"])]
                 if not_finite:
@@ -90,7 +91,7 @@ def unlearn(
                     raise MethodError(f"the loss is {numbers[step]['loss']}", "diverged")
                 guard.check_weights()
                 averages = means(numbers) | (look(epoch) if look is not None else {})
-                result.history.append({"epoch": epoch} | averages | {"epoch": epoch})  # also if the method returns one
+                result.history.append({"epoch": epoch} | averages | {"epoch": epoch})  # even if a method returns one
                 progress.report({name: f"{value:.4f}" for name, value in averages.items()})
                 is_over = epoch + 1 == epochs
                 if is_over and probe is not None:
@@ -108,7 +109,7 @@ def unlearn(
 
 
 def _leading_first(epoch_of: str, of_retain: T, of_forget: T) -> tuple[T, T]:
-    """Return the two, first that of the set which an epoch is one pass over; again, and they are as they were."""
+    """Return (leading, following): an epoch is one pass over the leading set. Applied twice, it restores the order."""
     return (of_retain, of_forget) if epoch_of == "retain" else (of_forget, of_retain)
 
 
@@ -121,7 +122,7 @@ def _set_mode(model: nn.Module, batch_norm: str) -> None:
 
 
 def _line_of_step(method: Method | None, file: Path) -> int | None:
-    """Return where ``unlearn_step`` begins, for what cannot be pinned to one of its lines."""
+    """Return the line where ``unlearn_step`` begins, for failures that cannot be traced to one of its lines."""
     step: Any = getattr(method, "unlearn_step", None)
     code = getattr(inspect.unwrap(step), "__code__", None)
     return code.co_firstlineno if code is not None and Path(code.co_filename) == file else None

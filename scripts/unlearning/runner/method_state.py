@@ -1,10 +1,10 @@
-"""What a method remembers from one step to the next, as tensors and plain values that can be kept on the disk.
+"""A method's memory from one step to the next, as tensors and plain values that can be kept on the disk.
 
-Nothing is pickled: what is read back runs no code. So a method can be kept if all that it remembers are attributes of
-`self` with plain values, collections, arrays, tensors, random generators, torch's modules without weights (losses,
-activations) and copies of the model. With anything else, or in its class, module or functions, or in helper modules
-beside it, it cannot be kept; being interrupted then costs it the epochs it has done. What it may remember in modules of
-others is not seen.
+Nothing is pickled, so that reading a state runs no code. A method can be kept if its whole memory is in attributes of
+`self`: plain values, collections, arrays, tensors, random generators, torch's modules without weights (losses,
+activations) and copies of the model. It cannot be kept if it remembers anything else, or remembers something in its
+class, module or functions, or in helper modules in its folder. An interruption then costs the epochs done so far.
+Memory in modules of other packages is not noticed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 PLAIN = (bool, int, float, str, bytes, type(None))
 TORCHS_MODULES = "torch.nn.modules."
-FUTURE = type(annotations)  # what the first import above leaves in a module
+FUTURE = type(annotations)  # left in a module by the first import above
 
 
 class CannotKeepError(Exception):
@@ -32,14 +32,14 @@ class CannotKeepError(Exception):
 
 
 class MethodState:
-    """Keeps and restores a method that has just been made, and what it may leave on the model and the optimizer."""
+    """Keeps and restores a newly made method, and checks what it left on the model and the optimizer."""
 
     def __init__(self, method: Any, model: nn.Module, optimizer: torch.optim.Optimizer):
         self.method, self.model, self.optimizer = method, model, optimizer
         self.surroundings = self._surroundings()
 
     def keep(self) -> list:
-        """Return the method's attributes, packed. Raises CannotKeepError, which names the first that cannot be kept."""
+        """Return the method's packed attributes. Raises CannotKeepError, which names the first that cannot be kept."""
         if self._surroundings() != self.surroundings:
             raise CannotKeepError("it left something on the model, the optimizer, its class or its module")
         own = {module.__name__ for module in self._own_modules()}
@@ -61,7 +61,7 @@ class MethodState:
         vars(self.method).update(attributes)
 
     def _surroundings(self) -> list:
-        """Return what would show that the method left something elsewhere."""
+        """Return facts that show whether the method left something outside of itself."""
         modules = [_traits(module) for module in self.model.modules()]
         tensors = [*self.model.parameters(), *self.model.buffers()]
         parameters = [_traits(tensor) for tensor in tensors]
@@ -70,7 +70,7 @@ class MethodState:
         return [modules, parameters, layouts, _traits(self.optimizer), shared, _settings_of_torch()]
 
     def _shared_values(self) -> list[tuple[str, str, Any]]:
-        """Return the values that outlive the method: those of its classes and of its module."""
+        """Return the values that outlive the method: the values of its classes and of its module."""
         bases = [one for one in type(self.method).__mro__ if one is not object]
         modules = self._own_modules()
         names = {module.__name__ for module in modules}
@@ -90,7 +90,7 @@ class MethodState:
         ]
 
     def _own_modules(self) -> list[ModuleType]:
-        """Return the modules of the method's classes, and those that lie beside the first or under methods/."""
+        """Return the modules of the method's classes, and modules in the folder of the first or under methods/."""
         classes = [one for one in type(self.method).__mro__ if one is not object]
         own = {one.__module__: sys.modules[one.__module__] for one in classes if one.__module__ in sys.modules}
         beside = Path(getattr(own.get(type(self.method).__module__), "__file__", None) or ".").parent
@@ -102,7 +102,7 @@ class MethodState:
 
 
 def _settings_of_torch() -> list:
-    """Return what a method may have set for the whole process, and a process that goes on would not have."""
+    """Return settings that a method may have made for the whole process, and that a new process would not have."""
     cudnn = torch.backends.cudnn
     return [
         torch.get_default_dtype(),
@@ -117,7 +117,7 @@ def _settings_of_torch() -> list:
 
 
 def _traits(thing: nn.Module | Tensor | torch.optim.Optimizer) -> list:
-    """Return the names of its attributes, the plain values among them, its buffers, and how many hooks it has."""
+    """Return the names of a thing's attributes, their plain values, its buffers, and the number of its hooks."""
     attributes = {name: value for name, value in vars(thing).items() if name != "training"}  # set before each step
     plain = {name: value for name, value in attributes.items() if isinstance(value, (*PLAIN, tuple))}
     hooks = {
@@ -129,7 +129,7 @@ def _traits(thing: nn.Module | Tensor | torch.optim.Optimizer) -> list:
 
 
 def _may_remember(value: Any, own: Set[str]) -> bool:
-    """Return whether something that outlives the method, whose modules are ``own``, could hold what it remembers."""
+    """Return whether ``value``, which outlives the method with the modules ``own``, could hold some of its memory."""
     if isinstance(value, (staticmethod, classmethod)):
         value = value.__func__
     if isinstance(value, property):
@@ -137,14 +137,14 @@ def _may_remember(value: Any, own: Set[str]) -> bool:
     if isinstance(value, tuple):
         return any(_may_remember(item, own) for item in value)
     if isinstance(value, FunctionType):
-        if value.__module__ not in own:  # imported from a module of others, such as dataclasses.field
+        if value.__module__ not in own:  # imported from a foreign module, such as dataclasses.field
             return False
         defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
-        # A decorator of torch's, such as no_grad, wraps a function in another with a closure.
+        # A decorator of torch, such as no_grad, wraps a function in another function with a closure.
         is_wrapper = hasattr(value, "__wrapped__") and "torch" in Path(value.__code__.co_filename).parts
         if is_wrapper and vars(value).keys() == {"__wrapped__"}:
             return _may_remember(vars(value)["__wrapped__"], own)
-        # What super() needs is a closure, too.
+        # The use of super() makes a closure, too.
         closure = [cell.cell_contents for cell in value.__closure__ or ()]
         return _may_remember(defaults, own) or not all(isinstance(one, type) for one in closure) or bool(vars(value))
     if isinstance(value, BuiltinFunctionType):  # of a module, or bound to an object
@@ -153,11 +153,14 @@ def _may_remember(value: Any, own: Set[str]) -> bool:
 
 
 class _Packer:
-    """Turns values into [kind, ...] lists; each mutable object may occur once, or its copies would part ways."""
+    """Turns values into [kind, ...] lists.
+
+    A mutable object may occur only once: restored twice, its copies would become different.
+    """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer):
         self.model, self.optimizer = model, optimizer
-        self.made: list[Any] = []  # on the way; kept alive, or another object would get the same id()
+        self.made: list[Any] = []  # made while packing; kept alive, so that no other object gets the same id()
         known = [model, optimizer, *model.modules(), *model.parameters(), *model.buffers()]
         self.identities = {id(thing) for thing in known}
         state = [*model.state_dict().values(), *(parameter.grad for parameter in model.parameters())]
@@ -207,7 +210,7 @@ class _Packer:
         return ["copy", dict(state), modes, [parameter.requires_grad for parameter in module.parameters()]]
 
     def _is_identity(self, value: Any) -> bool:
-        """Return whether ``value`` is the id() of a part of the model, which is another in the next process."""
+        """Return whether ``value`` is the id() of a part of the model, which is different in the next process."""
         return type(value) is int and value in self.identities
 
     def _meet(self, identity: int, name: str) -> None:
@@ -291,7 +294,7 @@ def _is_plain(values: Iterable[Any]) -> bool:
 
 
 def _array(value: np.ndarray) -> list | None:
-    is_own = value.base is None and value.dtype.kind in "biufc"  # no view of another, and no objects
+    is_own = value.base is None and value.dtype.kind in "biufc"  # not a view of another array, and no objects
     return [value.dtype.str, list(value.shape), np.ascontiguousarray(value).tobytes()] if is_own else None
 
 
@@ -317,7 +320,7 @@ def _pythons_stream(state: tuple) -> random.Random:
 
 
 FACTORIES = {kind.__name__: kind for kind in (int, float, bool, str, list, dict, set)}
-"""What a defaultdict may begin its values with."""
+"""The allowed factories of a defaultdict."""
 
 _KEEPERS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     set: (lambda value: list(value) if _is_plain(value) else None, set),
@@ -332,13 +335,13 @@ _KEEPERS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     np.random.RandomState: (_old_numpys_stream, _from_old_numpys_stream),
     random.Random: (random.Random.getstate, _pythons_stream),
 }
-"""By type: what is kept of a value, in turn packed (None if it cannot be), and the value again."""
+"""By type: a function that returns what to keep of a value (None if impossible), and a function that restores it."""
 
 _RESTORERS = {kind.__name__: restore for kind, (_, restore) in _KEEPERS.items()}
 
 
 def _is_stateless(value: Any) -> bool:
-    """Return whether it is a module of torch's own that has no weights and nothing in it, such as a loss."""
+    """Return whether ``value`` is a module of torch without weights, buffers or submodules, such as a loss."""
     if not isinstance(value, nn.Module) or not type(value).__module__.startswith(TORCHS_MODULES):
         return False
     parts = [*value._parameters.values(), *value._modules.values(), *value._buffers.values()]
@@ -347,12 +350,12 @@ def _is_stateless(value: Any) -> bool:
 
 
 def _own_attributes(module: nn.Module) -> dict[str, Any]:
-    """Return what its class has added to what every module has."""
+    """Return the attributes that the class of ``module`` adds to the attributes of every module."""
     return {key: value for key, value in vars(module).items() if key not in vars(nn.Module())}
 
 
 def _stateless(module: str, name: str, attributes: dict[str, Any], buffers: list[str]) -> nn.Module:
-    """Return a module without weights again; ``buffers`` are the names of those that it might have had."""
+    """Return a restored module without weights; ``buffers`` are the names of the buffers that it might have had."""
     if not module.startswith(TORCHS_MODULES):
         raise ValueError(f"{module}.{name} is no module of torch's")
     made = object.__new__(getattr(sys.modules[module], name))

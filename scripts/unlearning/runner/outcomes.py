@@ -1,4 +1,4 @@
-"""How a cell of the table ended: "ok", or what went wrong with the method and where."""
+"""The outcome of a cell: "ok", or what went wrong in the method and where."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from unlearning.errors import UserError, first_line
 
-if TYPE_CHECKING:  # a table that is rendered knows outcomes, and loads no torch
+if TYPE_CHECKING:  # rendering a table uses outcomes, but loads no torch
     from torch import Tensor
 
 MISFIT = "misfit"
-"""The status of a model from elsewhere that does not fit the benchmark. It is in no table: see `tables.cells`."""
+"""The status of a model from another program that does not fit the benchmark. No table shows it: see `tables.cells`."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Outcome:
     """The end of a cell.
 
     ``status`` is "ok", "failed" (the method raised, or broke its contract or the protocol) or "diverged" (a number that
-    is not finite). If it is not ok, ``reason`` says why in one line, and ``epoch`` and ``step``, both from 0, and
-    ``line``, from 1, of the method's file say where, as far as that is known.
+    is not finite). If the status is not "ok", ``reason`` says why in one line. ``epoch`` and ``step``, both from 0, and
+    ``line`` of the method's file, from 1, say where, as far as known.
     """
 
     status: str = "ok"
@@ -37,10 +37,10 @@ class Outcome:
 
 @dataclass
 class Unlearning:
-    """What came of applying a method: the outcome, one row of history per epoch, and how many steps it made.
+    """The result of applying a method: the outcome, one row of history per epoch, and the number of steps.
 
-    ``answers`` are the model's logits of some images in the end, ``changed_weights`` the share of the weights that are
-    no longer those of the beginning; None if it has failed.
+    ``answers`` are the model's logits of some images at the end. ``changed_weights`` is the share of the weights that
+    differ from the start. Both are None if the method failed.
     """
 
     outcome: Outcome = field(default_factory=Outcome)
@@ -51,7 +51,7 @@ class Unlearning:
 
 
 class MethodError(Exception):
-    """What a method did that ends its cell; `blamed_on_method` adds the place."""
+    """A method's mistake that ends its cell; `blamed_on_method` adds the place."""
 
     def __init__(self, reason: str, status: str = "failed", line: int | None = None):
         super().__init__(reason)
@@ -61,13 +61,13 @@ class MethodError(Exception):
 
 @contextmanager
 def blamed_on_method(file: Path) -> Iterator[None]:
-    """Turn whatever the code of the method in ``file`` raises into `MethodError`, with its line.
+    """Turn any error from the code of the method in ``file`` into `MethodError`, with the line.
 
-    Lack of memory and of disk space are the machine's failures, not the method's: they pass as they are.
+    Lack of memory or disk space is a failure of the machine, not of the method: such errors pass unchanged.
     """
     try:
         yield
-    except BaseException as error:  # SystemExit and KeyboardInterrupt too: here they are the method's
+    except BaseException as error:  # SystemExit and KeyboardInterrupt too: here the method raised them
         if _is_the_machines(error):
             raise
         line = _last_line_in(error, file)
@@ -90,7 +90,7 @@ def _is_the_machines(error: BaseException) -> bool:
 
 
 def _last_line_in(error: BaseException, file: Path) -> int | None:
-    """Return the line of ``file`` that was running, innermost frame first; that of a syntax error, where it stands."""
+    """Return the line of ``file`` that was running, innermost frame first; for a syntax error, its own line."""
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename) == file:
         return error.lineno
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]

@@ -33,7 +33,7 @@ class Interruptible:
         self.can_be_kept = True
 
     def go_on(self) -> None:
-        """Put everything where the savepoint has it, if it is of use."""
+        """Restore everything from the savepoint, if the savepoint is usable."""
         saved = self.savepoint.read()
         if saved is None:
             return
@@ -52,7 +52,7 @@ class Interruptible:
             set_global_streams(saved["streams"])
 
     def keep(self, is_over: bool) -> None:
-        """Bring the savepoint up to date; once the method's state cannot be kept, say so and leave it."""
+        """Update the savepoint. Once the method's state cannot be kept, print why and stop updating."""
         state = {
             "epochs": len(self.result.history),
             "model": self.model.state_dict(),

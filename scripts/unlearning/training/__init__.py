@@ -1,1 +1,1 @@
-"""Training from scratch, and the files that training leaves behind."""
+"""Training from scratch, and the files that training writes."""

@@ -1,6 +1,6 @@
-"""Checkpoints: a state dict and the record of what made it, readable without running any code.
+"""Checkpoints: a state dict and the record of how it was made, readable without running any code.
 
-A record has all that it takes to measure the model elsewhere:
+A record has everything needed to measure the model on another machine:
 
     model, dataset, seed, method, forget_class   what it is; the original model has no forget_class
     width, classes, channels                     how the model is built
@@ -8,12 +8,12 @@ A record has all that it takes to measure the model elsewhere:
     images                                       classes, fit, image_size, normalisation: how the images are read
     normalisation                                mean and standard deviation of each channel (see `Normalisation`)
     protocol                                     the constants of the training from scratch
-    hyperparameters, unlearning_protocol         of an unlearned model, with
+    hyperparameters, unlearning_protocol         only in the record of an unlearned model, with
     method_code, original                        digests of the method's code and of the weights that it began with
     outcome, changed_weights, answers            how the unlearning ended: see `runner.outcomes.Unlearning`
     computed_in                                  the precision of the arithmetic
     versions                                     torch, Python and the project's commit
-    carried                                      only of a checkpoint that was taken from elsewhere; see `carrying`
+    carried                                      only in a checkpoint that was carried; see `carrying`
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ from unlearning.models import Classifier, build_model
 from unlearning.training.tensor_files import write_tensors
 
 FORMAT = 3
-"""Formats 1 (which does not name itself) and 2 lack a part of the record: see `_brought_up_to_date`."""
+"""Format 1 does not name itself. Formats 1 and 2 lack a part of the record: see `_brought_up_to_date`."""
 
 WHOLE_SINCE = 3
-"""The first format whose records are whole."""
+"""The first format whose records are complete."""
 
 State = dict[str, Tensor]
 
 
 class BadCheckpointError(Exception):
-    """Why a file is no checkpoint of ours."""
+    """Why a file is not a checkpoint of this project."""
 
 
 @spent_on("files")
 def save_checkpoint(path: str | os.PathLike, state: Mapping[str, Tensor] | None, record: Mapping[str, Any]) -> None:
-    """Write the weights ``state``, None for a cell that failed, and the ``record`` of what made them."""
+    """Write the weights ``state``, None for a cell that failed, and the ``record`` of how they were made."""
     if state is not None:
         state = {name: tensor.detach().cpu() for name, tensor in state.items()}
     write_tensors(path, {"format": FORMAT, "state_dict": state, "made_by": dict(record)})
 
 
 def rebuild(state: State, record: Mapping[str, Any]) -> Classifier:
-    """Return the model of a record with the weights ``state``: nothing else that was done to it comes along.
+    """Return the model of a record with the weights ``state``, without any other change that was made to the model.
 
-    Raises BadCheckpointError if they do not fit.
+    Raises BadCheckpointError if the weights do not fit.
     """
     with _bad_if_it_fails():
         model = build_model(record["model"], record["classes"], record["channels"], record["width"])
@@ -69,9 +69,9 @@ def rebuild(state: State, record: Mapping[str, Any]) -> Classifier:
 
 @spent_on("files")
 def read_checkpoint(path: str | os.PathLike) -> tuple[int, State | None, dict[str, Any]]:
-    """Return format, weights (None of a cell that failed) and record; of an older format it lacks what it did not say.
+    """Return format, weights (None for a cell that failed) and record. A record of an older format lacks some fields.
 
-    Raises BadCheckpointError for what is no checkpoint of ours, or that of a newer version.
+    Raises BadCheckpointError for a file that is not a checkpoint of this project, or was made by a newer version.
     """
     with _bad_if_it_fails():
         if not Path(path).stat().st_size:
@@ -100,7 +100,10 @@ def _bad_if_it_fails() -> Iterator[None]:
 
 
 def _brought_up_to_date(record: Mapping[str, Any], written_as: int) -> dict[str, Any]:
-    """Return the record of an older format as far as it goes: with its method, without what is no part of it now."""
+    """Return the record of an older format in today's form, as far as possible.
+
+    The method is added, and a field that is no longer part of a record is removed.
+    """
     if written_as >= WHOLE_SINCE:
         return dict(record)
     of_reference = "retrain" if "forget_class" in record else "original"
@@ -114,10 +117,10 @@ def _brought_up_to_date(record: Mapping[str, Any], written_as: int) -> dict[str,
 def load_checkpoint(
     path: str | os.PathLike, device: torch.device | str, expected: Mapping[str, Any]
 ) -> tuple[Classifier | None, dict[str, Any]]:
-    """Return the model on ``device`` and its record; the model of a cell that failed is None.
+    """Return the model on ``device`` and its record. The model of a cell that failed is None.
 
-    Raises UserError for a file that is no checkpoint of ours, was made by a newer version, does not fit the model that
-    its record names, or whose record contradicts ``expected`` or lacks it.
+    Raises UserError if the file is not a checkpoint of this project, was made by a newer version, or does not fit the
+    model that its record names, or if the record contradicts ``expected`` or lacks a field of it.
     """
     try:
         written_as, state, record = read_checkpoint(path)
@@ -133,13 +136,13 @@ def load_checkpoint(
 
 
 def expected_of(wildcards: Mapping[str, str]) -> dict[str, str]:
-    """Return what the record of a cell's model has to say, given the ``wildcards`` that name the cell."""
+    """Return the values that the record of a cell's model must have, given the ``wildcards`` that name the cell."""
     named = ("model", "dataset", "seed", "method", "forget_class")
     return {key: wildcards[key] for key in named if key != "forget_class" or wildcards["method"] != "original"}
 
 
 def digest_of_weights(state: Mapping[str, Tensor]) -> str:
-    """Return a digest of names, types, shapes and values, which does not depend on the order or on the file."""
+    """Return a digest of names, types, shapes and values, independent of the order and of the file."""
     digest = hashlib.sha256()
     for name, tensor in sorted(state.items()):
         tensor = tensor.detach().cpu().contiguous()

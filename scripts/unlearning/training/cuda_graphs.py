@@ -1,8 +1,8 @@
 """The forward and backward pass of a training step as a CUDA graph.
 
-Of a small model, each of some hundred kernels takes the GPU less time than Python takes to launch it. A graph is
-captured once and launched as a whole ever after (docs/performance.md). The optimizer's step stays outside: it is a
-handful of kernels, and its learning rate changes.
+In a small model, launching each of some hundred kernels from Python takes longer than running it. A graph is captured
+once, and later launched as a whole (docs/performance.md). The optimizer's step stays outside: it has only a few
+kernels, and its learning rate changes.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ Gradients = Callable[[Tensor, Tensor], Tensor]
 """Takes a mini-batch, leaves the gradients of its mean cross-entropy in the model's parameters and returns the loss."""
 
 WARM_UP = 3
-"""Passes before the capture, in which libraries choose their algorithms and set memory aside."""
+"""Passes before the capture, in which libraries choose their algorithms and reserve memory."""
 
 
 def gradients_of(model: nn.Module, device: torch.device, batch_size: int) -> Gradients:
-    """Return how to get the gradients of ``model``: by a CUDA graph, or step by step where there is no CUDA."""
+    """Return a function for the gradients of ``model``: a CUDA graph, or step by step if there is no CUDA."""
     if device.type == "cuda":
         return CapturedGradients(model, batch_size, capture_on_cuda)
     return EagerGradients(model)
 
 
 class EagerGradients:
-    """One step of backpropagation after the other."""
+    """Backpropagation step by step, without a graph."""
 
     def __init__(self, model: nn.Module):
         self.model = model
@@ -43,10 +43,10 @@ class EagerGradients:
 
 
 class CapturedGradients:
-    """The same, captured at the first whole mini-batch and replayed for each further one; short ones go step by step.
+    """Backpropagation captured at the first whole mini-batch and replayed for further ones. Short ones go step by step.
 
     ``capture`` takes a function without arguments and returns one that does the same work on the same memory. Loss and
-    gradients are valid until the next call.
+    gradients stay valid until the next call.
     """
 
     def __init__(self, model: nn.Module, batch_size: int, capture: Callable[[Callable[[], None]], Callable[[], None]]):
@@ -62,7 +62,7 @@ class CapturedGradients:
         self.images.copy_(images)
         self.labels.copy_(labels)
         self.replay()
-        # A short batch, or a savepoint, may have put other tensors there.
+        # A short batch or a savepoint may have replaced these tensors.
         for parameter, gradient in zip(self.eagerly.parameters, self.gradients, strict=True):
             parameter.grad = gradient
         return self.loss
@@ -85,7 +85,7 @@ class CapturedGradients:
 
 
 def capture_on_cuda(work: Callable[[], None]) -> Callable[[], None]:
-    """Run ``work`` a few times on a stream of its own, capture it as a CUDA graph, and return how to launch that.
+    """Run ``work`` a few times on a separate stream, capture it as a CUDA graph, and return the graph's launcher.
 
     After torch's notes on CUDA semantics, "Whole-network capture".
     """

@@ -1,7 +1,7 @@
-"""Weights that another program wrote: read without running code, and brought to the names of our models.
+"""Weights from another program: read without running code, and renamed to the names of our models.
 
-A plain state dict, alone or under a usual key, as torch.save or safetensors write it; with our names or torchvision's,
-with or without the prefix of DataParallel or torch.compile.
+Accepted is a plain state dict, alone or under a usual key, as torch.save or safetensors write it. It may have our names
+or torchvision's names, with or without the prefix of DataParallel or torch.compile.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from unlearning.errors import UserError, first_line
 State = dict[str, Tensor]
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")
-"""Under which keys other programs put a state dict beside their own notes."""
+"""The keys under which other programs store a state dict together with their own notes."""
 
 PREFIXES = ("module.", "_orig_mod.")
-"""Of DataParallel and of torch.compile."""
+"""The prefixes of DataParallel and torch.compile."""
 
 HEADS = ("fc", "linear", "classifier", "classifier.0", "classifier.1", "classifier.6")
-"""What the last layer is called elsewhere."""
+"""Names of the last layer in other programs."""
 
 NEEDLESS = "num_batches_tracked"
-"""Counts steps and changes no answer; some programs leave it out."""
+"""A count of steps that changes no answer; some programs leave it out."""
 
 
 class MisfitError(Exception):
-    """Why weights do not fit a model, and what the model expects."""
+    """Why weights do not fit a model, and what the model expects instead."""
 
 
 def read_weights(file: Path) -> State:
-    """Return the state dict in ``file``. Raises UserError if there is none that can be read without running code."""
+    """Return the state dict in ``file``. Raises UserError if no state dict can be read without running code."""
     content = _read_safetensors(file) if file.suffix == ".safetensors" else _read_torch(file)
     for key in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
@@ -75,9 +75,9 @@ def _read_safetensors(file: Path) -> Any:
 
 
 def fitted(state: State, model: nn.Module, name: str) -> State:
-    """Return the weights ``state`` under the names of ``model``, which is called ``name``, in its types.
+    """Return the weights ``state`` with the names and types of ``model``, which is called ``name``.
 
-    Raises MisfitError, which says what is expected, if one is missing, has another shape, or has no place.
+    Raises MisfitError, which says what is expected, if a tensor is missing, has another shape, or has no place.
     """
     wanted = model.state_dict()
     found = {our_name(theirs, name): tensor for theirs, tensor in state.items()}
@@ -102,7 +102,7 @@ def _some(names: Iterable[str]) -> str:
 
 
 def our_name(theirs: str, model: str) -> str:
-    """Return what a tensor of another program's ``model`` is called in ours; the same name where none is known."""
+    """Return our name of a tensor in another program's ``model``, or the same name if no other is known."""
     layer, _, tensor = theirs.rpartition(".")
     return f"{_LAYERS.get(model, _OF_HEADS).get(layer, layer)}.{tensor}" if layer else theirs
 
@@ -134,4 +134,4 @@ _LAYERS = {
     model: names | _OF_HEADS
     for model, names in {"resnet20": _resnet20(), "vgg16bn": {}, "mobilenetv2": _mobilenetv2()}.items()
 }
-"""By model: our name of each layer by torchvision's name (VGG-16's convolutions have the same names)."""
+"""By model: our layer names by torchvision's layer names (the convolutions of VGG-16 have the same names)."""

@@ -1,4 +1,4 @@
-"""Training from scratch: the same loop makes the original model and the oracle."""
+"""Training from scratch: one loop for both the original model and the oracle."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def train_from_scratch(
 ) -> tuple[Classifier, list[dict[str, Any]]]:
     """Initialise model ``name`` and train it on the training images at the indices ``train``.
 
-    ``settings`` holds width and the protocol; its test accuracy is that on the test images at ``test``. The original
-    model and the oracle of the same seed start from the same weights. Goes on from ``savepoint`` if it is of use.
-    Returns the model and its history.
+    ``settings`` holds the width and the protocol. The test accuracy is measured on the test images at ``test``. The
+    original model and the oracle of the same seed start from the same weights. The training continues from
+    ``savepoint`` if it is usable. Returns the model and its history.
     """
     device, protocol = data.train_images.device, settings["protocol"]
     seed_global_streams(seed, "initialisation")
@@ -59,11 +59,11 @@ def train_classifier(
     protocol: dict[str, Any],
     savepoint: Savepoint | None = None,
 ) -> list[dict[str, Any]]:
-    """Train ``model`` in place with SGD and cosine annealing to 0; return the history, one row an epoch.
+    """Train ``model`` in place with SGD and cosine annealing to 0; return the history, one row per epoch.
 
     ``protocol`` holds epochs, learning_rate, momentum, weight_decay and evaluate_every (epochs; the last epoch is
     always evaluated). A row holds epoch (from 0), lr, train_loss, test_accuracy (None where not evaluated), seconds.
-    ``savepoint`` is kept up to date after every epoch; what it holds already is not trained again.
+    ``savepoint`` is updated after every epoch; epochs that it already holds are not trained again.
     """
     optimizer = torch.optim.SGD(
         model.parameters(),
@@ -114,16 +114,16 @@ def train_classifier(
 
 
 def epochs_of(protocol: Mapping[str, Any], steps: int) -> int:
-    """Return the epochs of so many ``steps`` each that a protocol asks for: "epochs", or more to have "least_steps"."""
+    """Return a protocol's number of epochs, with ``steps`` steps each: "epochs", or more to reach "least_steps"."""
     return max(protocol["epochs"], math.ceil(protocol.get("least_steps", 0) / steps))
 
 
 def train_epoch(model: nn.Module, batches: Batches, optimizer: torch.optim.Optimizer, gradients: Gradients) -> float:
-    """Pass once over ``batches`` and return the mean cross-entropy over the images."""
+    """Train once over ``batches``, and return the mean cross-entropy over the images."""
     model.train()
     total = torch.zeros((), device=batches.images.device)
     for images, labels in batches.epoch():
         loss = gradients(images, labels)
         optimizer.step()
-        total += loss * len(labels)  # on the device: no waiting for the GPU in every step
+        total += loss * len(labels)  # on the device, so that no step waits for the GPU
     return total.item() / len(batches.subset)

@@ -9,13 +9,13 @@ import torch
 
 
 def precision_on(device: torch.device, precision: str) -> str:
-    """Return what ``precision`` ("float32", "tf32" or "bfloat16") amounts to on ``device``: tf32 is CUDA's alone."""
+    """Return what ``precision`` ("float32", "tf32" or "bfloat16") means on ``device``: only CUDA has tf32."""
     return "float32" if precision == "tf32" and device.type != "cuda" else precision
 
 
 @contextmanager
 def computing_in(precision: str, device: torch.device) -> Iterator[None]:
-    """Compute the block in ``precision`` on ``device`` and put the settings back after it.
+    """Compute the block in ``precision`` on ``device``, and restore the settings afterwards.
 
     float32: full precision. tf32: CUDA's convolutions and matrix products with mantissas of 10 bits. bfloat16: torch's
     mixed precision, weights and optimizer in float32.
@@ -25,7 +25,7 @@ def computing_in(precision: str, device: torch.device) -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = precision != "float32"
         torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
     try:
-        # Without torch's cache of converted weights: it would outlive the steps that change them.
+        # Without torch's cache of converted weights: the cache would outlive the steps that change the weights.
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False):
             yield
     finally:

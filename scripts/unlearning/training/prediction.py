@@ -1,4 +1,4 @@
-"""What a model says of images, in eval mode and in float32."""
+"""A model's predictions on images, in eval mode and in float32."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unlearning.models import Classifier
 from unlearning.training.precision import computing_in
 
 PREDICTION_BATCH = 256
-"""Only the memory depends on it: in eval mode an image's logits do not depend on its neighbours."""
+"""It affects only the memory: in eval mode, the logits of an image do not depend on the other images in its batch."""
 
 
 @torch.no_grad()
@@ -22,8 +22,9 @@ def predict(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield penultimate features (B, width) and logits (B, classes), batch by batch, on the images' device.
 
-    Of ``images`` uint8 (N, H, W, C) those at the indices ``subset`` (M,), or all. In eval mode, unaugmented and in
-    float32, also in the middle of a training in another precision; the model is left in the mode it was found in.
+    ``images`` are uint8 (N, H, W, C); only those at the indices ``subset`` (M,) are used, or all without ``subset``.
+    Predictions are made in eval mode, without augmentation and in float32, even during a training in another precision.
+    The model's mode is restored afterwards.
     """
     subset = torch.arange(len(images), device=images.device) if subset is None else subset
     was_training = model.training
@@ -41,7 +42,7 @@ def predict(
 def predict_logits(
     model: Classifier, images: Tensor, normalisation: Normalisation, subset: Tensor | None = None
 ) -> Tensor:
-    """Return the logits of `predict` alone, float32 (M, classes), on the CPU."""
+    """Return only the logits of `predict`, float32 (M, classes), on the CPU."""
     return torch.cat([logits for _, logits in predict(model, images, normalisation, subset)]).cpu()
 
 
@@ -49,7 +50,7 @@ def predict_logits(
 def accuracy(
     model: Classifier, images: Tensor, labels: Tensor, normalisation: Normalisation, subset: Tensor | None = None
 ) -> float:
-    """Return the share of images uint8 (N, H, W, C) at the indices ``subset`` whose largest logit is their label's."""
+    """Return the share of images uint8 (N, H, W, C), at the indices ``subset``, whose label has the largest logit."""
     predictions = predict_logits(model, images, normalisation, subset).argmax(dim=1)
     labels = labels if subset is None else labels[subset]
     return (predictions == labels.cpu()).float().mean().item()

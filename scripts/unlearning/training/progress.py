@@ -1,4 +1,4 @@
-"""Progress of a training or an unlearning: a bar in a terminal, one line per epoch in a log."""
+"""The progress of a training or an unlearning: a bar in a terminal, one line per epoch in a log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 class Progress:
     """Epochs with a progress bar in a terminal and one line per epoch in a log file.
 
-    ``done`` has the history of the epochs that an earlier run has done: the log, which begins anew, shows them too.
+    ``done`` is the history of epochs done by an earlier run. The log starts again from empty, and shows them too.
     """
 
     def __init__(self, epochs: int, done: Sequence[Mapping[str, Any]] = ()):
@@ -28,7 +28,7 @@ class Progress:
         self.bar.close()
 
     def report(self, values: dict[str, Any]) -> None:
-        """Show what the epoch that just ended gave."""
+        """Show the numbers of the epoch that just ended."""
         self.bar.set_postfix(values, refresh=False)
         self.bar.update()
         if not self.in_terminal:

@@ -1,4 +1,4 @@
-"""Going on after an interruption: the state of a training after its last whole epoch, on the disk."""
+"""Savepoints: the state of a training after its last complete epoch, on the disk, to continue after an interruption."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from unlearning.training.tensor_files import write_tensors
 
 
 class Savepoint:
-    """What a job has done so far, in a file that the same job of a later run finds.
+    """The progress of a job so far, in a file that the same job of a later run finds.
 
-    The file is of use only to a job with the same ``identity``: with everything equal that was asked for. To go on in
-    the middle, the job must also run with what the part before was made with (``made_with``: device, versions ...),
-    because another device or version of torch rounds differently. A training that is done counts wherever it was made,
-    if it was made in the same precision or was asked for in the same (``asked_precision``; tf32 is CUDA's alone).
+    A job reuses the file only if its ``identity`` is the same: if all that was asked for is unchanged. To continue in
+    the middle, a job must also have the same ``made_with`` (device, versions ...), because another device or version of
+    torch rounds differently. A finished training is valid from any machine, if the precision of its arithmetic or the
+    precision that was asked for (``asked_precision``) is the same; only CUDA has tf32.
 
-    The file stays when the job has ended, so that a result that is lost (Snakemake removes a job's old output before it
-    starts, and a mistake may end the job) comes back without training. ``cost_so_far`` says what is noted of the cost
-    then. Without a ``path`` nothing is kept.
+    The file stays after the end of the job, so that a lost result is restored without training: Snakemake removes a
+    job's old output before the job starts, and a mistake may end the job. ``cost_so_far`` returns the cost recorded in
+    that case. Without a ``path``, nothing is kept.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class Savepoint:
 
     @classmethod
     def beside(cls, output: Path, rule: str, identity: str, made_with: Mapping[str, Any], **further: Any) -> Savepoint:
-        """Return that of the job of ``rule`` that makes ``output``: .RULE.IDENTITY.MADE_WITH.savepoint beside it."""
+        """Return the savepoint of ``rule``'s job for ``output``: .RULE.IDENTITY.MADE_WITH.savepoint next to it."""
         made = hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()
         return cls(output.with_name(f".{rule}.{identity[:12]}.{made[:6]}.savepoint"), identity, made_with, **further)
 
     @spent_on("files")
     def read(self) -> dict[str, Any] | None:
-        """Return the state that was kept, its tensors on the CPU; None if there is none, or none of use."""
+        """Return the saved state, with tensors on the CPU, or None if there is no usable state."""
         if self.path is None:
             return None
         with_its_identity = self.path.name.rsplit(".", 2)[0]
@@ -85,17 +85,18 @@ class Savepoint:
         return kept["asked_precision"] == self.asked_precision or computed_in == self.made_with.get("precision")
 
     def keep(self, state: dict[str, Any]) -> None:
-        """Replace what is kept by ``state``: tensors and plain values, among them ``epochs``, how many are done."""
+        """Replace the saved state by ``state``: tensors and plain values, including ``epochs``, the epochs done."""
         self._write(state, is_over=False)
 
     def keep_end(self, state: dict[str, Any]) -> None:
-        """Keep the ``state`` of a job that is done, and remove what the rule's jobs with other identities had done.
+        """Keep the ``state`` of a finished job, and remove the savepoints of the rule's jobs with other identities.
 
-        Not before: what an edit or a setting has replaced comes back at once if it is undone half-way.
+        They are removed only now, so that a replaced result comes back at once if an edit or setting is undone
+        half-way.
         """
-        if self._start is not None:  # not one that was found to be done
+        if self._start is not None:  # not if the job was already finished when read
             self.cost = self._cost_so_far()
-            self._seconds_before, self._start = self.seconds, None  # the same for whoever reads it
+            self._seconds_before, self._start = self.seconds, None  # fixed for all later reads
         self._write(state, is_over=True)
         if self.path is not None:
             rule = self.path.name.rsplit(".", 3)[0]
@@ -111,5 +112,5 @@ class Savepoint:
 
     @property
     def seconds(self) -> float:
-        """Return the wall-clock seconds since this object was made, and those of the epochs done before."""
+        """Return the wall-clock seconds since this object was made, plus the seconds of the epochs done before."""
         return self._seconds_before + (0.0 if self._start is None else time.perf_counter() - self._start)

@@ -1,4 +1,4 @@
-"""Files of tensors, either whole or absent."""
+"""Files of tensors that are either whole or absent."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from unlearning.files import whole_file
 
 @spent_on("files")
 def write_tensors(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
-    """Write tensors and plain values as torch.save does; the same content gives the same bytes."""
-    buffer = io.BytesIO()  # torch's own writer hides why it failed, such as a full disk
+    """Write tensors and plain values like torch.save. The same content gives the same bytes."""
+    buffer = io.BytesIO()  # torch's own writer hides the reason of a failure, such as a full disk
     torch.save(content, buffer)
     with whole_file(path) as partial:
         partial.write_bytes(buffer.getbuffer())

@@ -1,1 +1,1 @@
-"""A job of the workflow and what surrounds it."""
+"""The jobs of the workflow, and the process that runs them."""

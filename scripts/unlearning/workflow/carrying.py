@@ -1,4 +1,4 @@
-"""Checkpoints of another copy of the project, an older version of it, or another machine: taken where they fit."""
+"""Carry checkpoints from another copy of the project, an older version, or another machine, if they fit."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from unlearning.workflow.paths import PRETRAINING, RESULTS
 Record = dict[str, Any]
 
 UNKNOWN = "unknown"
-"""By which version of the project a checkpoint was made whose record does not say it."""
+"""The project version of a checkpoint whose record does not name the version."""
 
 OF_A_TRAINING = ("seconds", "training_seconds", "steps", "peak_memory_mb", "peak_gpu_memory_mb", "precision")
 MADE_ON = ("device", "threads", "torch", "python")
-"""What the cost of a carried checkpoint says is that of its training there."""
+"""Facts about the machine. The cost of a carried checkpoint is the cost of the training there."""
 
 
 @dataclass(frozen=True)
 class Carried:
-    """A checkpoint from elsewhere: the model, its record, the history and the cost of its training."""
+    """A carried checkpoint: the model, its record, and the history and cost of its training."""
 
     model: Classifier
     record: Record
@@ -45,10 +45,11 @@ class Carried:
 
 
 def carried_checkpoint(folder: str | None, output: Path, wanted: Record, device: torch.device) -> Carried | None:
-    """Return the checkpoint that lies in ``folder`` where ``output`` lies here, if its record says what is ``wanted``.
+    """Return the checkpoint in ``folder`` that corresponds to ``output`` here, if its record agrees with ``wanted``.
 
-    None without a ``folder``, or if nothing lies there, the cell failed there, or a field differs: which, is printed.
-    Raises UserError for a file that is damaged or no checkpoint of ours.
+    Returns None without a ``folder``, if there is no such file, if its cell failed, or if a field differs; except for
+    the first case, the reason is printed. Raises UserError if the file is damaged or is not a checkpoint of this
+    project.
     """
     if not folder:
         return None
@@ -74,23 +75,23 @@ def carried_checkpoint(folder: str | None, output: Path, wanted: Record, device:
 
 
 def _beginning(folder: str, wanted: Record) -> Record:
-    """Return with which weights an unlearning in ``folder`` began, if the pretrained model is still there."""
+    """Return the digest of the weights that an unlearning in ``folder`` began with, if they are still there."""
     pretrained = place_in(folder, Path(PRETRAINING.format(**wanted)) / "pretrained.pt")
     state = read_checkpoint(pretrained)[1] if pretrained.exists() else None
     return {} if state is None else {"original": digest_of_weights(state)}
 
 
 def place_in(folder: str, output: Path) -> Path:
-    """Return where ``output``, a file of results/, lies in ``folder``: a copy of results/, or of the whole project."""
+    """Return the path of ``output``, a file of results/, in ``folder``: a copy of results/, or of the whole project."""
     root = Path(folder).expanduser()
     root = root / RESULTS if (root / RESULTS).is_dir() else root
     return root / output.relative_to(RESULTS)
 
 
 def fitting(file: Path, record: Record, wanted: Record, device: torch.device, may_lack: bool) -> list[str] | None:
-    """Return the fields that a ``record`` lacks of those ``wanted``; None if one differs, which is printed.
+    """Return the fields of ``wanted`` that ``record`` lacks. If a field differs, print it and return None.
 
-    Only the record of an older format ``may_lack`` something.
+    Only a record of an older format ``may_lack`` fields.
     """
     differences, lacking = [], []
     recorded = _compared({key: record[key] for key in wanted if key in record})
@@ -110,7 +111,7 @@ def fitting(file: Path, record: Record, wanted: Record, device: torch.device, ma
 
 
 def carried_record(record: Record, wanted: Record, lacking: list[str]) -> Record:
-    """Return the record of a checkpoint that was carried: what was ``wanted``, and what it was made with there."""
+    """Return the record of a carried checkpoint: the fields of ``wanted``, and the versions that it was made with."""
     versions = record.get("versions", {})
     shown = ", ".join(f"{name} {version}" for name, version in versions.items() if version) or "unknown versions"
     print(f"carried: the training was done elsewhere, with {shown}", flush=True)
@@ -121,18 +122,18 @@ def carried_record(record: Record, wanted: Record, lacking: list[str]) -> Record
 
 
 FACTS = ("computed_in", "outcome", "changed_weights", "answers")
-"""What a record has of what came of the training."""
+"""The fields of a record that are results of the training."""
 
 _PROTOCOLS = ("unlearning_protocol", "protocol")
 _AS_A_WHOLE = ("hyperparameters", "method_code")
 _NOT_COMPARED = ("normalisation",)
-"""Follows from the data set and the images' settings; as numbers it may differ by rounding."""
+"""It follows from the data set and the images' settings; as numbers, it may differ by rounding."""
 
 
 def _compared(record: Record) -> dict[str, str]:
-    """Return what is compared of a record, on one level: e.g. {"protocol.pretrain.epochs": "80"}.
+    """Return the compared fields of a record, on one level: e.g. {"protocol.pretrain.epochs": "80"}.
 
-    Without the precisions, which mean the same or not depending on the device.
+    Precisions are left out: whether two of them mean the same depends on the device.
     """
     flat: dict[str, str] = {}
     for key, value in record.items():
@@ -152,7 +153,7 @@ def _flatten(name: str, value: Any, flat: dict[str, str]) -> None:
 
 
 def _precision(record: Record) -> str | None:
-    """Return the setting of a record's own part of the protocol: the unlearning's, if it is of an unlearned model."""
+    """Return the precision in a record's own part of the protocol: for an unlearned model, the unlearning's part."""
     protocols = [record[name] for name in _PROTOCOLS if name in record]
     return protocols[0].get("precision") if protocols else None
 
@@ -177,7 +178,7 @@ def _cost_beside(file: Path) -> dict[str, Any]:
 
 
 def carried_logits(folder: str | None, output: Path, wanted: Record, device: torch.device) -> np.ndarray | None:
-    """Return the logits of a shadow model that unlearned, under the conditions of `carried_checkpoint`."""
+    """Return the logits of an unlearned shadow model, under the conditions of `carried_checkpoint`."""
     file = place_in(folder, output) if folder else None
     if file is None or not file.exists():
         return None

@@ -1,4 +1,4 @@
-"""A job that makes a checkpoint: it takes it from elsewhere if it may, and trains otherwise."""
+"""A job that makes a checkpoint: it carries the checkpoint from another folder if possible, or else trains."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Settings = dict[str, Any]
 
 @dataclass
 class Trained:
-    """What came of a training: the model, None if the cell failed; its history; what record and cost have besides."""
+    """The result of a training: the model (None if the cell failed), its history, further fields of record and cost."""
 
     model: nn.Module | None
     history: list[dict[str, Any]]
@@ -40,10 +40,10 @@ class Trained:
 def make_checkpoint(
     snakemake: Any, cost: Settings, device: torch.device, record: Settings, train: Callable[[Savepoint], Trained]
 ) -> nn.Module | None:
-    """Write the job's checkpoint with ``record``, its history if it is an output, and note its ``cost``.
+    """Write the job's checkpoint with ``record``, and its history if it is an output, and add to its ``cost``.
 
-    The checkpoint is taken from what ``checkpoints`` of the configuration names, if there is one with an equal record;
-    else ``train`` makes it, and goes on from the savepoint that it is given. Returns the model.
+    The checkpoint is taken from the folder in the configuration's ``checkpoints``, if there is one with an equal
+    record. If not, ``train`` makes it, and continues from the savepoint that it is given. Returns the model.
     """
     output = Path(snakemake.output.checkpoint)
     carried = carried_checkpoint(snakemake.config.get("checkpoints"), output, record, device)
@@ -66,10 +66,10 @@ def make_checkpoint(
 
 
 def savepoint_of(snakemake: Any, device: torch.device) -> Savepoint:
-    """Return the savepoint of a job: identified by all that was asked for, and by the contents of its small inputs.
+    """Return the savepoint of a job. Its identity is everything that was asked for, and the contents of small inputs.
 
-    The parameters hold the digests of the code and of the data set. Raises UserError if the code is no longer that
-    which Snakemake started the job with.
+    The parameters hold the digests of the code and of the data set. Raises UserError if the code has changed since
+    Snakemake started the job.
     """
     check_code(snakemake)
     inputs = [snakemake.input.get(name) for name in ("split", "checkpoint")]
@@ -91,7 +91,7 @@ def savepoint_of(snakemake: Any, device: torch.device) -> Savepoint:
 
 
 def versions_of(cost: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return what a checkpoint is made with; ``cost`` says what it was made with if that was not now."""
+    """Return the versions of a checkpoint: from ``cost`` if it was made earlier, or else the current versions."""
     return {
         "torch": cost.get("torch", str(torch.__version__)),
         "python": cost.get("python", platform.python_version()),
@@ -100,14 +100,14 @@ def versions_of(cost: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def training_settings(params: Any) -> Settings:
-    """Return width and protocol of a training from scratch, with what Snakemake does not watch."""
+    """Return width and protocol of a training from scratch, including the settings that Snakemake does not watch."""
     training, unwatched = params.training, params.unwatched
     pretrain = training["protocol"]["pretrain"] | {"evaluate_every": unwatched["evaluate_every"]}
     return training | {"protocol": unlearning_protocol(training["protocol"], params) | {"pretrain": pretrain}}
 
 
 def unlearning_protocol(protocol: Settings, params: Any) -> Settings:
-    """Return a protocol with its precision as it is set: Snakemake watches it by its meaning."""
+    """Return a protocol with its precision as configured: Snakemake watches only the meaning of the precision."""
     return protocol | {"precision": params.unwatched["precision"]}
 
 
@@ -125,7 +125,7 @@ def record_of_training(snakemake: Any, data: TensorData, method: str) -> Setting
 
 
 def record_of_data(params: Any, data: TensorData) -> Settings:
-    """Return what the record of a model says of the data that it was trained on."""
+    """Return the fields of a model's record about the data that it was trained on."""
     return {
         "classes": data.classes,
         "channels": data.channels,

@@ -1,4 +1,4 @@
-"""What every job shares: its log, its errors, its cost, its device."""
+"""Shared by all jobs: log, errors, cost and device."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPE
 
 @contextmanager
 def job(snakemake: Any, what: str) -> Iterator[dict[str, Any]]:
-    """Run the block as the job of a rule; it is given a dict for what its cost has beside the usual.
+    """Run the block as the job of a rule, and give it a dict for further fields of its cost.
 
-    Everything printed goes to the rule's log, ``what`` first, what the job's processor time was spent on last. An error
-    ends the job with exit status 1 and one line on the terminal, the traceback of an unforeseen one goes to the log. If
-    the rule has an output ``cost``, it gets the job's seconds, peak memory in MB, device and versions. The process ends
+    All output goes to the rule's log: first ``what``, last the division of the job's processor time. An error ends the
+    job with exit status 1 and one line on the terminal; the traceback of an unforeseen error goes to the log. If the
+    rule has an output ``cost``, it gets the job's seconds, peak memory in MB, device and versions. The process ends
     with the block.
     """
     CLOCK.switch("other")
@@ -57,12 +57,12 @@ def job(snakemake: Any, what: str) -> Iterator[dict[str, Any]]:
         print(f"error in {snakemake.rule} ({what}): {message}", file=terminal, flush=True)
         sys.exit(1)
     print(f"{snakemake.rule}: done in {time.perf_counter() - start:.1f} s; processor seconds: {CLOCK}", flush=True)
-    # The job's files are closed. To take down some thousand imported modules one by one costs a third of a second.
+    # The job's files are closed. Removing some thousand imported modules one by one would cost a third of a second.
     os._exit(0)
 
 
 def _leave_when_told(what: str, terminal: TextIO) -> None:
-    """On SIGTERM, as a cluster sends it, and on Ctrl-C, end at once: every file is whole, every savepoint written."""
+    """End at once on SIGTERM, which a cluster sends, and on Ctrl-C: all files are whole, all savepoints written."""
 
     def leave(number: int, _frame: Any) -> None:
         for stream in (sys.stderr, terminal):
@@ -74,7 +74,7 @@ def _leave_when_told(what: str, terminal: TextIO) -> None:
 
 
 def cell_of(wildcards: Any) -> dict[str, Any]:
-    """Return what names the cell of a job: its benchmark, method and seed."""
+    """Return the name of a job's cell: benchmark, method and seed."""
     benchmark = f"{wildcards.model}-{wildcards.dataset}-class{wildcards.forget_class}"
     return {"benchmark": benchmark, "method": wildcards.method, "seed": int(wildcards.seed)}
 
@@ -89,9 +89,10 @@ def _redirect_output(log: Path) -> None:
 
 
 def use_device(snakemake: Any) -> Any:
-    """Return the torch device of the configuration ("auto": CUDA where there is one) and prepare the process for it.
+    """Return the torch device of the configuration ("auto": CUDA if there is one), and prepare the process for it.
 
-    It is read from the configuration and not from the rule's parameters: a change of device reruns nothing.
+    The device is read from the configuration, not from the rule's parameters, so that a change of device reruns
+    nothing.
     """
     import torch
 
@@ -104,7 +105,7 @@ def use_device(snakemake: Any) -> Any:
     if wanted.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"device: {wanted}, but torch sees no CUDA device; write auto or cpu")
     if wanted.startswith("cuda:"):
-        torch.cuda.set_device(wanted)  # whose memory the job's cost is about
+        torch.cuda.set_device(wanted)  # the job's cost reports this device's memory
     torch.backends.cudnn.allow_tf32 = False  # unless the protocol says so: see `unlearning.training.precision`
     print(f"{snakemake.rule}: on {_device_name(torch, wanted)}, {snakemake.threads} thread(s)", flush=True)
     return torch.device(wanted)
@@ -115,7 +116,7 @@ def _device_name(torch: Any, device: str) -> str:
 
 
 def cost_of_process(snakemake: Any) -> dict[str, Any]:
-    """Return the peak memory of this process so far, in MB, and what it runs on."""
+    """Return the peak memory of this process so far, in MB, and its device, threads and versions."""
     import torch
 
     on_gpu = torch.cuda.is_initialized()

@@ -1,4 +1,4 @@
-"""The code and the data set of a job, as they were when Snakemake worked out what the job depends on."""
+"""Check that a job's code and data set are still the same as when Snakemake computed the job's parameters."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from unlearning.workflow.paths import KNOWN_DIGEST
 
 
 def check_code(snakemake: Any) -> None:
-    """Raise UserError if the files that the job runs no longer mean what they did when its parameters were worked out.
+    """Raise UserError if the job's code has changed its meaning since the job's parameters were computed.
 
-    Or what the changed file gives would be taken for what the file before it gives.
+    Without this check, the result of the changed file would be taken for the result of the old file.
     """
     params = snakemake.params
     now = [*meanings_of(code_of(SCRIPTS / f"{snakemake.rule}.py")), *meanings_of(code_of_method(params))]
@@ -28,16 +28,16 @@ def check_code(snakemake: Any) -> None:
 
 
 def code_of_method(params: Any) -> list[Path]:
-    """Return the method's file and what it imports of the project; nothing for a job without a method."""
+    """Return the method's file and the project files that it imports. The list is empty for a job without a method."""
     file = params.unwatched.get("method")
     return code_of(Path(file)) if file else []
 
 
 def dataset_of(snakemake: Any) -> DataFile:
-    """Return the data set's file. Raises UserError if its bytes are not those that the job's parameters are about.
+    """Return the data set's file. Raises UserError if its digest is not the digest in the job's parameters.
 
-    A file that was there when the results were begun, and is gone, is fetched again. Its digest is noted, so that
-    without the file it is still known that nothing has changed.
+    A file that was there when the first results were made, but is gone now, is fetched again. Its digest is written
+    down, so that even without the file it is known that nothing has changed.
     """
     unwatched = snakemake.params.unwatched
     file, source, digest = Path(unwatched["dataset"]), unwatched.get("source"), snakemake.params.data
@@ -54,12 +54,13 @@ def dataset_of(snakemake: Any) -> DataFile:
 
 
 def _fetch(source: str, file: Path) -> None:
-    """Make the file, unless another job does so at this moment: then wait for it."""
+    """Make the file. If another job is making it at this moment, wait for that job."""
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = file.with_name(f".{file.name}.lock")
     with lock.open("a") as waiting:
         fcntl.flock(waiting, fcntl.LOCK_EX)
         if not file.exists():
-            # No import that makes the job depend on it: the digest says whether the same data came of it.
+            # No import statement, so that the job does not depend on the module: the digest shows whether the data are
+            # the same.
             importlib.import_module("unlearning.data.sources").make_dataset(source, file)
     lock.unlink(missing_ok=True)

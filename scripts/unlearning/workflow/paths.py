@@ -1,4 +1,4 @@
-"""Where each result lies, from the working directory."""
+"""The path of each result, relative to the working directory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ CELL = f"{BENCHMARK}/seed{{seed}}/{{method}}"
 SHADOW = f"{BENCHMARK}/shadow{{shadow}}"
 
 KNOWN_DIGEST = f"{DATASETS}/{{dataset}}.digest"
-"""The digest of a data set's file, as the last job has seen it."""
+"""The digest of a data set's file, as the last job read it."""
 
 PUBLISHED = SCRIPTS.parent / "workflow" / "resources" / "published.csv"
-"""The published results: not a result of ours, but an input of the table."""
+"""The published results: not our results, but an input of the table."""
 
 CELL_FILE = re.compile(rf"{RESULTS}/(?P<benchmark>[^/]+)/seed(?P<seed>[0-9]+)/(?P<method>[^/]+)/[^/]+")
 

@@ -1,8 +1,8 @@
-"""What each job needs: its inputs and parameters, answered to the rules by wildcards.
+"""The needs of each job: functions that give the rules inputs and parameters for wildcards.
 
-A job depends on its parameters and on the contents of its inputs; Snakemake compares both with those of the last time.
-Code and data sets are parameters alone, by their digests, so that what changes no result makes nothing again: a
-comment, another folder for the data. Settings are parameters by their meaning (see `unlearning.meaning`).
+A job depends on its parameters and on the contents of its inputs; Snakemake compares both with the last run. Code and
+data sets are only parameters, as digests, so that a change without effect on results, such as a comment or another
+folder for the data, makes nothing again. Settings are parameters by their meaning (see `unlearning.meaning`).
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ TO_BE_MADE = "to be made"
 """The digest of a data set that is not there yet."""
 
 Of = Callable[[Any], Any]
-"""Of a job's wildcards."""
+"""A function of a job's wildcards."""
 
 
 def relative(files: Iterable[str | Path]) -> list[str]:
-    """Return paths from the working directory, so that a project that moved as a whole is not rebuilt."""
+    """Return paths relative to the working directory, so that a project that moved as a whole is not rebuilt."""
     return [os.path.relpath(file) for file in files]
 
 
@@ -60,12 +60,12 @@ class Plan:
 
     @property
     def methods(self) -> list[str]:
-        """Return all methods that there are."""
+        """Return all methods of the configuration, without models from other programs."""
         return [name for name, settings in self.config.methods.items() if settings.kind != EXTERNAL]
 
     @property
     def externals(self) -> dict[str, dict[int, str]]:
-        """Return the files of models from elsewhere, by row and seed."""
+        """Return the files of models from other programs, by row and seed."""
         return {name: dict(its.weights) for name, its in self.config.methods.items() if its.weights is not None}
 
     def summary(self) -> str:
@@ -77,24 +77,24 @@ class Plan:
     # --- code and data
 
     def weights(self, wildcards: Any) -> str:
-        """Return the file of a model from elsewhere."""
+        """Return the file of a model from another program."""
         return self.externals[wildcards.method][int(wildcards.seed)]
 
     def code(self, script: str) -> list[str]:
-        """Return what the code that a rule's script runs means, as parameters: a file each, so that a change is named.
+        """Return the meaning of a script's code, as parameters: one per file, so that a change is named.
 
-        Raises UserError if a file is no valid Python.
+        Raises UserError if a file is not valid Python.
         """
         return meanings_of(code_of(SCRIPTS / script))
 
     def method(self, wildcards: Any) -> str:
-        """Return the method's file, from the working directory, so that a project may move as a whole."""
+        """Return the method's file, relative to the working directory, so that a project may move as a whole."""
         return relative([self.config.method_file(wildcards.method)])[0]
 
     def method_code(self, wildcards: Any) -> list[str]:
-        """Return what the method's file and the project's modules that it imports mean.
+        """Return the meaning of the method's file and of the project's modules that it imports.
 
-        While it is being edited into no valid Python, that of the file alone.
+        While the method is being edited and is not valid Python, return the meaning of its file alone.
         """
         file = Path(self.method(wildcards))
         try:
@@ -103,9 +103,9 @@ class Plan:
             return meanings_of([file])
 
     def fetched(self) -> list[str]:
-        """Return the data sets that have to be fetched, and say where they come from.
+        """Return the data sets that must be fetched: they name a source, and their file is not there.
 
-        What is in place, no rule makes: Snakemake would remove it on --delete-all-output.
+        No rule makes a file that is already there: Snakemake would remove such a file on --delete-all-output.
         """
         datasets = self.config.datasets
         return [name for name in datasets if datasets[name].source and not self.config.dataset_file(name).exists()]
@@ -115,13 +115,13 @@ class Plan:
         return self.config.dataset_file(wildcards.dataset)
 
     def dataset(self, wildcards: Any) -> list[str]:
-        """Return the data set's file as an input if it has to be made first; else its digest stands for it."""
+        """Return the data set's file as an input if it must be made first. If not, the digest represents the file."""
         file = self.dataset_file(wildcards)
         is_result = self._dataset(wildcards).carved_from is not None
         return [str(file)] if is_result or not (file.exists() or self._known_digest(file)) else []
 
     def data(self, wildcards: Any) -> str:
-        """Return the digest of the data set's file; of one that is gone, what it was."""
+        """Return the digest of the data set's file, or the last known digest if the file is gone."""
         file = self.dataset_file(wildcards)
         return digest_of_file(file) if file.exists() else self._known_digest(file) or TO_BE_MADE
 
@@ -148,10 +148,10 @@ class Plan:
         return self.config.methods[wildcards.method]
 
     def _constants(self, wildcards: Any, *keys: str) -> dict[str, Any]:
-        """Return some constants of the protocol by their meaning: a job depends on those that it uses.
+        """Return some constants of the protocol by their meaning: a job depends on the constants that it uses.
 
-        What only notes something during the training, or asks for nothing, is left out, and tf32 stands as float32:
-        which of the two a GPU has computed in, `lost` compares.
+        Constants that only record something during the training, or that ask for nothing, are left out. tf32 counts as
+        float32: `lost` compares which of the two a GPU has computed in.
         """
         constants = {key: getattr(self._protocol(wildcards), key) for key in keys}
         if constants.get("precision") == "tf32":
@@ -163,13 +163,13 @@ class Plan:
         return by_meaning(constants)
 
     def images(self, wildcards: Any) -> dict[str, Any]:
-        """Return how the data set is read and made into what the model sees."""
+        """Return the settings that turn the data set into the images that the model sees."""
         dataset = self._dataset(wildcards)
         settings = {key: getattr(dataset, key) for key in ("classes", "fit", "normalisation")}
         return by_meaning(settings | {"image_size": self._benchmark(wildcards).image_size})
 
     def training(self, wildcards: Any) -> dict[str, Any]:
-        """Return what determines the training of the original model and of the oracle."""
+        """Return the settings that determine the training of the original model and of the oracle."""
         protocol = self._constants(wildcards, "batch_size", "precision", *AUGMENTATION, "pretrain")
         return by_meaning({"width": self._benchmark(wildcards).width, "protocol": protocol})
 
@@ -178,7 +178,7 @@ class Plan:
         return by_meaning(self._benchmark(wildcards).width)
 
     def unlearning(self, wildcards: Any) -> dict[str, Any]:
-        """Return the protocol of unlearning, with what a calibration's variant of the method has instead."""
+        """Return the protocol of unlearning, changed as a calibration's variant of the method says."""
         protocol = self._constants(wildcards, "batch_size", "precision", *AUGMENTATION, "unlearn")
         of_variant = self._method(wildcards).unlearn or {}
         return by_meaning(protocol | {"unlearn": protocol["unlearn"] | of_variant})
@@ -196,15 +196,18 @@ class Plan:
         return by_meaning(self._method(wildcards).hyperparameters)
 
     def shadows(self, wildcards: Any) -> int | None:
-        """Return how many shadow models divide the forget class; those that never saw it do not depend on that."""
+        """Return how many shadow models divide the forget class; None for models that never saw the class.
+
+        Those models do not depend on the number.
+        """
         return self.config.shadows if wildcards.reference == "original" else None
 
-    # --- what a job is told, and Snakemake does not compare
+    # --- parameters that Snakemake does not compare
 
     def unwatched(self, *names: str) -> Callable[[Any, Any], dict[str, Any]]:
-        """Return a parameter function for what changes no result, or is compared by its meaning elsewhere.
+        """Return a parameter function for values that change no result, or are compared by their meaning elsewhere.
 
-        Snakemake does not compare a parameter whose function takes the output: it holds it for derived from it.
+        Snakemake does not compare a parameter whose function takes the output: it counts as derived from the output.
         """
         always = ("dataset", "source", "largest_gb")
         return lambda wildcards, output: {name: self._told(name, wildcards) for name in (*always, *names)}
@@ -216,17 +219,20 @@ class Plan:
             return getattr(self._dataset(wildcards), name)
         if name == "method":
             return self.method(wildcards)
-        if name == "hyperparameters":  # 1.0 is handed on as 1.0: a method may care for the type
+        if name == "hyperparameters":  # 1.0 stays 1.0: a method may depend on the type
             return self._method(wildcards).hyperparameters
         if name == "precision":
             return self._protocol(wildcards).precision
         protocol = self._protocol(wildcards)
         return (protocol.unlearn if hasattr(wildcards, "method") else protocol.pretrain)["evaluate_every"]
 
-    # --- what is not there, or not as it should be, although no setting has changed
+    # --- files that are missing or wrong although no setting has changed
 
     def missing(self, *files: str | Path | Of) -> Of:
-        """Return a function: which inputs are missing. While its output is there, Snakemake makes none again."""
+        """Return a function that lists missing inputs.
+
+        Snakemake does not remake a missing input while the job's output is there.
+        """
 
         def those_missing(wildcards: Any) -> list[str]:
             paths = [file(wildcards) if callable(file) else file for file in files]
@@ -235,10 +241,11 @@ class Plan:
         return those_missing
 
     def lost(self, checkpoint: str, *beside: str) -> Of:
-        """Return a function: what is wrong with a checkpoint that is there, so that it has to be made again.
+        """Return a function that lists why an existing checkpoint must be made again.
 
-        A file ``beside`` it is missing, and its savepoint would bring it back; or a GPU has computed it in another
-        precision than is asked for now. While the job runs, nothing is there and nothing is wrong.
+        Either a file in its folder (``beside``) is missing, and its savepoint would restore the file; or a GPU computed
+        the checkpoint in another precision than is asked for now. While the job runs, nothing is there, so nothing is
+        wrong.
         """
 
         def what_is_lost(wildcards: Any) -> list[str]:
@@ -264,7 +271,7 @@ class Plan:
     # --- the cells of the suite
 
     def checkpoint(self, wildcards: Any) -> str:
-        """Return the model that a row of the table is about, with wildcards."""
+        """Return the checkpoint of a row's model, with wildcards."""
         return checkpoint_of(wildcards.method)
 
     def cells(self, name: str, methods: Iterable[str], *which: Sequence[Any] | None) -> list[str]:
@@ -288,12 +295,12 @@ class Plan:
         return list(dict.fromkeys(files))
 
     def table_cells(self, name: str) -> list[str]:
-        """Return the file ``name`` of every cell of the suite's table: the suite's own, then models from elsewhere."""
+        """Return the file ``name`` of every cell of the suite's table: the suite's own, then other programs' models."""
         external = [self.cells(name, [row], None, list(files)) for row, files in self.externals.items()]
         return [*self.cells(name, self.rows), *(file for files in external for file in files)]
 
     def costs(self) -> list[str]:
-        """Return the files of what the jobs behind the table have cost."""
+        """Return the cost files of the jobs behind the table."""
         return [
             *self.files(f"{PRETRAINING}/cost.json", ["original"]),
             *self.cells("cost.json", ["retrain", *self.suite.methods]),
@@ -301,18 +308,18 @@ class Plan:
         ]
 
     def needed_for_the_table(self) -> list[str]:
-        """Return the files that the table is made of."""
+        """Return the files that the table is made from."""
         return [*self.table_cells("metrics.json"), *self.table_cells("scores.npz"), *self.costs()]
 
     def on_request(self) -> list[str]:
-        """Return the files of what the suite asks for besides the usual evaluation."""
+        """Return the files that the suite asks for in addition to the usual evaluation."""
         return [
             *(self.table_cells("relearning.json") if self.config.is_relearning else []),
             *(self.cells("ulira.json", self.rows) if self.config.shadows else []),
         ]
 
     def calibrated(self, name: str, baselines: Sequence[str], choices: Mapping[str, str]) -> list[str]:
-        """Return the file ``name`` of every cell of a calibration: as chosen, and with each of ``choices``."""
+        """Return the file ``name`` of every cell of a calibration: as configured, and with each of ``choices``."""
         rows = [*REFERENCES, *baselines]
         files = self.cells(name, rows) if choices else []
         for suffix in choices:
@@ -324,10 +331,10 @@ class Plan:
         return files
 
     def kinds(self) -> dict[str, str]:
-        """Return what each row of the suite is, in its order: a reference, or the kind of its method."""
+        """Return the kind of each row, in the order of the suite: a reference, or the kind of its method."""
         methods = {name: self.config.methods[name].kind for name in self.suite.methods}
         return dict.fromkeys(REFERENCES, "reference") | methods | dict.fromkeys(self.externals, EXTERNAL)
 
     def settings(self) -> dict[str, str]:
-        """Return whose hyperparameters each row of the suite has; a reference has none."""
+        """Return the origin of each row's hyperparameters: authors, tuned or own. A reference has none."""
         return {name: self.config.methods[name].settings for name in self.suite.methods}

@@ -1,4 +1,4 @@
-"""Settings of a job's process that make it faster and change no result. docs/performance.md has what each gains."""
+"""Settings that make a job's process faster and change no result. docs/performance.md says what each setting gains."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 LARGEST_KEPT = 2**30
 
 
@@ -17,7 +17,7 @@ def keep_freed_memory() -> None:
     """Let the C library keep the memory of freed tensors for the next ones instead of returning it to the kernel.
 
     By default every tensor above 32 MB, such as the activations of a batch of 128, comes from the kernel page by page,
-    zeroed, in every step again. Does nothing where the C library has no such setting.
+    zeroed, again in every step. Does nothing where the C library has no such setting.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -26,7 +26,7 @@ def keep_freed_memory() -> None:
 
 
 class _DeferredDynamo(ModuleType):
-    """Stands in for ``torch._dynamo`` until something is asked of it that concerns compilation."""
+    """Replaces ``torch._dynamo`` until something about compilation is asked for."""
 
     __spec__ = None
 
@@ -45,10 +45,10 @@ class _DeferredDynamo(ModuleType):
 
 
 def defer_dynamo() -> None:
-    """Spare the import of torch's compiler, a second of processor time, until someone compiles something.
+    """Delay the import of torch's compiler, which takes one second of processor time, until something is compiled.
 
-    An eager optimizer asks it for two things that mean nothing outside of compiled code: not to compile a method, and
-    to break the graph. Whatever else is asked for loads the real module.
+    An eager optimizer asks it for two things that have no meaning outside of compiled code: not to compile a function,
+    and to break the graph. Any other request loads the real module.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""How far a run is: which jobs are done, as Snakemake sees it, and what those that run say in their logs."""
+"""The progress of a run: the finished jobs, according to Snakemake, and the logs of the running jobs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TABLE = f"{RESULTS}/table.md"
 SNAKEFILE = SCRIPTS.parent / "workflow" / "Snakefile"
 
 ENDS = (": done in ", "error in ", "stopped in ")
-"""What is in the last line of the log of a job that has ended."""
+"""Texts in the last line of an ended job's log."""
 
 OF_BAR = re.compile(r"(?P<done>\d+)/(?P<all>\d+) \[[^<\]]*<(?P<left>[\d:]+)")
 """tqdm's bar in a line of a log, e.g. " 88%|####7 | 70/80 [21:16<20:24, 122.47s/epoch, train_loss=0.0740]"."""
@@ -28,7 +28,7 @@ OF_BAR = re.compile(r"(?P<done>\d+)/(?P<all>\d+) \[[^<\]]*<(?P<left>[\d:]+)")
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A job behind the table: its rule, what it makes, and whether that is there and up to date."""
+    """A job behind the table: its rule, its outputs, and whether they are there and up to date."""
 
     rule: str
     outputs: tuple[str, ...]
@@ -38,7 +38,7 @@ class PlannedJob:
 def planned_jobs(arguments: Sequence[str]) -> list[PlannedJob]:
     """Return the jobs behind the table of a run of Snakemake with ``arguments``; nothing is locked or changed.
 
-    Raises UserError with what Snakemake says against them.
+    Raises UserError with Snakemake's message if Snakemake refuses the arguments.
     """
     command = [sys.executable, "-m", "snakemake", TABLE, "--snakefile", str(SNAKEFILE), "--cores", "1", "--summary"]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True)  # nosec B603
@@ -58,7 +58,7 @@ def planned_jobs(arguments: Sequence[str]) -> list[PlannedJob]:
 
 @dataclass(frozen=True)
 class Running:
-    """What a running job says of itself: epochs done and to do, seconds left; None where it does not say."""
+    """The state of a running job: epochs done, all epochs, seconds left. None: the log does not say."""
 
     done: int | None = None
     epochs: int | None = None
@@ -72,9 +72,9 @@ class Running:
 
 
 def owner() -> str | None:
-    """Return "PROCESS on HOST" of the run that has the results to itself, None if there is none.
+    """Return "PROCESS on HOST" of the run that has locked the results, or None if there is none.
 
-    A run on another machine is believed to be alive: nothing here could tell.
+    A run on another machine counts as alive, because this machine cannot tell.
     """
     lock = Path(RESULTS) / ".lock"
     text = lock.read_text(encoding="utf-8").strip() if lock.exists() else ""
@@ -86,7 +86,7 @@ def owner() -> str | None:
 
 
 def running(log: Path, now: float | None = None) -> Running | None:
-    """Return how far the job with this ``log`` is; None if it does not run, or belongs to an earlier run."""
+    """Return the state of the job with this ``log``, or None if it does not run or belongs to an earlier run."""
     lock = Path(RESULTS) / ".lock"
     if not log.exists() or not lock.exists() or log.stat().st_mtime < lock.stat().st_mtime:
         return None

@@ -1,4 +1,4 @@
-"""What the process that runs a workflow does around its jobs: it has the results to itself and leaves when told to."""
+"""The process that runs a workflow: it locks the results, adapts Snakemake, and ends with its jobs on a signal."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ PATIENCE, BETWEEN_TELLINGS = 20.0, 0.5
 
 
 def sees_gpu() -> bool:
-    """Return whether this machine has a GPU that torch may use, by its device files: to ask torch takes seconds.
+    """Return whether this machine has a GPU that torch may use, by device files: asking torch would take seconds.
 
-    NVIDIA's own, that of a Linux inside Windows, and AMD's.
+    The device files are NVIDIA's, the one of Linux inside Windows, and AMD's.
     """
     return any(found for name in ("nvidia[0-9]*", "dxg", "kfd") for found in Path("/dev").glob(name))
 
 
 def check_room(results: Path) -> None:
-    """Raise UserError if nothing can be written to ``results``, or if its disk is all but full."""
+    """Raise UserError if nothing can be written to ``results``, or if its disk is almost full."""
     if results.is_symlink() and not results.exists():
         raise UserError(f"{results}: a link to {os.readlink(results)}, which is not there; make that folder")
     if results.exists() and not results.is_dir():
@@ -56,9 +56,9 @@ def check_readable(results: Path) -> None:
 
 
 def claim(results: Path) -> IO[str]:
-    """Return the locked file ``results/.lock``; the folder is this process's for as long as the file is open.
+    """Return the locked file ``results/.lock``. The folder belongs to this process while the file is open.
 
-    The kernel frees the lock when the process ends, however it ends: nothing has to be unlocked after a kill. Raises
+    The kernel frees the lock when the process ends in any way, so that nothing must be unlocked after a kill. Raises
     UserError if another run has it.
     """
     results.mkdir(parents=True, exist_ok=True)
@@ -80,16 +80,16 @@ def claim(results: Path) -> IO[str]:
 
 
 def remove_partial_files(results: Path) -> None:
-    """Remove what killed jobs left half written: files that no rule reads, under names of `files.whole_file`."""
+    """Remove half-written files of killed jobs, with temporary names from `files.whole_file`. No rule reads them."""
     for partial in results.rglob(".*.partial"):
         partial.unlink(missing_ok=True)
 
 
 def compare_replaced_files() -> None:
-    """Let Snakemake compare the content of an input also if only the kernel knows that it was put there later.
+    """Let Snakemake also compare the content of an input that was replaced by a file with an old time stamp.
 
-    Snakemake looks at an input that is newer than the job's output. But cp -a, rsync and tar give a file that they put
-    back its old time stamp. Its change time, which nobody can set, tells.
+    Snakemake compares an input only if it is newer than the job's output. But cp -a, rsync and tar restore a file with
+    its old time stamp. The change time of the file, which nobody can set, shows the replacement.
     """
     from snakemake.io import _IOFile
 
@@ -104,27 +104,28 @@ def compare_replaced_files() -> None:
 
 
 def prepare_snakemake(workflow: Any) -> None:
-    """Change what Snakemake does between planning and running, where it stands in the way; see each part.
+    """Change Snakemake's behaviour between planning and running where it causes problems; see each part.
 
-    ``workflow`` is its own object, and the attributes are not part of its interface: each has a test.
+    ``workflow`` is Snakemake's own object. The changed attributes are not part of its interface, so each has a test.
     """
-    # What a job depends on is what it was when the job began. Of a parameter that was looked at in planning, Snakemake
-    # notes the value of that time, which would make the job again: a missing file is no longer missing.
+    # A job depends on the parameters at its start. For a parameter that was computed in planning, Snakemake records the
+    # value from planning. This would make the job again: a file that was missing then is no longer missing.
     workflow.persistence._params.cache_clear()
     _forget_planned_parameters()
     if workflow.local_exec:
         end_jobs_with_me()
-        # Its limit of 100 jobs a second is for clusters. Here it only makes the scheduler look again after every
-        # second, once for each job that it has started so far, and the run end a second late.
+        # Snakemake's limit of 100 jobs per second is for clusters. Here it only makes the scheduler check again every
+        # second, once per job started so far, and makes the run end one second late.
         workflow.scheduler.job_rate_limiter = None
-        # Its handler of SIGTERM takes a lock that the interrupted code may hold, and would wait for itself.
+        # Snakemake's handler of SIGTERM takes a lock. If the interrupted code holds it, the process would wait for
+        # itself.
         workflow.scheduler._lock = threading.RLock()
 
 
 def _forget_planned_parameters() -> None:
-    """Let the parameters that are noted of a job be worked out anew when it runs, like those that it is given.
+    """Compute the recorded parameters of a job again when it runs, like the parameters that are handed to it.
 
-    By itself Snakemake does so on this machine alone, not where a cluster runs the job.
+    Snakemake itself does this only for jobs on this machine, not for jobs on a cluster.
     """
     from snakemake.jobs import Job
 
@@ -142,9 +143,9 @@ ending = threading.Event()
 
 
 def preview(scripts: Path, settings: Sequence[str], files: Sequence[Path]) -> None:
-    """Let make preview write the table of what is finished, also in place of a table where there is none yet.
+    """Run make preview to write the table of finished cells, also in place of the table if there is none yet.
 
-    Says where it is. Nothing happens in an environment without what a table takes, or where nothing is finished.
+    Prints where the table is. Does nothing if the environment lacks the packages of a table, or if nothing is finished.
     """
     command = [sys.executable, "-m", "commands.preview", "--as-table", *settings]
     command += ["--configfile", *map(str, files)] if files else []
@@ -155,10 +156,10 @@ def preview(scripts: Path, settings: Sequence[str], files: Sequence[Path]) -> No
 
 
 def end_jobs_with_me() -> None:
-    """On SIGTERM and Ctrl-C, end the jobs as well, and this process with them within `PATIENCE` seconds.
+    """On SIGTERM and Ctrl-C, end the jobs too, and end this process with them within `PATIENCE` seconds.
 
-    Snakemake would wait for its jobs, longer than whoever sends the signal does. They are told again and again, because
-    a job that is just being started misses the first time; what does not end then is killed.
+    Snakemake would wait for its jobs, longer than the sender of the signal waits. The signal is sent to the jobs again
+    and again, because a job that is just starting misses the first one. Jobs that do not end by then are killed.
     """
     snakemakes = {int(number): signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
@@ -168,14 +169,17 @@ def end_jobs_with_me() -> None:
             threading.Thread(target=_end_children, daemon=True).start()
         snakemakes_own = snakemakes[number]
         if callable(snakemakes_own):
-            snakemakes_own(number, frame)  # that of SIGINT raises KeyboardInterrupt
+            snakemakes_own(number, frame)  # the handler of SIGINT raises KeyboardInterrupt
 
     for number in snakemakes:
         signal.signal(number, leave)
 
 
 def _end_children() -> None:
-    """Tell the children of this process to end until it ends itself; kill them and end it if that takes too long."""
+    """Tell the children of this process to end, again and again; after `PATIENCE` seconds, kill them and this process.
+
+    The process itself usually ends earlier.
+    """
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         for child in psutil.Process().children(recursive=True):

@@ -1,4 +1,4 @@
-"""What is kept of a run in results/reference/, and runs of other seeds joined."""
+"""make keep: the files of a run in results/reference/, and joined runs with different seeds."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ DIGITS = {"suite": "digits", "protocols": {"epochs": 1}}
 
 @pytest.fixture
 def folders(tmp_path):
-    """Return what three runs of the digits, one a seed, would have kept."""
+    """Return the folders of three runs of the digits, one per seed."""
     of_seed = [tmp_path / f"kept{seed}" for seed in (44, 42, 43)]
     for folder in of_seed:
         folder.mkdir()
@@ -69,7 +69,7 @@ def test_a_run_that_is_not_whole_or_of_another_suite_is_not_joined(folders, tmp_
 
 
 def test_published_values_stand_only_beside_what_ran_as_published(folders, tmp_path):
-    """The digits' numbers under a published name: they are not comparable unless the configuration says so."""
+    """The numbers of the digits get a published name: they are comparable only if the configuration says so."""
     paper = {"width": 1.0, "image_size": 32, "protocol": "paper"}
     name = "resnet20-cifar10-class0"
     protocols = yaml.safe_load((ROOT / "config.yaml").read_text())["protocols"]

@@ -1,4 +1,4 @@
-"""What make plan works out from measurements and sizes, and what make hands on."""
+"""make plan: its calculations from measurements and sizes, and the variables that make hands on."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from benches.estimate import unlearning_seconds
 
 
 def test_epochs_that_were_not_measured_take_what_the_last_before_them_took(monkeypatch, tmp_path):
-    """A method with two dear epochs, a first step by itself, and cheap ones to the end; in made-up seconds."""
+    """A method with an expensive first step, two expensive epochs, and cheap epochs to the end; in made-up seconds."""
     (tmp_path / "method.py").write_text(
         "class UnlearningMethod:\n"
         "    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):\n"

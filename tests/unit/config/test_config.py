@@ -1,4 +1,4 @@
-"""Mistakes in the configuration: each ends before any job starts, in one line that says what to write instead."""
+"""Mistakes in the configuration: each ends the run before any job, in one line that says what to write instead."""
 
 import copy
 import re
@@ -52,7 +52,7 @@ def changed(path, value):
 
 @pytest.mark.parametrize("text", ["true", "True", "false"])
 def test_a_switch_on_the_command_line_is_read_as_such(text):
-    config = copy.deepcopy(CONFIG) | {"relearning": text}  # as Snakemake hands it on
+    config = copy.deepcopy(CONFIG) | {"relearning": text}  # in the form that Snakemake hands on
     read_switches(config)
     assert config["relearning"] is (text.lower() == "true")
     check(config)
@@ -99,7 +99,7 @@ def test_the_configuration_as_it_is_passes():
 
 PAPER = ("protocols", "paper")
 MISTAKES = [
-    # path, value, what the message must name
+    # path, value, names that the message must have
     (
         ("sute",),
         1,
@@ -178,7 +178,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("path", "value", "named"), MISTAKES, ids=lambda value: str(value)[:40])
 def test_a_mistake_is_explained_in_one_line(path, value, named, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # where there is no data
+    monkeypatch.chdir(tmp_path)  # a folder without data
     with pytest.raises(UserError) as caught:
         check(changed(path, value))
     message = str(caught.value)
@@ -282,11 +282,11 @@ def test_hyperparameters_are_checked_against_the_methods_constructor(tmp_path, c
             check_method("mine", settings)
 
 
-# --- what is laid over config.yaml
+# --- settings laid over config.yaml
 
 
 def read(*layers, given=None, tmp_path=None):
-    """Return the configuration of config.yaml with further files and settings of the command line over it."""
+    """Return the configuration of config.yaml with further files and command-line settings laid over it."""
     files = [ROOT / "config.yaml"]
     for number, layer in enumerate(layers):
         files.append(tmp_path / f"layer{number}.yaml")
@@ -309,12 +309,12 @@ def test_defaults_are_filled_in_and_the_files_values_stand():
     }
     assert config.methods["scrub"].kind == "baseline"
     assert config.methods["munba"].hyperparameters == {}
-    # Each has a mapping of its own.
+    # Each configuration has its own mapping.
     assert config.methods["munba"].hyperparameters is not config.methods["random_label"].hyperparameters
 
 
 def test_the_filled_in_configuration_is_that_of_snakemakes_own_validation():
-    """An independent implementation of the same."""
+    """Snakemake's validation is an independent implementation."""
     validated = copy.deepcopy(CONFIG)
     validate(validated, ROOT / "workflow/schemas/config.schema.yaml")
     assert read().as_plain() == validated
@@ -345,8 +345,8 @@ def test_a_part_of_a_suite_is_asked_for_by_names(names):
     suite = read(given=part).chosen
     assert (suite.benchmarks, suite.methods) == (("resnet20-cifar10-class0",), ("scrub", "delete"))
     assert suite.seeds == (42,)
-    assert suite.relearning is True  # what else it says stands
-    assert read(given=part).suites["digits"].seeds == (42, 43, 44)  # so do the others
+    assert suite.relearning is True  # all other keys stay
+    assert read(given=part).suites["digits"].seeds == (42, 43, 44)  # so do other suites
 
 
 @pytest.mark.parametrize(("seeds", "expected"), [(7, (7,)), ("42 43", (42, 43)), (["1", "2"], (1, 2)), ("1,2", (1, 2))])

@@ -1,4 +1,4 @@
-"""Configurations made of another: for a sweep, for a calibration."""
+"""Configurations made from another one: for a sweep, for a calibration."""
 
 from dataclasses import replace
 

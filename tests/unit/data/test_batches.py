@@ -1,4 +1,4 @@
-"""Augmentation and batching, against a loop over single images."""
+"""Augmentation and batching, compared with a loop over single images."""
 
 import tracemalloc
 
@@ -20,7 +20,7 @@ IDENTITY = Normalisation(torch.zeros(1), torch.ones(1))
 
 
 def numbered_images(count, size=4, channels=1):
-    """Images that are all different, each of them constant: pixel value = number of the image."""
+    """Return images that are all different, each with one constant pixel value: the number of the image."""
     return torch.arange(count, dtype=torch.uint8)[:, None, None, None].expand(count, size, size, channels).contiguous()
 
 
@@ -65,7 +65,7 @@ def test_epochs_differ_and_repeat_with_the_seed():
     )
     first, second = order(loader), order(loader)
     assert first != second
-    torch.rand(1000)  # what a method draws from the global stream changes nothing
+    torch.rand(1000)  # draws of a method from the global stream change nothing
     assert [order(same), order(same)] == [first, second]
     assert order(other) != first
 
@@ -124,19 +124,19 @@ def test_unlearning_takes_images_as_they_are_if_the_protocol_says_so():
 
 
 def test_the_images_of_a_data_set_lie_in_memory_once(tmp_path):
-    """From the file to the batches of a subset: beside them there is room for a batch, not for a copy."""
+    """From the file to the batches of a subset, there is extra memory for one batch, but not for a copy."""
     images = np.random.default_rng(0).integers(0, 256, (20_000, 32, 32, 3), dtype=np.uint8)
     few = {"train_labels": np.arange(20_000) % 10, "test_images": images[:10], "test_labels": np.arange(10)}
     np.savez(tmp_path / "large.npz", train_images=images, **few)
     size = images.nbytes
     del images, few
-    tracemalloc.start()  # knows NumPy's memory
+    tracemalloc.start()  # it also counts NumPy's memory
     data = TensorData.read(
         tmp_path / "large.npz", "cpu", classes=10, image_size=32, fit="pad", normalisation="channels"
     )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    # While it is measured, a part of the images is counted in integers of eight bytes.
+    # While mean and deviation are measured, a part of the images is counted in integers of eight bytes.
     assert peak < size + 8 * batches_module.COUNTED_AT_A_TIME * 32 * 32 * 1.5 + 5e6
     retained = data.train_batches(np.arange(5_000, 20_000), PROTOCOL, generator(0, "test"))
     assert retained.images is data.train_images

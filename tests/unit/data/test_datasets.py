@@ -18,7 +18,7 @@ def write(path, arrays):
 
 
 def test_grey_images_get_a_channel_axis_and_labels_become_flat(tmp_path, arrays):
-    arrays["train_labels"] = arrays["train_labels"][:, np.newaxis]  # as MedMNIST has them
+    arrays["train_labels"] = arrays["train_labels"][:, np.newaxis]  # as in MedMNIST
     data = read_dataset(write(tmp_path / "d.npz", arrays), classes=3)
     assert data.train_images.shape == (30, 8, 8, 1)
     assert data.channels == 1
@@ -132,7 +132,7 @@ def test_a_split_divides_every_image_by_its_class(train, test, forget_class):
 )
 @pytest.mark.parametrize("name", ["train_images", "test_images"])
 def test_images_with_nothing_to_see_are_refused_with_the_likely_reason(tmp_path, arrays, name, images, reason):
-    """A table of black images has a row for each method all the same."""
+    """Without this check, black images would give a table with a row per method."""
     path = write(tmp_path / "black.npz", arrays | {name: images[: len(arrays[name])].astype(np.uint8)})
     with pytest.raises(UserError, match=re.escape(f"black.npz: {name} has {reason}")):
         read_dataset(path, classes=3)
@@ -146,7 +146,7 @@ def test_all_but_a_few_images_of_one_colour_are_refused(tmp_path, arrays, name):
     path = write(tmp_path / "plain.npz", arrays | {name: images, name.replace("images", "labels"): labels})
     with pytest.raises(UserError, match=rf"plain\.npz: {name}: 599 of 600 images are of one colour"):
         read_dataset(path, classes=3)
-    images[:6, 0, 0] = 255  # one in a hundred shows something
+    images[:6, 0, 0] = 255  # one image in a hundred shows something
     path = write(tmp_path / "plain.npz", arrays | {name: images, name.replace("images", "labels"): labels})
     assert len(getattr(read_dataset(path, classes=3), name)) == 600
 

@@ -1,4 +1,4 @@
-"""Parts of a data set: fewer training images, or some of them set aside to judge by."""
+"""Parts of a data set: fewer training images, or some training images set aside for validation."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from unlearning.errors import UserError
 
 
 def test_a_file_that_is_there_is_not_overwritten(tmp_path, arrays, capsys):
-    """Above all the data set itself."""
+    """This matters most for the data set itself."""
     own = tmp_path / "own.npz"
     np.savez(own, **arrays)
     before = own.read_bytes()
@@ -74,11 +74,11 @@ def test_the_validation_part_is_of_the_training_part_alone_and_of_each_class_ali
     labels = (
         np.repeat(np.arange(len(counts)), counts)[:, None] if in_columns else np.repeat(np.arange(len(counts)), counts)
     )
-    images = np.arange(len(labels))[:, None, None]  # every image another
+    images = np.arange(len(labels))[:, None, None]  # all images are different
     unseen = {"test_images": np.full((1, 1, 1), -1), "test_labels": np.zeros(1)}
     carved = carve({"train_images": images, "train_labels": labels} | unseen, share)
     parts = [carved["train_images"].ravel(), carved["test_images"].ravel()]
-    assert sorted(np.concatenate(parts)) == list(range(len(labels)))  # each once, and none of the test part
+    assert sorted(np.concatenate(parts)) == list(range(len(labels)))  # each image once, and no image of the test part
     for part, chosen in zip(("train", "test"), parts, strict=True):
         assert np.array_equal(carved[f"{part}_labels"].ravel(), labels.ravel()[chosen])
     for label, count in enumerate(counts):

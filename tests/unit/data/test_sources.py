@@ -1,4 +1,4 @@
-"""Where data sets come from. Downloads are tried against a server on loopback that serves tiny archives."""
+"""Sources of data sets. Downloads are tested with a server on loopback that serves tiny archives."""
 
 import gzip
 import hashlib
@@ -22,7 +22,7 @@ from unlearning.errors import UserError
 
 @pytest.fixture(autouse=True)
 def without_pauses(monkeypatch):
-    """Let no test wait for a server, or find files of the machine's own."""
+    """Let no test wait for a server, or find data sets of this machine."""
     monkeypatch.setattr(sources, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(sources, "DEBIANS", sources.Path("/nowhere"))
 
@@ -50,7 +50,7 @@ def md5(content):
 
 
 def cifar_archive(folder, files):
-    """Return a .tar.gz of pickled dictionaries, as CIFAR's authors made theirs, and each file's checksum."""
+    """Return a .tar.gz of pickled dictionaries, as CIFAR's authors made theirs, and the checksum of each file."""
     buffer, sums = io.BytesIO(), []
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name, content in files.items():
@@ -147,7 +147,7 @@ def test_a_file_with_a_wrong_checksum_is_not_taken(monkeypatch, server, tmp_path
 
 def test_without_a_server_the_error_says_what_to_do(monkeypatch, tmp_path):
     cifar10 = import_torchvision_datasets().CIFAR10
-    monkeypatch.setattr(cifar10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")  # nobody listens there
+    monkeypatch.setattr(cifar10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")  # no server listens there
     target = tmp_path / "cifar10.npz"
     with pytest.raises(UserError, match=r"could not fetch CIFAR10 \(.*put .*cifar10\.npz in place by hand") as caught:
         make_dataset("CIFAR10", target)
@@ -193,7 +193,7 @@ def test_what_a_killed_download_left_behind_is_removed(tmp_path):
 
 
 def test_torchvisions_files_that_are_there_are_taken(monkeypatch, server, tmp_path):
-    """As by another program with the same folder for its data. Nothing is fetched, and they stay."""
+    """Another program with the same data folder may have put them there. Nothing is fetched, and the files stay."""
     images, _ = serve_fashion_mnist(monkeypatch, server)
     original = import_torchvision_datasets().FashionMNIST
     original(tmp_path, train=True, download=True)
@@ -220,7 +220,7 @@ def test_debians_files_that_are_there_are_taken(monkeypatch, tmp_path):
     names = ("train_images", "train_labels", "test_images", "test_labels")
     for name, array in zip(names, arrays, strict=True):
         np.testing.assert_array_equal(data[name], array)
-    # A file of them that is damaged is no reason not to fetch all.
+    # If one of the files is damaged, all files are fetched.
     (folder / f"{DEBIANS_NAMES[0]}-ubyte.gz").write_bytes(b"no gzip")
     assert sources.from_debian() is None
 

@@ -1,4 +1,4 @@
-"""From a model to its metrics: the right images in the right mode, and what a model that memorised looks like."""
+"""Evaluation of a model: the right images in the right mode, and the metrics of a model that memorised."""
 
 import copy
 
@@ -30,7 +30,7 @@ FORGET = 1
 
 @pytest.fixture(scope="module")
 def data():
-    """Return 3 classes of noisy patterns: few enough to be memorised, noisy enough to be told from unseen ones."""
+    """Return 3 classes of noisy patterns: few enough to be memorised, noisy enough to differ from unseen patterns."""
     patterns = np.random.default_rng(9).integers(0, 2, (3, 8, 8, 1)) * 40
     rng = np.random.default_rng(0)
 
@@ -48,7 +48,7 @@ def split(data):
 
 
 def train(data, train, test):
-    # Without augmentation, so that it memorises.
+    # Without augmentation, so that the model memorises.
     settings = {"width": 0.25, "protocol": PROTOCOL | {"crop_padding": 0}}
     return train_from_scratch("resnet20", data, settings, 1, train, test)[0]
 
@@ -69,7 +69,7 @@ def masked(original, data, split):
     model = copy.deepcopy(original)
     method = load_method("scripts/methods/head_mask.py", {"shift": 1000.0})
     batch = (torch.zeros(2, 1, 8, 8), torch.tensor([FORGET, FORGET]))
-    for step in range(3):  # done once, however often it is called
+    for step in range(3):  # the change is made once, even with several calls
         method.unlearn_step(model, None, batch, None, step, 0)
     return model
 
@@ -105,7 +105,7 @@ def test_masking_the_head_gives_a_good_score_and_erases_nothing(original, oracle
 
 
 def by_hand(model, data, part, chosen):
-    """Return features and logits in eval mode, with nothing of the code under test but the model itself."""
+    """Return features and logits in eval mode, using only the model from the code under test."""
     images = getattr(data, f"{part}_images")[chosen]
     with torch.no_grad():
         features = copy.deepcopy(model).eval().embed(data.normalisation.apply(images))
@@ -113,7 +113,7 @@ def by_hand(model, data, part, chosen):
 
 
 def test_every_metric_is_of_the_right_images_in_eval_mode(original, data, split):
-    """Retained and forgotten, training and test images, each worked out again from the model."""
+    """Retain and forget set, training and test images: each metric is computed again from the model."""
     model = copy.deepcopy(original).train()  # batch statistics would give other answers
     found = evaluated(model, data, split)
     assert model.training
@@ -132,7 +132,7 @@ def test_every_metric_is_of_the_right_images_in_eval_mode(original, data, split)
     }
     for name, value in expected.items():
         assert found[name] == pytest.approx(value.item()), name
-    assert len(set(expected.values())) == 5  # else a mix-up would not show
+    assert len(set(expected.values())) == 5  # so that a mix-up would show
     members, others = (F.softmax(logits[name], 1).max(1).values for name in ("forget_train", "forget_test"))
     pairs = (members[:, None] > others).double() + 0.5 * (members[:, None] == others)
     assert found["forget_mia_auc"] == pytest.approx(pairs.mean().item(), abs=0.002)
@@ -207,7 +207,7 @@ def test_the_limit_stands_for_that_many_or_more(oracle, data, split):
 def test_the_epochs_are_counted_until_the_target_is_reached(oracle, data, split):
     epochs = relearned(oracle, data, split, target=0.4, epochs=100)
     assert 1 < epochs < 100
-    assert relearned(oracle, data, split, target=0.4, epochs=epochs + 1) == epochs  # the limit changes nothing below it
+    assert relearned(oracle, data, split, target=0.4, epochs=epochs + 1) == epochs  # the limit was not reached
     assert relearned(oracle, data, split, target=0.4, epochs=epochs) == epochs
     assert relearned(oracle, data, split, target=0.2, epochs=100) <= epochs
 
@@ -230,5 +230,5 @@ def test_relearning_sees_the_sample_once_an_epoch_in_eval_mode(oracle, data, spl
     assert sum(size for _, size in seen) == 20
     assert not any(training for training, _ in seen)
     seen.clear()
-    relearned(oracle, data, split, target=1.1, epochs=2, images=10_000)  # all there are of the forget class
+    relearned(oracle, data, split, target=1.1, epochs=2, images=10_000)  # all images of the forget class
     assert sum(size for _, size in seen) == 80

@@ -1,4 +1,4 @@
-"""The metrics, against brute force, scikit-learn, cases worked out by hand, and their properties."""
+"""The metrics, compared with brute force, scikit-learn and cases computed by hand, and their properties."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_a_table_cell_worked_out_by_hand():
     def logits(*classes):
         return np.eye(3, dtype=np.float32)[list(classes)]
 
-    # Three of four retain images right; one of two forget images still recognised.
+    # Three of four retain images are right; one of two forget images is still recognised.
     result = metrics.evaluate(
         retain_logits=logits(1, 2, 1, 0),
         retain_labels=np.array([1, 2, 1, 1]),
@@ -127,7 +127,8 @@ def test_the_standard_error_is_delongs_from_its_definition(members, non_members)
 
 
 def test_the_standard_error_worked_out_by_hand_and_where_there_is_none():
-    # Of members 1 and 3 beat 0 and 2: member shares .5 and 1, non-member shares 1 and .5; each variance 1/8.
+    # Members 1 and 3 against non-members 0 and 2: member shares .5 and 1, non-member shares 1 and .5; each variance
+    # 1/8.
     assert metrics.membership_auc_standard_error(np.array([1.0, 3.0]), np.array([0.0, 2.0])) == pytest.approx(
         0.125**0.5
     )
@@ -218,7 +219,7 @@ def test_jensen_shannon_is_the_square_of_scipys_distance(logits, random):
     other = logits[random.sample(range(len(logits)), len(logits))]
     p, q = (torch.softmax(torch.from_numpy(values), 1).numpy() for values in (logits, other))
     distances = scipy.spatial.distance.jensenshannon(p, q, base=2, axis=1)
-    expected = np.mean(np.nan_to_num(distances) ** 2)  # scipy's is NaN where rounding leaves -1e-17 under the root
+    expected = np.mean(np.nan_to_num(distances) ** 2)  # scipy gives NaN if rounding leaves -1e-17 under the root
     found = metrics.jensen_shannon(logits, other)
     assert found == pytest.approx(expected, abs=1e-7)
     assert found == pytest.approx(metrics.jensen_shannon(other, logits), abs=1e-12)

@@ -1,4 +1,4 @@
-"""The linear probe, against folds and a fit written out, and where its answer is known."""
+"""The linear probe, compared with explicit folds and an explicit fit, and in cases with a known answer."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_it_is_balanced_cross_validated_logistic_regression():
 
 
 def test_each_probe_is_scikit_learns_of_its_own_images():
-    """Also where a feature follows from others, is constant, or is mostly zero, as those of a network are."""
+    """Also if a feature follows from other features, is constant, or is mostly zero, as in a network."""
     features, is_forget = clouds(1.0, forget=30, rest=170, width=6)
     features = features.astype(np.float64)
     features[:, 3], features[:, 4], features[:, 5] = features[:, 0] * 2 + features[:, 1], 0, features[:, 5].clip(min=1)

@@ -1,4 +1,4 @@
-"""U-LiRA: who is a member of which shadow model, the likelihoods by hand, and what the attack can and cannot see."""
+"""U-LiRA: the members of each shadow model, the likelihoods by hand, and what the attack can and cannot detect."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_the_likelihood_ratio_worked_out_by_hand():
 
 
 def simulated(trace, seed, members=60, non_members=40, shadows=16):
-    """Return an attack on models that answer with one number an image, raised by ``trace`` for those they forgot."""
+    """Return an attack on models that answer one number per image, raised by ``trace`` for images that they forgot."""
     rng = np.random.default_rng(seed)
     pool = members + non_members
     difficulty = rng.normal(0, 3, pool)

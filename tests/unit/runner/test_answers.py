@@ -1,4 +1,4 @@
-"""Whether the saved weights answer as the model did."""
+"""Whether the saved weights give the answers that the model gave."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The unlearning loop: what a method is handed, and what is made of its answers."""
+"""The unlearning loop: the arguments of a method, and the use of its answers."""
 
 import copy
 import errno
@@ -21,7 +21,7 @@ PROTOCOL = {"epochs": 2, "learning_rate": 0.001} | AS_CHOSEN
 
 
 def run(method, retain=None, forget=None, model=None, **otherwise):
-    """Apply ``method``, whose code stands in this file, by a protocol that has something ``otherwise``."""
+    """Apply ``method``, whose code is in this file, with a protocol that has the changes ``otherwise``."""
     parts = (retain or loader(10, 1), forget or loader(5, 0))
     return unlearn(model or small_model(), lambda: method, __file__, *parts, PROTOCOL | otherwise)
 
@@ -38,7 +38,7 @@ def small_model():
 
 
 class Recorder:
-    """Writes down what each call was handed, and leaves the model in eval mode."""
+    """Records the arguments of each call, and leaves the model in eval mode."""
 
     def __init__(self, answer=lambda step: {"loss": 0.0}):
         self.calls, self.forget_labels, self.answer = [], [], answer
@@ -74,7 +74,7 @@ def test_an_epoch_can_be_one_pass_over_the_forget_set():
     epochs, steps, sizes, labels, *_ = zip(*recorder.calls, strict=True)
     assert done.steps == 4
     assert list(zip(epochs, steps, strict=True)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
-    assert sizes == ((4, 4), (4, 1), (2, 4), (4, 1))  # now it is the retain set that starts again
+    assert sizes == ((4, 4), (4, 1), (2, 4), (4, 1))  # now the retain set starts again
     assert set(map(str, labels)) == {"([1], [0])"}
 
 
@@ -139,11 +139,11 @@ def test_a_file_without_the_class_is_an_error_that_names_it(tmp_path):
         load_method(tmp_path / "empty.py", {})
 
 
-# --- what a method does wrong ends its cell, with the reason and the place
+# --- a mistake of a method ends its cell, with the reason and the place
 
 
 class FineTuning:
-    """A sound method, for others to spoil."""
+    """A valid method, the base of methods with mistakes."""
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         optimizer.zero_grad()
@@ -166,7 +166,7 @@ def line_of(text):
 
 
 def outcome_of(change):
-    """Return how a sound method ends that does ``change(model, optimizer, loss)`` in epoch 1, step 1."""
+    """Return the outcome of a valid method that calls ``change(model, optimizer, loss)`` in epoch 1, step 1."""
     method = FineTuning()
     method.at_the_end = change
     return run(method).outcome
@@ -220,7 +220,7 @@ def test_weights_that_are_not_finite_have_diverged(value):
 
     found = run(Spoils()).outcome
     assert (found.status, found.reason) == ("diverged", "the weights of 1.weight are not finite")
-    assert (found.epoch, found.step) == (0, 2)  # noticed when the epoch is over
+    assert (found.epoch, found.step) == (0, 2)  # noticed at the end of the epoch
 
 
 def test_a_running_statistic_that_is_not_finite_has_diverged():
@@ -305,7 +305,7 @@ def test_any_numbers_under_any_names_are_kept_and_nothing_else():
     graph = torch.ones(3, requires_grad=True) * 2
 
     def answer(step):
-        loss.add_(1)  # in place: what was returned before must not change
+        loss.add_(1)  # in place: earlier returned values must not change
         return {"loss": loss, 0: 1, "self": 2.0, "values": graph, "text": "x", "list": [graph.sum()]}
 
     assert run(Recorder(answer)).history[0] == {"epoch": 0, "loss": 2.0, "0": 1.0, "self": 2.0}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from unlearning.evaluation.metrics import METRICS
 from unlearning.tables.calibration import auc_by_position, render_calibration, rows_of_calibration
 
-# Far enough apart that a softmax does not depend on the order in which it sums.
+# Far enough apart that a softmax does not depend on the order of its sum.
 LOGITS = st.lists(st.lists(st.sampled_from([0.0, 30.0, 60.0]), min_size=3, max_size=3), min_size=1, max_size=8)
 
 
@@ -92,7 +92,7 @@ def test_the_report_says_what_failed_and_takes_no_distance_of_it():
     rows = [row("as chosen", "base", seed, 0.8) for seed in range(2)]
     rows += [row("augment: false", "base", seed, 0.7) for seed in range(2)]
     rows += [row("batch_norm: eval", "base", seed, 0.7) for seed in range(2)]
-    for failed in (*rows[:2], rows[4]):  # as chosen always, the last line once
+    for failed in (*rows[:2], rows[4]):  # as chosen always, the last choice once
         failed |= {"status": "diverged"} | dict.fromkeys(METRICS)
     published = pandas.DataFrame([{"benchmark": "b", "entry": "base", "type": "baseline"}])
     published = published.assign(**dict.fromkeys(METRICS, 0.5))

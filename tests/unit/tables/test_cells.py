@@ -1,4 +1,4 @@
-"""The rows of metrics.csv and costs.csv: what is joined, and the distance to the oracle of the same seed."""
+"""The rows of metrics.csv and costs.csv: the joined values, and the distance to the oracle of the same seed."""
 
 import numpy as np
 import pytest

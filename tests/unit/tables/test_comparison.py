@@ -1,4 +1,4 @@
-"""The table: its numbers by hand, its marks, and what becomes of a cell that failed."""
+"""The table: its numbers computed by hand, its marks, and the display of a failed cell."""
 
 import pandas
 import pytest
@@ -12,7 +12,7 @@ PUBLISHED = pandas.read_csv(ROOT / "workflow/resources/published.csv")
 
 
 def metrics(rows, benchmark="b-d-class0", **columns):
-    """Return metrics.csv for rows of method, kind, seed, status and the four metrics; the rest is .25 where ok."""
+    """Return metrics.csv for rows of method, kind, seed, status and the four metrics; others are .25 in ok rows."""
     frame = pandas.DataFrame(rows, columns=["method", "kind", "seed", "status", *METRICS]).assign(benchmark=benchmark)
     for column in METRICS_CSV:
         if column.name not in frame and column.name != "relearn_epochs" and not column.name.startswith("ulira"):
@@ -69,7 +69,7 @@ def test_one_seed_gives_plain_values_the_areas_standard_error_and_the_best_metho
 
 def test_references_and_controls_are_labelled_and_do_not_compete():
     primary = blocks_of(render(metrics(ROWS)))[0]
-    # Each is better than every method somewhere, and equal to the best in forget_acc.
+    # Each row is better than every method in some column, and equal to the best method in forget_acc.
     for label in ("*original* (before unlearning)", "*retrain* (the oracle)", "*mask* (control)"):
         assert not any("**" in cell for cell in primary[label])
 
@@ -258,7 +258,7 @@ def test_the_dictionary_says_everything_about_every_metric():
         assert column.definition
 
 
-# --- what competes
+# --- the methods that are ranked
 
 
 REFERENCES = [
@@ -288,12 +288,12 @@ STEADY = ("steady", "method", 1, "ok", 0.8, 0.05, 0.5, 0.75)
 def test_a_method_that_is_ruined_or_still_knows_the_class_or_over_forgets_is_best_of_nothing(row, competes):
     primary = primary_of(STEADY, row)
     assert any("**" in cell for cell in primary["other"]) == competes
-    assert competes or primary["steady"][:2] == ["**0.800**", "**0.050**"]  # then it is the best of what competes
+    assert competes or primary["steady"][:2] == ["**0.800**", "**0.050**"]  # then it is the best ranked method
     assert ("(over-forgets)" in primary["other"][3]) == (row[6] == 0.39)
 
 
 def test_an_auc_as_low_as_the_oracles_is_no_over_forgetting():
-    """With few images, or where members look less familiar by themselves: the oracle never saw the class."""
+    """With few images, or if members look less familiar by nature. The oracle never saw the class."""
     rows = [("retrain", "reference", 1, "ok", 0.9, 0.0, 0.40, 0.8), ("low", "method", 1, "ok", 0.9, 0.0, 0.36, 0.85)]
     assert blocks_of(render(metrics(rows)))[0]["low"][3] == "**0.850**"
 
@@ -304,7 +304,7 @@ def test_no_auc_is_bold():
         assert not any("**" in row[index] for row in block.values() for index in aucs if row[index:])
 
 
-# --- what is said of a benchmark as a whole
+# --- statements about a benchmark as a whole
 
 
 def test_a_class_that_was_never_learned_cannot_be_forgotten():
@@ -353,7 +353,7 @@ def test_cells_from_several_devices_are_named():
     table = render_table(metrics(ROWS), jobs, "digits")
     made = "NVIDIA H100: beta; cpu: pretrain, retrain, alpha"
     assert f"Made on several devices, which round differently and draw other random numbers: {made}, beta.**" in table
-    jobs.loc[4, "training_seconds"] = None  # only where it was trained counts
+    jobs.loc[4, "training_seconds"] = None  # only the device of the training counts
     assert f"{made}.**" in render_table(metrics(ROWS), jobs, "digits")
     jobs.loc[0, "benchmark"] = "another-d"  # of another benchmark
     assert "cpu: retrain, alpha.**" in render_table(metrics(ROWS), jobs, "digits")

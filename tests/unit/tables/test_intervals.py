@@ -1,4 +1,4 @@
-"""Intervals over seeds and paired differences, against scipy's tests."""
+"""Intervals over seeds and paired differences, compared with scipy's tests."""
 
 import numpy as np
 import pandas
@@ -51,7 +51,7 @@ def test_pairs_are_matched_by_seed_and_not_by_row():
     cells = frame({"base": ("baseline", [0.1, 0.5]), "mine": ("method", [0.2, 0.6])})
     (row,) = paired_differences(cells.iloc[[0, 1, 3, 2]], ["score"]).to_dict("records")
     assert row["difference"] == pytest.approx(0.1)
-    # Alike but for rounding: that says nothing about how they spread.
+    # Equal except for rounding: this says nothing about their spread.
     assert row["half_width"] == pytest.approx(0, abs=1e-9)
     assert row["excludes_zero"] is None
 

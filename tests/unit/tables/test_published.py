@@ -1,4 +1,4 @@
-"""The published results: the file, what is set beside them, and the ranks."""
+"""The published results: the file, the results compared with them, and the ranks."""
 
 import pandas
 import pytest

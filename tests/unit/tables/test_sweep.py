@@ -1,4 +1,4 @@
-"""What a sweep chooses, and its front of best settings."""
+"""The choice of a sweep, and its front of best settings."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ from unlearning.tables.sweep import choose, pareto_front
 
 
 def rows(method, setting, *values):
-    """Return rows of a sweep on so many benchmarks; values are (unlearn_score, mean_abs_gap), None if failed."""
+    """Return rows of a sweep, one per benchmark; a value is (unlearn_score, mean_abs_gap), or None if failed."""
     return [
         {"method": method, "setting": setting, "benchmark": str(number)}
         | (

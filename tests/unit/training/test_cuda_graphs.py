@@ -1,4 +1,4 @@
-"""Training by replaying a captured step, against step by step: on the CPU with a stand-in for the capture; on CUDA."""
+"""Training with a replayed step, compared with step by step: on the CPU with a stand-in capture, and on CUDA."""
 
 import copy
 
@@ -31,11 +31,11 @@ def sgd(model):
 
 
 def stand_in(captured):
-    """Return a capture for the CPU: like a graph it computes into the memory of the first time, whatever lies there."""
+    """Return a capture for the CPU: like a graph, it always computes into the memory of the first call."""
 
     def capture(work):
         work()
-        work()  # the warm-up: whatever it leaves behind must be undone
+        work()  # the warm-up: all of its effects must be undone
         loss, gradients = captured.loss, [parameter.grad for parameter in captured.model.parameters()]
 
         def replay():
@@ -43,7 +43,7 @@ def stand_in(captured):
             work()
             for kept, parameter, before in zip(gradients, captured.model.parameters(), found, strict=True):
                 kept.copy_(parameter.grad)
-                parameter.grad = before  # a graph knows memory, not attributes
+                parameter.grad = before  # a graph writes to memory, not to attributes
             loss.copy_(captured.loss)
             captured.loss = loss
 
@@ -60,7 +60,7 @@ def captured_gradients(model, batch_size):
 
 @pytest.mark.parametrize("name", ["resnet20", "mobilenetv2"])
 def test_replaying_trains_to_the_same_bits_as_step_by_step(name):
-    """Running statistics, dropout, the short batch of each epoch and what the optimizer remembers included."""
+    """This includes running statistics, dropout, the short batch of each epoch, and the optimizer's state."""
     torch.manual_seed(0)
     eager = build_model(name, 10, 3, 0.25)
     replayed = copy.deepcopy(eager)
@@ -115,7 +115,7 @@ def test_an_epoch_on_cuda_never_waits_for_the_device():
 
 
 def test_bfloat16_is_used_where_it_is_asked_for_and_sees_new_weights():
-    """Not those that it converted before the last step, and not outside of its block."""
+    """It must not use weights that were converted before the last step, and must not be used outside of its block."""
     model = torch.nn.Linear(4, 3)
     images, labels = torch.randn(8, 4), torch.arange(8) % 3
     with computing_in("bfloat16", torch.device("cpu")):

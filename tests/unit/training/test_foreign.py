@@ -1,4 +1,4 @@
-"""Models that another program unlearned: other names, other formats, what does not fit, what is refused."""
+"""Models that another program unlearned: other names, other formats, files that do not fit, files that are refused."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from unlearning.training.foreign import MisfitError, fitted, our_name, read_weig
 
 
 def cifar_resnet20_names():
-    """Return the names in torchvision's order for a ResNet with three stages of three blocks, as CIFAR's have."""
+    """Return the names, in torchvision's order, for a ResNet with three stages of three blocks, as used for CIFAR."""
     names = ["conv1.weight", *of_norm("bn1")]
     for stage in (1, 2, 3):
         for block in range(3):
@@ -43,7 +43,7 @@ def theirs(name):
     names = {
         "resnet20": cifar_resnet20_names,
         "mobilenetv2": lambda: torchvision_names("mobilenet_v2"),
-        # With a single layer as head, as ours; torchvision's own has three.
+        # With a single layer as the head, like our model; torchvision's model has three.
         "vgg16bn": lambda: (
             [n for n in torchvision_names("vgg16_bn") if n.startswith("features")]
             + ["classifier.weight", "classifier.bias"]
@@ -54,7 +54,7 @@ def theirs(name):
 
 @pytest.mark.parametrize("name", ["resnet20", "vgg16bn", "mobilenetv2"])
 def test_torchvisions_names_are_brought_to_ours(name):
-    """Their layers come in the order of ours, so that the names can be compared one by one."""
+    """torchvision's layers have the same order as our layers, so that the names can be compared one by one."""
     model, state = theirs(name)
     assert [our_name(key, name) for key in state] == list(model.state_dict())
     brought = fitted(state, model, name)

@@ -1,4 +1,4 @@
-"""Going on after an interruption: the same weights as without it, or from the beginning."""
+"""Continuing after an interruption: the same weights as without it, or a new start."""
 
 import copy
 from functools import partial
@@ -38,7 +38,7 @@ PROTOCOL = {
 
 
 class InterruptionError(MemoryError):
-    """A failure that no method is blamed for."""
+    """A failure that does not count as the method's mistake."""
 
 
 class Interrupting(Savepoint):
@@ -92,9 +92,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, data, mode
 
 
 def unlearner(data, method_file, hyperparameters=None, **otherwise):
-    """Return a function that applies the method in ``method_file`` from the same start each time, given a savepoint.
+    """Return a function that takes a savepoint and applies the method in ``method_file``, always from the same start.
 
-    The protocol's unlearning may have something ``otherwise``.
+    ``otherwise`` are changes to the protocol's unlearning.
     """
     settings = {"width": 0.25, "protocol": PROTOCOL | {"pretrain": PROTOCOL["pretrain"] | {"epochs": 1}}}
     original, _ = train_from_scratch("resnet20", data, settings, 1, np.arange(40), np.arange(12))
@@ -128,7 +128,7 @@ def test_an_interrupted_method_ends_with_the_same_weights(tmp_path, data, method
 
 
 def test_an_interruption_changes_nothing_where_an_epoch_is_one_pass_over_the_forget_set(tmp_path, data):
-    """Then it is the retain set whose passes an epoch begins in the middle of."""
+    """In this case an epoch may begin in the middle of a pass over the retain set."""
     run = unlearner(data, ROOT / "scripts/methods/negative_gradient.py", {"forget_weight": 0.5}, epoch_of="forget")
     (whole, done), (resumed, resumed_done) = run(), interrupted(run, tmp_path / "kept", [1, 3])
     assert same(whole, resumed)
@@ -237,7 +237,7 @@ class UnlearningMethod:
 
 
 def test_common_idioms_are_kept(tmp_path, data, capfd):
-    """Losses of torch's, arrays, sets, queues, counters, random streams, dataclasses."""
+    """Losses of torch, arrays, sets, queues, counters, random streams, dataclasses."""
     file = tmp_path / "idioms.py"
     file.write_text(IDIOMS)
     run = unlearner(data, file)
@@ -285,7 +285,7 @@ CANNOT_BE_KEPT = {
 
 @pytest.mark.parametrize("where", CANNOT_BE_KEPT)
 def test_a_method_that_remembers_elsewhere_starts_again(tmp_path, data, where, capfd):
-    """And what it would have remembered has no say in the result, which is that of an undisturbed run."""
+    """The lost memory does not affect the result, which equals the result of an undisturbed run."""
     above, line, reason = CANNOT_BE_KEPT[where]
     file = tmp_path / "method.py"
     file.write_text(
@@ -305,7 +305,7 @@ def test_a_method_that_remembers_elsewhere_starts_again(tmp_path, data, where, c
     output = capfd.readouterr().out
     assert "the method's state cannot be kept (" in output
     assert reason in output
-    # Only the end was kept, which needs no method: a result that was lost comes back.
+    # Only the end was kept, and it needs no method: a lost result is restored.
     assert savepoint.read()["epochs"] == 4
     assert same(whole, run(Savepoint(tmp_path / "kept", "the same job"))[0])
 
@@ -328,7 +328,7 @@ def test_a_savepoint_runs_no_code(tmp_path):
         def __reduce__(self):
             return (open, (str(tmp_path / "planted"), "w"))
 
-    torch.save({"identity": "one", "seconds": 0.0, "state": Payload()}, tmp_path / "kept")  # else as it should be
+    torch.save({"identity": "one", "seconds": 0.0, "state": Payload()}, tmp_path / "kept")  # everything else is valid
     assert Savepoint(tmp_path / "kept", "one").read() is None
     assert not (tmp_path / "planted").exists()
 
@@ -346,7 +346,7 @@ def test_seconds_go_on_from_those_before(tmp_path):
 
 
 def params_of(*files, **named):
-    """Return parameters as Snakemake hands them to a script: those of the code without a name, the others named."""
+    """Return parameters as Snakemake hands them to a script: the code's parameters without a name, the others named."""
     params = Params()
     for name, value in [*((None, value) for value in files), *named.items()]:
         params.append(value)
@@ -401,14 +401,14 @@ def test_everything_that_was_asked_for_is_in_its_identity(job):
     ]
     assert len(set(others)) == len(others)
     assert identity() == others[0]
-    # What Snakemake does not watch is no part of it, and neither is why the job runs again.
+    # Unwatched parameters are not part of the identity, and neither is the reason why the job runs again.
     watched = {key: value for key, value in params.items() if key not in ("unwatched", "lost")}
     without = {"lost": ["history.csv is missing"], "unwatched": params.unwatched | {"dataset": "elsewhere"}}
     assert identity(params=params_of(*[*params][:2], **watched, **without)) == others[0]
 
 
 def test_the_middle_of_a_training_is_of_use_only_where_it_was_made(job, monkeypatch):
-    """Another device or version rounds differently; what is done counts everywhere."""
+    """Another device or version rounds differently; a finished training is valid everywhere."""
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     savepoint_of(job(), cpu).keep({"epochs": 1})
     assert savepoint_of(job(), cpu).read() == {"epochs": 1}
@@ -431,12 +431,12 @@ def test_what_is_done_comes_back_with_its_cost(job):
     assert first.cost["device"] == "cpu"
     assert again.cost == first.cost
     assert again.seconds == pytest.approx(first.seconds, abs=60)
-    assert again.seconds == again.seconds  # the clock stands: nothing is trained
+    assert again.seconds == again.seconds  # the clock does not run: nothing is trained
 
 
 @pytest.mark.parametrize(("asked", "then", "is_of_use"), [("tf32", "tf32", True), ("tf32", "float32", False)])
 def test_what_is_done_in_another_precision_than_is_asked_for_does_not_count(job, asked, then, is_of_use):
-    """tf32 is CUDA's alone; on a CPU it is float32, and asked for again it may come from there."""
+    """Only CUDA has tf32. On a CPU it is float32, and if tf32 is asked for again, a result from a CPU is valid."""
     cuda, cpu = torch.device("cuda"), torch.device("cpu")
     savepoint_of(job(precision=asked), cuda).keep_end({"epochs": 4})
     for device in (cuda, cpu):
@@ -447,10 +447,10 @@ def test_what_is_done_in_another_precision_than_is_asked_for_does_not_count(job,
 
 @pytest.mark.parametrize("name", ["scripts/unlearn.py", "method.py"])
 def test_a_job_whose_code_changed_while_it_was_starting_is_ended(job, name, tmp_path):
-    """Or what the changed file gave would be taken for what the file before it gives."""
+    """Without this, the result of the changed file would be taken for the result of the old file."""
     started = job()
     (tmp_path / name).write_text(f"# a comment\n{(tmp_path / name).read_text()}")
-    savepoint_of(started, torch.device("cpu"))  # which means the same
+    savepoint_of(started, torch.device("cpu"))  # the edit did not change the meaning
     (tmp_path / name).write_text("name = 'edited'\n")
     with pytest.raises(UserError, match=r"the code of this job changed while it was starting \(.*\.py\); run again"):
         savepoint_of(started, torch.device("cpu"))
@@ -460,7 +460,7 @@ def test_an_unfinished_job_removes_no_savepoint_and_a_finished_one_all_others(jo
     first, second = (savepoint_of(job(hyperparameters=value), torch.device("cpu")) for value in ({"a": 1}, {"a": 2}))
     first.keep_end({"epochs": 4})
     second.keep({"epochs": 1})
-    assert first.read() == {"epochs": 4}  # the edit may yet be undone
+    assert first.read() == {"epochs": 4}  # the edit may still be undone
     second.keep_end({"epochs": 4})
     assert first.read() is None
     assert second.read() == {"epochs": 4}
@@ -468,7 +468,7 @@ def test_an_unfinished_job_removes_no_savepoint_and_a_finished_one_all_others(jo
 
 @pytest.fixture
 def dataset_job(tmp_path, monkeypatch):
-    """Return a function that makes a job on the data set that is in place, and the file."""
+    """Return a function that makes a job on the existing data set, and the data set's file."""
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "data/digits.npz"
 

@@ -36,7 +36,7 @@ SETTINGS = {
 
 @pytest.fixture
 def data():
-    """Return 3 classes that differ in brightness, so that a few epochs suffice to tell them apart."""
+    """Return 3 classes that differ in brightness, so that a few epochs are enough to tell them apart."""
     rng = np.random.default_rng(0)
 
     def part(count):
@@ -157,7 +157,7 @@ OF_FORMAT_2 = {
 @pytest.mark.parametrize("is_of", OF_FORMAT_2)
 @pytest.mark.parametrize("wanted", OF_FORMAT_2)
 def test_a_checkpoint_of_an_older_format_is_of_one_row_alone_although_it_may_not_name_it(tmp_path, is_of, wanted):
-    """The oracle copied over scrub's file is not shown as scrub."""
+    """An oracle that was copied over scrub's file is not shown as scrub."""
     content = {"format": 2, "state_dict": build_model("resnet20", 3, 1, 0.25).state_dict()}
     torch.save(content | {"made_by": OF_FORMAT_2[is_of]}, tmp_path / "m.pt")
     if is_of == wanted:
@@ -168,7 +168,7 @@ def test_a_checkpoint_of_an_older_format_is_of_one_row_alone_although_it_may_not
 
 
 def test_what_is_noted_during_a_training_changes_no_weight(data):
-    """So evaluate_every is no part of what determines a training."""
+    """So evaluate_every is not one of the settings that determine a training."""
     pretrain = SETTINGS["protocol"]["pretrain"] | {"evaluate_every": 1}
     often = SETTINGS | {"protocol": SETTINGS["protocol"] | {"pretrain": pretrain}}
     (first, _), (second, history) = (

@@ -1,4 +1,4 @@
-"""Checkpoints taken from elsewhere: record against record."""
+"""Carried checkpoints: the record there compared with the record here."""
 
 import json
 import re
@@ -42,7 +42,7 @@ OUTPUT = f"{CELLS}/scrub/unlearned.pt"
 
 @pytest.fixture
 def elsewhere(tmp_path):
-    """Return a function that writes a checkpoint where scrub's lies in another copy's results, and that copy."""
+    """Return a function that writes scrub's checkpoint into another copy's results, and returns that copy."""
 
     def write(record, **content):
         path = tmp_path / OUTPUT
@@ -59,7 +59,7 @@ def carry(folder, wanted):
 
 
 def test_a_checkpoint_with_an_equal_record_is_taken(elsewhere, capsys):
-    for folder in (elsewhere(RECORD), f"{elsewhere(RECORD)}/results"):  # the project, or its results alone
+    for folder in (elsewhere(RECORD), f"{elsewhere(RECORD)}/results"):  # the project, or only its results
         carried = carry(folder, RECORD)
         assert all(torch.equal(tensor, WEIGHTS[name]) for name, tensor in carried.model.state_dict().items())
         assert carried.record == RECORD | {
@@ -77,8 +77,8 @@ def test_a_checkpoint_with_an_equal_record_is_taken(elsewhere, capsys):
 EQUAL_ALL_THE_SAME = [
     {"width": 0.25, "hyperparameters": {"temperature": 4}},  # equal numbers
     {"normalisation": {"mean": [78.0000001], "std": [95.5]}},  # follows from the data
-    {"unlearning_protocol": RECORD["unlearning_protocol"] | {"precision": "float32"}},  # it was computed on a CPU
-    {"protocol": RECORD["protocol"] | {"precision": "float32"}},  # the weights that it began with are compared
+    {"unlearning_protocol": RECORD["unlearning_protocol"] | {"precision": "float32"}},  # computed on a CPU there
+    {"protocol": RECORD["protocol"] | {"precision": "float32"}},  # the initial weights are compared
 ]
 
 
@@ -88,7 +88,7 @@ def test_what_means_the_same_is_equal(elsewhere, changes):
 
 
 def differing(value):
-    """Return values of the same kind, each differing in one place, with the path to that place."""
+    """Return values of the same kind, each with a difference in one place, and the path of that place."""
     if isinstance(value, dict):
         for key, its in value.items():
             for path, other in differing(its):

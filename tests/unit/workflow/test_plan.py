@@ -1,4 +1,4 @@
-"""The plan, asked by wildcards as Snakemake asks it: which files, which parameters, what is wrong with them."""
+"""The plan, called with wildcards as Snakemake calls it: files, parameters, and reasons to make a file again."""
 
 import json
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ AS_SHIPPED = read_yaml(CONFIG)
 
 
 class Wildcards(SimpleNamespace):
-    """Snakemake's wildcards can be spread into a call."""
+    """Wildcards that, like Snakemake's, can be spread into a call."""
 
     def keys(self):
         return vars(self).keys()
@@ -35,7 +35,7 @@ def plan_of(**settings):
 
 
 def protocol(part=None, **changes):
-    """Return the protocols with the digits' one changed, in a part of it or on its first level."""
+    """Return the protocols with a change in the digits' protocol, in one part or on the first level."""
     digits = AS_SHIPPED["protocols"]["digits"]
     changed = digits | ({part: digits[part] | changes} if part else changes)
     return {"protocols": AS_SHIPPED["protocols"] | {"digits": changed}}
@@ -130,12 +130,12 @@ def test_a_data_set_in_place_is_a_digest_and_one_that_is_not_is_an_input(tmp_pat
     (tmp_path / "data").mkdir()
     (tmp_path / "data/digits.npz").write_bytes(b"content")
     assert (plan.dataset(CELL), plan.data(CELL)) == ([], digest_of_file(tmp_path / "data/digits.npz"))
-    assert "digits" not in plan.fetched()  # what is in place, no rule makes, or removes
+    assert "digits" not in plan.fetched()  # no rule makes or removes an existing file
     digest = plan.data(CELL)
     (tmp_path / "results/datasets").mkdir(parents=True)
     (tmp_path / "results/datasets/digits.digest").write_text(digest)
     (tmp_path / "data/digits.npz").unlink()
-    assert (plan.dataset(CELL), plan.data(CELL)) == ([], digest)  # known, so nothing has changed
+    assert (plan.dataset(CELL), plan.data(CELL)) == ([], digest)  # the digest is known, so nothing has changed
 
 
 def test_what_is_lost_next_to_a_checkpoint_is_named_where_a_savepoint_brings_it_back(tmp_path, monkeypatch):
@@ -151,6 +151,6 @@ def test_what_is_lost_next_to_a_checkpoint_is_named_where_a_savepoint_brings_it_
     (folder / "history.csv").touch()
     assert lost(CELL) == []
     (folder / "cost.json").write_text(json.dumps({"device": "H100", "precision": "float32"}))
-    assert lost(CELL) == ["computed in float32 on H100"]  # and tf32 is asked for
+    assert lost(CELL) == ["computed in float32 on H100"]  # but tf32 is asked for
     (folder / "cost.json").write_text(json.dumps({"device": "cpu", "precision": "float32"}))
     assert lost(CELL) == []

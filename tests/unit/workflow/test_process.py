@@ -1,4 +1,4 @@
-"""What a job does to its process: no compiler, memory that is kept, few imports, clocks."""
+"""The settings of a job's process: no compiler, kept memory, few imports, clocks."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from unlearning.clocks import Clock
 
 
 def run(code):
-    """Run ``code`` in a Python of its own, with the library, and return what it printed."""
+    """Run ``code`` in a separate Python with the library, and return its output."""
     environment = {"PYTHONPATH": str(ROOT / "scripts"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
@@ -45,13 +45,13 @@ def test_optimizers_do_without_the_compiler():
     ],
 )
 def test_whoever_asks_for_the_compiler_gets_it(use):
-    """And optimizers go on, those made before and those made after."""
+    """Optimizers continue to work, whether they were made before or after."""
     code = f"{TRAIN}\n{use}\nstand_in = type(torch._dynamo).__name__\n{TRAIN}\noptimizer.step()\nprint(stand_in)"
     assert run(code) == "module"
 
 
 def test_freed_memory_is_kept_for_the_next_tensor():
-    """By default every page of a large tensor comes from the kernel again, with a fault."""
+    """By default, every page of a large tensor comes from the kernel again, with a page fault."""
     code = """
 import resource, torch
 from unlearning.workflow.process import keep_freed_memory
@@ -67,7 +67,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def test_an_evaluation_imports_neither_scipy_nor_scikit_learn_nor_pandas():
-    """Each would take it longer than its work on the digits."""
+    """Each import would take longer than the evaluation of the digits."""
     imports = [line for line in (ROOT / "scripts/evaluate.py").read_text().splitlines() if line.startswith("from ")]
     code = "\n".join(imports) + "\nimport sys\nprint({'scipy', 'sklearn', 'pandas', 'sympy'} & set(sys.modules))"
     assert run(code) == "set()"

@@ -1,4 +1,4 @@
-"""What a log says of its job: how far it is, whether it runs, how long it will take."""
+"""The log of a job: how many epochs are done, whether the job runs, how long it will take."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ BAR = " 88%|########7 | 70/80 [21:16<20:24, 122.47s/epoch, train_loss=0.0740, te
 
 @pytest.fixture
 def log(tmp_path, monkeypatch):
-    """Return a function that writes the log of a job, and the time as seconds after the last line."""
+    """Return a function that writes the log of a job, and sets the time to some seconds after the last line."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results").mkdir()
     lock = tmp_path / "results/.lock"
@@ -58,7 +58,7 @@ def test_a_run_that_was_killed_is_not_going_on(log, tmp_path):
     (tmp_path / "results/.lock").write_text(f"{ended.pid} on {os.uname().nodename}\n")
     assert owner() is None
     (tmp_path / "results/.lock").write_text("1 on another_machine\n")
-    assert owner() == "1 on another_machine"  # nothing here could tell
+    assert owner() == "1 on another_machine"  # this machine cannot tell
     (tmp_path / "results/.lock").unlink()
     assert owner() is None
 
