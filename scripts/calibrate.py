@@ -1,4 +1,4 @@
-"""Rule calibrate: what each unpublished choice of the protocol does to the baselines, beside the published rows."""
+"""Rule calibrate: how each unpublished choice of the protocol changes the baselines, next to the published rows."""
 
 from unlearning.files import read_arrays, read_table, write_csv, write_text
 from unlearning.tables.calibration import render_calibration, rows_of_calibration
