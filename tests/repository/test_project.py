@@ -201,7 +201,7 @@ def test_the_page_about_the_table_shows_all_blocks_of_the_reference_table_and_it
     shown = section(TABLE_PAGE.read_text(), SHOWN)
     reference = (REFERENCE / "digits-table.md").read_text()
     assert section(reference, SHOWN) in shown
-    legend = re.findall(r"^(?:Mean ±|↑ higher).*$", reference, re.MULTILINE)
+    legend = re.findall(r"^(?:Mean ±|↑: higher).*$", reference, re.MULTILINE)
     assert len(legend) == 2
     assert all(line in shown for line in legend)
 
