@@ -2,10 +2,9 @@
 
 import pandas
 
-from unlearning.files import read_arrays, read_json, write_csv, write_json
+from unlearning.files import read_arrays, read_json, write_csv, write_json, write_text
 from unlearning.tables.cells import join_cells, join_costs, read_cell, without_misfits
-from unlearning.tables.columns import COMPARED
-from unlearning.tables.intervals import paired_differences, summary
+from unlearning.tables.numbers import numbers_from
 from unlearning.tables.provenance import provenance
 from unlearning.workflow.job import job
 
@@ -20,9 +19,9 @@ with job(snakemake, f"{len(inputs.metrics)} cells, {len(inputs.costs)} jobs"):
     rows = join_cells(cells, on_request, logits, snakemake.params.kinds, snakemake.params.settings)
     write_csv(outputs.metrics, rows)
     costs = [read_json(path) for path in inputs.costs]
-    write_csv(outputs.costs, join_costs(costs))
+    jobs = join_costs(costs)
+    write_csv(outputs.costs, jobs)
     write_json(outputs.provenance, provenance(snakemake.config, costs))
-    metrics = pandas.DataFrame(rows)
-    compared = [metric for metric in COMPARED if metric in metrics]
-    write_csv(outputs.summary, summary(metrics, compared).to_dict("records"))
-    write_csv(outputs.comparisons, paired_differences(metrics, compared).to_dict("records"))
+    numbers = numbers_from(pandas.DataFrame(rows), pandas.DataFrame(jobs))
+    for path, table in ((outputs.summary, numbers.summary), (outputs.comparisons, numbers.comparisons)):
+        write_text(path, table.to_csv(index=False, lineterminator="\n"))  # with its titles, also where it is empty

@@ -3,11 +3,14 @@
 from unlearning.files import read_table, write_text
 from unlearning.tables.columns import render_dictionary
 from unlearning.tables.comparison import render_table
+from unlearning.tables.numbers import Numbers
 from unlearning.workflow.job import job
 
 with job(snakemake, f"suite {snakemake.params.suite}"):
-    inputs = (snakemake.input.metrics, snakemake.input.costs, snakemake.input.published)
-    metrics, costs, published = (read_table(path) for path in inputs)
+    inputs = snakemake.input
+    files = (inputs.metrics, inputs.costs, inputs.summary, inputs.comparisons)
+    numbers = Numbers(*(read_table(path) for path in files))
+    published = read_table(inputs.published)
     published = published[published["benchmark"].isin(snakemake.params.as_published)]
-    write_text(snakemake.output.table, render_table(metrics, costs, snakemake.params.suite, published))
+    write_text(snakemake.output.table, render_table(numbers, snakemake.params.suite, published))
     write_text(snakemake.output.dictionary, render_dictionary())

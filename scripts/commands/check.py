@@ -7,7 +7,7 @@ import csv
 import sys
 from pathlib import Path
 
-METRICS, COSTS = Path("results/metrics.csv"), Path("results/costs.csv")
+METRICS, SUMMARY, COSTS = (Path("results", name) for name in ("metrics.csv", "summary.csv", "costs.csv"))
 
 
 def main() -> int:
@@ -32,11 +32,11 @@ def warnings_of_benchmarks() -> list[str]:
     from unlearning.files import read_table
     from unlearning.tables.warnings import warnings_of
 
-    metrics, costs = read_table(METRICS), read_table(COSTS)
+    metrics, summary, costs = (read_table(path) for path in (METRICS, SUMMARY, COSTS))
     return [
         f"{benchmark}: {warning.replace('*', '')}"
         for benchmark, cells in metrics.groupby("benchmark", sort=False)
-        for warning in warnings_of(cells, costs)
+        for warning in warnings_of(cells, summary[summary["benchmark"] == benchmark], costs)
     ]
 
 

@@ -14,6 +14,7 @@ from unlearning.files import read_arrays, read_json, read_table, write_text
 from unlearning.tables.cells import PENDING, join_cells, join_costs, read_cell, without_misfits
 from unlearning.tables.columns import COSTS_CSV
 from unlearning.tables.comparison import PREVIEW_MARK, render_table
+from unlearning.tables.numbers import numbers_from
 from unlearning.workflow.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, RESULTS, cell_at
 from unlearning.workflow.progress import planned_jobs
 
@@ -62,7 +63,7 @@ def render(request: Request) -> tuple[str, int, int]:
     known = [name for column in COSTS_CSV for name in column.name.split(", ")]  # also of jobs to come
     table = table.reindex(columns=list(dict.fromkeys([*table.columns, *known])))
     pending = [cell for cell in cells if cell["status"] == PENDING]
-    text = render_table(rows, table, request.config.suite, published, errors_behind(pending))
+    text = render_table(numbers_from(rows, table), request.config.suite, published, errors_behind(pending))
     return text, sum(cell["status"] != PENDING for cell in cells), len(cells)
 
 

@@ -3,12 +3,11 @@
 import sys
 from pathlib import Path
 
-import pandas
-
 from unlearning.config.model import as_published
 from unlearning.files import read_json, read_table
 from unlearning.tables.columns import render_dictionary
 from unlearning.tables.comparison import render_table
+from unlearning.tables.numbers import Numbers, numbers_from
 from unlearning.watched_code import SCRIPTS
 from unlearning.workflow.paths import PUBLISHED
 
@@ -29,10 +28,9 @@ def main(folder: Path = REFERENCE) -> int:
     return status
 
 
-def numbers_of(suite: str, folder: Path = REFERENCE) -> tuple[pandas.DataFrame, pandas.DataFrame]:
-    """Return metrics.csv and costs.csv of ``suite``, as they are kept in ``folder``."""
-    metrics, costs = (read_table(folder / f"{suite}-{name}.csv") for name in ("metrics", "costs"))
-    return metrics, costs
+def numbers_of(suite: str, folder: Path = REFERENCE) -> Numbers:
+    """Return the kept metrics.csv and costs.csv of ``suite``, and the means and differences that follow from them."""
+    return numbers_from(*(read_table(folder / f"{suite}-{name}.csv") for name in ("metrics", "costs")))
 
 
 def render(suite: str, folder: Path) -> str:
@@ -42,7 +40,7 @@ def render(suite: str, folder: Path) -> str:
     """
     published, provenance = read_table(PUBLISHED), folder / f"{suite}-provenance.json"
     comparable = as_published(read_json(provenance)["runs"][0]["config"]) if provenance.exists() else []
-    return render_table(*numbers_of(suite, folder), suite, published[published["benchmark"].isin(comparable)])
+    return render_table(numbers_of(suite, folder), suite, published[published["benchmark"].isin(comparable)])
 
 
 def first_difference(found: str, wanted: str) -> str:

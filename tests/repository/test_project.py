@@ -201,7 +201,7 @@ def test_the_page_about_the_table_shows_all_blocks_of_the_reference_table_and_it
     shown = section(TABLE_PAGE.read_text(), SHOWN)
     reference = (REFERENCE / "digits-table.md").read_text()
     assert section(reference, SHOWN) in shown
-    legend = re.findall(r"^(?:Mean ±|↑ higher).*$", reference, re.MULTILINE)
+    legend = re.findall(r"^(?:Mean ±|↑: higher).*$", reference, re.MULTILINE)
     assert len(legend) == 2
     assert all(line in shown for line in legend)
 
@@ -412,7 +412,9 @@ def test_every_make_command_has_its_target_and_its_variables(page, words):
     (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     known = {*re.findall(r"\b[A-Z]+\b", makefile), "PIP_EXTRA_INDEX_URL"}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    done = subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, env=environment, text=True, capture_output=True)
+    # The reader's own file is not there; make says so for one that is missing.
+    given = [word.replace("CONFIG=mine.yaml", "CONFIG=config.yaml") for word in words[1:]]
+    done = subprocess.run(["make", "-n", *given], cwd=ROOT, env=environment, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     targets = [word for word in words[1:] if "=" not in word]
     assert set(targets) <= set(phony.split())

@@ -235,7 +235,7 @@ DATA = {
     "gap": (npz(train_labels=WITHOUT_3), "train_labels never has the label 3"),
     "untested": (npz(test_labels=WITHOUT_3[:20]), "test_labels never has the label 3"),
     "objects": (npz(train_labels=OBJECTS), "array train_labels holds Python objects, which are never loaded"),
-    "bomb": (bomb(), "it unpacks to 10.0 GB; a data set may have 8 GB"),
+    "bomb": (bomb(), "it unpacks to 10 GB; a data set may have 8 GB"),
     "boast": (boast(), "array train_images is damaged (it is not as large as it says)"),
     "too_large": (npz(), "images of 8 x 8 do not fit into"),
 }  # fmt: skip

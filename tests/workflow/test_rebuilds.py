@@ -35,6 +35,7 @@ EDITED_FILES = {
     "scripts/unlearning/evaluation/probe.py": [*EVALUATE, *END],
     "scripts/unlearning/tables/intervals.py": END,
     "scripts/unlearning/tables/columns.py": END,
+    "scripts/unlearning/tables/numbers.py": END,
     "scripts/unlearning/tables/comparison.py": ["table"],
     "workflow/resources/published.csv": ["table"],
     "scripts/aggregate.py": END,

@@ -15,6 +15,9 @@ import yaml
 from project import ROOT, TINY, Project
 
 from unlearning.evaluation import metrics, ulira
+from unlearning.files import read_table
+from unlearning.tables.comparison import render_table
+from unlearning.tables.numbers import Numbers
 
 CELLS = "results/resnet20-digits-class0/seed1"
 METHODS = ["head_mask", "retain_finetune", "negative_gradient", "bad_teacher", "scrub"]
@@ -36,7 +39,7 @@ def test_the_table_has_every_method_and_both_references(finished_project):
 def test_the_table_says_in_what_it_was_computed(finished_project):
     """tf32, the default, exists only with CUDA: on a CPU it is float32."""
     assert "tf32" in finished_project.read("config.yaml") or "precision" not in finished_project.read("config.yaml")
-    assert re.search(r"· cpu, float32, 1 thread a job · torch ", finished_project.read("results/table.md"))
+    assert re.search(r"· cpu, float32, 1 thread per job · torch ", finished_project.read("results/table.md"))
     of_rule = {row["rule"]: row["precision"] for row in rows_of(finished_project, "results/costs.csv")}
     assert of_rule == {"pretrain": "float32", "retrain": "float32", "unlearn": "float32", "evaluate": ""}
 
@@ -118,6 +121,12 @@ def test_the_summary_and_the_comparisons_are_those_of_metrics_csv(finished_proje
     for row in compared:
         assert float(row["difference"]) == pytest.approx(scores[row["method"]] - scores[row["baseline"]])
         assert row["half_width"] == row["excludes_zero"] == ""  # one seed
+
+
+def test_the_table_is_made_from_the_four_files_of_numbers(finished_project):
+    files = ("metrics", "costs", "summary", "comparisons")
+    numbers = Numbers(*(read_table(finished_project.folder / f"results/{name}.csv") for name in files))
+    assert render_table(numbers, "digits") == finished_project.read("results/table.md")
 
 
 def test_make_check_is_content_with_a_whole_table(finished_project):

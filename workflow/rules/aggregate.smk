@@ -40,7 +40,9 @@ rule table:
     input:
         metrics="results/metrics.csv",
         costs="results/costs.csv",
-        beside=TABLES,  # not shown in the table, but made together with it
+        summary="results/summary.csv",
+        comparisons="results/comparisons.csv",
+        provenance="results/provenance.json",  # not shown in the table, but has to be there with it
         published=relative([PUBLISHED])[0],
     output:
         table="results/table.md",

@@ -1,1 +1,1 @@
-"""From metrics.csv and its neighbours to what people read."""
+"""From the metrics of all cells to the tables that people read."""

@@ -1,4 +1,4 @@
-"""What a calibration gave: `rows_of_calibration` of its cells -> calibration.csv -> `render_calibration`."""
+"""The results of a calibration: cells -> `rows_of_calibration` -> calibration.csv -> `render_calibration`."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ import numpy as np
 import pandas
 
 from unlearning.evaluation.metrics import METRICS, unlearn_score
+from unlearning.tables.columns import COLUMN, Column
 from unlearning.tables.intervals import ROUNDING, half_width
-from unlearning.tables.markdown import DECIMALS, markdown_table, mean_with_interval
+from unlearning.tables.markdown import markdown_table, mean_with_interval
 
 Row = dict[str, Any]
 
 CHOSEN = "as chosen"
 AUGMENTED = "members augmented"
 TIES = "ties by position"
-COLUMNS = {"retain_acc": "↑", "forget_acc": "↓", "forget_mia_auc": "↓", "unlearn_score": "↑"}
 
 
 def rows_of_calibration(
     cells: Sequence[Row], scores: Sequence[Mapping[str, np.ndarray]], choices: Mapping[str, str]
 ) -> list[Row]:
-    """Return the rows of calibration.csv: the protocol's metrics of each cell, and the choice that it changes.
+    """Return the rows of calibration.csv: the choice that each cell changes, and the protocol's metrics.
 
-    ``cells`` are the contents of the metrics.json files, ``scores`` of their scores.npz; a suffix of the benchmark's
-    data set or of the method says the choice. Of a cell as chosen there are two rows more, with the AUC as it is if
-    member images are augmented or ties broken by position. A cell that is not ok has no metrics.
+    ``cells`` are the contents of the metrics.json files, ``scores`` the contents of the scores.npz files next to them.
+    ``choices`` maps a suffix of the benchmark's data set or of the method to the choice. A cell with all choices as
+    chosen has two further rows: with the AUC for augmented member images, and with the AUC for ties that are broken by
+    position. A cell that is not ok has no metrics.
     """
     rows = []
     for cell, its in zip(cells, scores, strict=True):
@@ -49,9 +50,9 @@ def _with_auc(row: Row, auc: float) -> Row:
 
 
 def auc_by_position(member_logits: np.ndarray, non_member_logits: np.ndarray) -> float:
-    """Return the area that ranks by position give, members first, with a softmax in float32; logits (N, classes).
+    """Return the AUC if ties are ranked by position, members first, with a softmax in float32; logits (N, classes).
 
-    A member then loses every tie, and where a model is sure of everything, nearly all are ties.
+    A member then loses every tie. If a model is sure of every image, nearly all pairs are ties.
     """
     members, non_members = (_confidence32(logits) for logits in (member_logits, non_member_logits))
     below = np.searchsorted(np.sort(non_members), members, "left")
@@ -65,9 +66,9 @@ def _confidence32(logits: np.ndarray) -> np.ndarray:
 
 
 def render_calibration(rows: Sequence[Row], published: pandas.DataFrame) -> str:
-    """Return the tables of the rows of calibration.csv in Markdown, a section a benchmark.
+    """Return the tables for the rows of calibration.csv in Markdown, one section per benchmark.
 
-    ``published`` has the published rows of those benchmarks that were run as published.
+    ``published`` has the published rows of the benchmarks that were run as published.
     """
     cells = pandas.DataFrame(rows)
     parts = [LEGEND]
@@ -78,9 +79,9 @@ def render_calibration(rows: Sequence[Row], published: pandas.DataFrame) -> str:
 
 
 LEGEND = (
-    "The baselines, with one unpublished choice of the protocol changed at a time. Mean ± 95 % Student interval over "
-    "seeds. ▲ and ▼: the interval of the difference to the protocol as chosen, paired by seed, excludes zero. (n of N "
-    "seeds): the other seeds failed or diverged."
+    "The baselines run again, each time with one unpublished choice of the protocol changed. Mean ± 95 % Student "
+    "interval over seeds. ▲ and ▼: the interval of the difference to the protocol as chosen, paired by seed, excludes "
+    "zero. (n of N seeds): the other seeds failed or diverged."
 )
 
 
@@ -88,28 +89,30 @@ def _blocks(cells: pandas.DataFrame, published: pandas.DataFrame) -> list[str]:
     methods = [name for name in dict.fromkeys(cells["method"]) if name != "original"]
     choices = list(dict.fromkeys(cells["choice"]))
     blocks = []
-    for metric, direction in COLUMNS.items():
-        values = cells.pivot(index="seed", columns=["choice", "method"], values=metric)
-        table = [[choice, *(_shown(values, choice, name) for name in methods)] for choice in choices]
+    for column in (COLUMN[metric] for metric in METRICS):
+        values = cells.pivot(index="seed", columns=["choice", "method"], values=column.name)
+        table = [[choice, *(_shown(values, choice, name, column) for name in methods)] for choice in choices]
         if len(published):
-            theirs = [published[metric].get(method) for method in methods]
-            table.insert(0, ["*published*", *("–" if value is None else f"{value:.{DECIMALS}f}" for value in theirs)])
-        blocks += [f"`{metric}` {direction}", markdown_table(table, ["choice", *methods])]
+            theirs = [published[column.name].get(method) for method in methods]
+            shown = ["–" if value is None else f"{value:.{column.decimals}f}" for value in theirs]
+            table.insert(0, ["*published*", *shown])
+        blocks += [f"`{column.label}` {column.arrow}", markdown_table(table, ["choice", *methods])]
     if len(published):
         blocks += [
-            "Distance of the means to the published values, mean over the baselines (choices where none failed):",
+            "Distance of the means to the published values, mean over the baselines (only choices with which no "
+            "baseline failed):",
             _distances(cells, published),
         ]
     return blocks
 
 
-def _shown(values: pandas.DataFrame, choice: str, method: str) -> str:
+def _shown(values: pandas.DataFrame, choice: str, method: str, column: Column) -> str:
     if (choice, method) not in values:
         return "–"
     its = values[choice, method].dropna()
     if its.empty:
         return "failed"
-    shown = mean_with_interval(its.mean(), half_width(its))
+    shown = mean_with_interval(its.mean(), half_width(its), column.decimals)
     if len(its) < len(values):
         shown += f" ({len(its)} of {len(values)} seeds)"
     differences = (its - values[CHOSEN, method]).dropna()
@@ -125,8 +128,9 @@ def _distances(cells: pandas.DataFrame, published: pandas.DataFrame) -> str:
     ours = ours[ours["choice"].map(counts) == ours["method"].nunique() * ours["seed"].nunique()]
     ours = ours.groupby(["choice", "method"], sort=False)[list(METRICS)].mean()
     distances = (ours - published.loc[ours.index.get_level_values("method"), list(METRICS)].to_numpy()).abs()
+    columns = [COLUMN[metric] for metric in METRICS]
     rows = [
-        [choice, *(f"{value:.{DECIMALS}f}" for value in row)]
+        [choice, *(f"{row[column.name]:.{column.decimals}f}" for column in columns)]
         for choice, row in distances.groupby("choice", sort=False).mean().iterrows()
     ]
-    return markdown_table(rows, ["choice", *METRICS])
+    return markdown_table(rows, ["choice", *(column.label for column in columns)])

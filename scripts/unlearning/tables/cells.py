@@ -1,4 +1,4 @@
-"""From the cells' files to the rows of metrics.csv and costs.csv: joined, and set beside the oracle of their seed."""
+"""From the files of the cells to the rows of metrics.csv and costs.csv: joined, and compared with the oracle."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from unlearning.tables.columns import CELL, FAILURE, MEASURED, ON_REQUEST, TO_OR
 Row = dict[str, Any]
 
 PENDING = "pending"
-"""The status of a cell that is not made yet. It is in previews alone."""
+"""The status of a cell that is not made yet; only previews have such cells."""
 
 OVERALL_GAP = ("retain_acc", "forget_acc", "forget_mia_auc_two_sided")
 TOW_ACCURACIES = ("forget_train_acc", "retain_train_acc", "test_acc")
 
 
 def key_of(row: Mapping[str, Any]) -> tuple[str, int, str]:
-    """Return what tells a cell from the others."""
+    """Return benchmark, seed and method, which identify a cell."""
     return row["benchmark"], row["seed"], row["method"]
 
 
 def read_cell(path: str | os.PathLike) -> Row:
-    """Read a metrics.json. Raises UserError if it is damaged or was written by a version with other metrics."""
+    """Read a metrics.json. Raises UserError if it is damaged or a version with other metrics wrote it."""
     cell = read_json(path)
     written_as = cell.get("format", 1)
     if written_as != METRICS_FORMAT:
@@ -41,17 +41,18 @@ def read_cell(path: str | os.PathLike) -> Row:
     return cell
 
 
-def without_misfits(cells: Sequence[Row], *beside: Sequence[Any]) -> tuple[list[Any], ...]:
-    """Return ``cells``, and what belongs to them one by one, without models from elsewhere that fit another benchmark.
+def without_misfits(cells: Sequence[Row], *further: Sequence[Any]) -> tuple[list[Any], ...]:
+    """Return ``cells`` without external models that do not fit their benchmark.
 
-    Raises UserError, with what is expected of it, for a model that fits none.
+    ``further`` are sequences with one item per cell; they are returned after ``cells``, without the same items. Raises
+    UserError for a model that fits no benchmark, with the reason for each.
     """
     for name in dict.fromkeys(cell["method"] for cell in cells if cell["status"] == MISFIT):
         of_model = [cell for cell in cells if cell["method"] == name]
         if all(cell["status"] == MISFIT for cell in of_model):
             reasons = "; ".join(f"{cell['benchmark']}: {cell['reason']}" for cell in of_model)
             raise UserError(f"the model {name} fits no benchmark of the suite: {reasons}")
-    kept = [row for row in zip(cells, *beside, strict=True) if row[0]["status"] != MISFIT]
+    kept = [row for row in zip(cells, *further, strict=True) if row[0]["status"] != MISFIT]
     return tuple(list(column) for column in zip(*kept, strict=True))
 
 
@@ -64,9 +65,9 @@ def join_cells(
 ) -> list[Row]:
     """Return the rows of metrics.csv, in the order of ``cells``, the contents of the metrics.json files.
 
-    ``on_request`` are the contents of relearning.json and ulira.json, of all cells or of none. ``non_member_logits``
-    (N, classes) belong to ``cells`` one by one, None where the cell is not ok. ``kinds`` has what each method is,
-    ``settings`` whose hyperparameters it has. What is not known is None.
+    ``on_request`` are the contents of relearning.json and ulira.json, for all cells or for none. ``non_member_logits``
+    has one array (N, classes) per cell, None where the cell is not ok. ``kinds`` maps each method to its kind,
+    ``settings`` to the origin of its hyperparameters. Values that are not known are None.
     """
     asked = [column.name for column in ON_REQUEST if any(column.name in row for row in on_request)]
     measured = [column.name for column in MEASURED] + asked
@@ -88,7 +89,10 @@ def join_cells(
 def to_oracle(
     cell: Row, oracle: Row, logits: np.ndarray | None, oracle_logits: np.ndarray | None, measured: Sequence[str]
 ) -> Row:
-    """Return a cell's distances to the oracle of its benchmark and seed, all None if one of the two is not ok."""
+    """Return the distances of a cell to the oracle of its benchmark and seed, all None if one of the two is not ok.
+
+    ``logits`` and ``oracle_logits`` (N, classes) are of the same images; ``measured`` names the metrics.
+    """
     gaps: dict[str, Any] = {
         name: _difference(cell.get(name), oracle.get(name)) for name in measured if name not in WITHOUT_GAP
     }
@@ -108,7 +112,10 @@ def _difference(value: float | None, of_oracle: float | None) -> float | None:
 
 
 def join_costs(costs: Sequence[Row]) -> list[Row]:
-    """Return the rows of costs.csv: each job's cost with its benchmark, and its training's share of the oracle's."""
+    """Return the rows of costs.csv: the cost of each job with its benchmark, and its seconds divided by the oracle's.
+
+    ``costs`` are the contents of the cost.json files.
+    """
     rows = []
     for cost in costs:
         benchmark = f"{cost['model']}-{cost['dataset']}"

@@ -1,13 +1,26 @@
-"""The data dictionary: every column of the tables in results/, said once."""
+"""The columns of the files in results/: what each one means, and how tables show it. Nowhere else is this said."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+SCORES, FURTHER, COSTS = "scores", "further", "costs"
+"""Blocks of the comparison table. The further metrics and the costs stand side by side."""
+
+TO_THE_ORACLE = "oracle"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column. ``better`` is "↑", "↓", "oracle" (the nearer to the oracle's value the better) or empty."""
+    """One column.
+
+    ``better`` is "↑", "↓", "oracle" (a value nearer to the oracle's is better) or empty. Tables show the column under its
+    ``title``, or under its ``name`` if it has none, with this number of ``decimals``. ``block`` is the block of the
+    comparison table that shows it: SCORES, FURTHER, COSTS, or none. ``has_best`` is False if the best value must not be
+    bold. ``standard_error`` names the column that has its standard error for one seed.
+    """
 
     name: str
     unit: str
@@ -15,94 +28,129 @@ class Column:
     better: str
     definition: str
     source: str = ""
+    title: str = ""
+    block: str = ""
+    decimals: int = 3
+    has_best: bool = True
+    standard_error: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name in tables."""
+        return self.title or self.name
+
+    @property
+    def arrow(self) -> str:
+        """The direction as a sign: "↑", "↓", "→" (compare with the oracle) or nothing."""
+        return self.better.replace(TO_THE_ORACLE, "→")
+
+    @property
+    def heading(self) -> str:
+        """The name in tables with the direction, e.g. "ToW ↑"."""
+        return f"{self.label} {self.arrow}".rstrip()
+
+    @property
+    def in_words(self) -> str:
+        """The name in figures with the direction, e.g. "ToW (higher is better)"."""
+        return f"{self.label} ({DIRECTIONS[self.better]})" if self.better else self.label
+
+    def best(self, values: Sequence[float]) -> float | None:
+        """Return the best of ``values``, or None where no value counts as the best."""
+        if not values or not self.has_best or self.better not in ("↑", "↓"):
+            return None
+        return max(values) if self.better == "↑" else min(values)
 
 
-def _share(name: str, better: str, definition: str, source: str = "protocol") -> Column:
-    return Column(name, "share", "0 to 1", better, definition, source)
+DIRECTIONS = {"↑": "higher is better", "↓": "lower is better", TO_THE_ORACLE: "nearer to `retrain` is better"}
+
+
+def _share(name: str, better: str, definition: str, source: str = "protocol", **shown: Any) -> Column:
+    return Column(name, "share", "0 to 1", better, definition, source, **shown)
 
 
 CELL = (
     Column("benchmark", "", "", "", "{model}-{dataset}-class{forgotten class}"),
     Column("method", "", "", "", "a name under methods in the configuration, or a reference: original (before unlearning), retrain (the oracle)"),
     Column("seed", "", "0 and up", "", "all methods of a benchmark and seed start from the same pretrained model"),
-    Column("status", "", "ok, failed, diverged", "", "failed: the method raised or broke its contract or the protocol; diverged: loss, weights or logits not finite"),
-    Column("kind", "", "reference, control, baseline, method, external", "", "references, controls and external models (unlearned by another program) do not compete"),
-    Column("classes", "", "2 and up", "", "the classes of the data set; chance is 1 / classes"),
-    Column("changed_weights", "share", "0 to 1", "", "share of the weights (without the statistics of batch norms) that are no longer those of the original model; 0: the method has changed none, whatever the metrics say; empty for references and external models"),
-    Column("settings", "", "authors, tuned, own", "", "whose hyperparameters a method has: its authors', chosen by a sweep on a validation part of the training data, or one's own"),
+    Column("status", "", "ok, failed, diverged", "", "failed: the method raised an error or broke its contract or the protocol; diverged: loss, weights or logits are not finite"),
+    Column("kind", "", "reference, control, baseline, method, external", "", "references, controls and external models (unlearned by another program) are not ranked"),
+    Column("classes", "", "2 and up", "", "number of classes of the data set; chance is 1 / classes"),
+    Column("changed_weights", "share", "0 to 1", "", "share of the weights (without the statistics of batch norms) that differ from the original model's; 0: the method has changed no weight, whatever the metrics say; empty for references and external models"),
+    Column("settings", "", "authors, tuned, own", "", "where the hyperparameters of a method come from; authors: from its authors; tuned: chosen by a sweep on a validation part of the training data; own: chosen in another way"),
 )  # fmt: skip
 
 MEASURED = (
-    _share("retain_acc", "↑", "accuracy on test images of the retained classes"),
-    _share("forget_acc", "↓", "accuracy on test images of the forget class; 0 says that the class is no longer named, not that it is erased"),
-    _share("forget_mia_auc", "↓", "area under the ROC curve of telling the forget class's training images (members) from its test images (non-members) by the largest softmax probability; ties count one half; a model that never saw the class has about .5"),
-    _share("unlearn_score", "↑", "(retain_acc + (1 − forget_acc) + (1 − forget_mia_auc)) / 3, the primary metric; rewards an AUC below .5, which is no erasure"),
-    Column("forget_mia_auc_se", "share", "0 and up", "", "standard error of forget_mia_auc over draws of images, the model given; 0 where the two sets do not overlap, empty with fewer than two images on a side", "DeLong et al., Biometrics 1988"),
-    Column("forget_mia_auc_two_sided", "share", ".5 to 1", "↓", "max(A, 1 − A) of A = forget_mia_auc: what an attacker gets who may turn the attack around; its mean is above .5 by chance alone"),
+    _share("retain_acc", "↑", "accuracy on test images of the retained classes", block=SCORES),
+    _share("forget_acc", "↓", "accuracy on test images of the forget class; 0 means that the model no longer names the class, not that the class is erased", block=SCORES),
+    _share("forget_mia_auc", "↓", "area under the ROC curve of an attack that tells the training images of the forget class (members) from its test images (non-members) by the largest softmax probability; a tie counts one half; about .5 for a model that never saw the class", block=SCORES, has_best=False, standard_error="forget_mia_auc_se"),
+    _share("unlearn_score", "↑", "(retain_acc + (1 − forget_acc) + (1 − forget_mia_auc)) / 3, the primary metric; it rewards an AUC below .5, which is no erasure", block=SCORES),
+    Column("forget_mia_auc_se", "share", "0 and up", "", "standard error of forget_mia_auc over draws of images, for a fixed model; 0 where the scores of members and non-members do not overlap, empty with fewer than two images on a side", "DeLong et al., Biometrics 1988"),
+    Column("forget_mia_auc_two_sided", "share", ".5 to 1", "↓", "max(A, 1 − A), where A is forget_mia_auc: the area for an attacker who may turn the attack around; its mean is above .5 by chance alone", title="AUC two-sided", block=FURTHER, has_best=False),
     _share("forget_mia_auc_augmented", "oracle", "forget_mia_auc with each member image cropped and flipped once, as in training; the same draw for all methods of a seed", ""),
-    _share("forget_mia_auc_loss", "oracle", "the same area with minus the cross-entropy of the true label as score, members plain", "Yeom et al., CSF 2018"),
-    _share("forget_mia_auc_entropy", "oracle", "the same area with minus the entropy of the softmax as score, members plain", "Salem et al., NDSS 2019"),
-    _share("forget_mia_tpr_at_1pct_fpr", "oracle", "share of members whose largest softmax probability is strictly above that of all but 1 % (rounded down) of the non-members; below 100 non-members: of all", "Carlini et al., IEEE S&P 2022"),
-    _share("retain_train_acc", "oracle", "accuracy on training images of the retained classes, unaugmented"),
-    _share("forget_train_acc", "oracle", "accuracy on training images of the forget class, unaugmented"),
+    _share("forget_mia_auc_loss", "oracle", "area as in forget_mia_auc, with minus the cross-entropy of the true label as the score; members not augmented", "Yeom et al., CSF 2018"),
+    _share("forget_mia_auc_entropy", "oracle", "area as in forget_mia_auc, with minus the entropy of the softmax as the score; members not augmented", "Salem et al., NDSS 2019"),
+    _share("forget_mia_tpr_at_1pct_fpr", "oracle", "share of members whose largest softmax probability is strictly above that of all but 1 % (rounded down) of the non-members; with fewer than 100 non-members: above all of them", "Carlini et al., IEEE S&P 2022"),
+    _share("retain_train_acc", "oracle", "accuracy on training images of the retained classes, not augmented"),
+    _share("forget_train_acc", "oracle", "accuracy on training images of the forget class, not augmented"),
     _share("test_acc", "oracle", "accuracy on all test images"),
-    _share("probe_acc", "oracle", "balanced accuracy of a linear probe (logistic regression on standardised penultimate features of the test images, 5-fold cross-validated) for the forget class against the rest; chance is .5; high for a model that never saw the class as well: read it beside the oracle's", "Alain & Bengio, ICLR 2017 workshop"),
+    _share("probe_acc", "oracle", "balanced accuracy of a linear probe (logistic regression on standardised penultimate features of the test images, 5-fold cross-validated) for the forget class against the rest; chance is .5; also high for a model that never saw the class: compare it with the oracle's", "Alain & Bengio, ICLR 2017 workshop", title="probe", block=FURTHER),
 )  # fmt: skip
 
 ON_REQUEST = (
-    Column("relearn_epochs", "epochs", "0 to the limit", "oracle", "epochs of fine-tuning on a few forget and as many retained images (model in eval mode, the head's row of the forget class first set to the mean of the others, so that only features count) until half of original's forget_acc is back; 0: it was never gone; the protocol's relearn.epochs: that many or more. With --config relearning=true", "Golatkar et al., CVPR 2020; Tarun et al., TNNLS 2023"),
-    _share("ulira_auc", "oracle", "area of U-LiRA, the likelihood-ratio attack with shadow models that unlearned (original: that did not); .5 is nothing found. With --config shadow_models=8", "Hayes et al., 2024"),
+    Column("relearn_epochs", "epochs", "0 to the limit", "oracle", "epochs of fine-tuning on a few forget images and the same number of retained images (model in eval mode, the head's row of the forget class first set to the mean of the other rows, so that only features count) until half of original's forget_acc is back; 0: it was never gone; the protocol's relearn.epochs: this number or more. Only with --config relearning=true", "Golatkar et al., CVPR 2020; Tarun et al., TNNLS 2023", title="relearning", block=FURTHER),
+    _share("ulira_auc", "oracle", "area under the ROC curve of U-LiRA, the likelihood-ratio attack with shadow models that have unlearned (for original: that have not); .5: the attack finds nothing. Only with --config shadow_models=8", "Hayes et al., 2024", title="U-LiRA", block=FURTHER),
     _share("ulira_tpr_at_1pct_fpr", "oracle", "share of members that U-LiRA finds with at most 1 % false alarms", "Hayes et al., 2024"),
-    Column("ulira_failure", "", "", "", "why U-LiRA has no result although the cell is ok: what the method did on a shadow model"),
+    Column("ulira_failure", "", "", "", "why U-LiRA has no result although the cell is ok: what the method did wrong on a shadow model"),
 )  # fmt: skip
 
 TO_ORACLE = (
-    _share("mean_abs_gap", "↓", "mean distance to the oracle of the same seed over retain_acc, forget_acc and forget_mia_auc_two_sided", ""),
-    _share("tow", "↑", "tug of war: product of 1 − |difference of accuracy to the oracle| over forget_train_acc, retain_train_acc and test_acc", "Zhao et al., NeurIPS 2024"),
-    Column("js_to_oracle", "bits", "0 to 1", "↓", "mean Jensen–Shannon divergence between the softmax of the model and of the oracle on test images of the forget class", "Lin, IEEE Trans. Inf. Theory 1991"),
+    _share("mean_abs_gap", "↓", "mean distance to the oracle of the same seed over retain_acc, forget_acc and forget_mia_auc_two_sided", "", title="gap to oracle", block=FURTHER),
+    _share("tow", "↑", "tug of war: product of 1 − |difference of accuracy to the oracle| over forget_train_acc, retain_train_acc and test_acc", "Zhao et al., NeurIPS 2024", title="ToW", block=FURTHER),
+    Column("js_to_oracle", "bits", "0 to 1", "↓", "mean Jensen–Shannon divergence between the softmax of the model and of the oracle on test images of the forget class", "Lin, IEEE Trans. Inf. Theory 1991", title="JS to oracle", block=FURTHER),
 )  # fmt: skip
 
 FAILURE = (
     Column("reason", "", "", "", "why the status is not ok, in one line"),
     Column("epoch", "epochs", "0 and up", "", "the epoch in which it happened"),
-    Column("step", "steps", "0 and up", "", "the step of that epoch"),
-    Column("line", "", "1 and up", "", "the line of the method's file; where unlearn_step begins if no line of its own is to blame"),
+    Column("step", "steps", "0 and up", "", "the step in this epoch"),
+    Column("line", "", "1 and up", "", "the line of the method's file that caused it; if none did, the line where unlearn_step begins"),
 )  # fmt: skip
 
 WITHOUT_GAP = ("forget_mia_auc_se", "ulira_failure")
 
-GAPS = Column("gap_{metric}", "the metric's", "", "", "each of the measured metrics minus the oracle's of the same seed")  # fmt: skip
+GAPS = Column("gap_{metric}", "the metric's", "", "", "each measured metric minus the oracle's value of the same seed")
 
 METRICS_CSV = (*CELL, *MEASURED, *ON_REQUEST, *TO_ORACLE, GAPS, *FAILURE)
 
 COSTS_CSV = (
-    Column("rule", "", "", "", "the workflow's rule; one row a job that made or measured a model of the table"),
-    Column("benchmark", "", "", "", "{model}-{dataset}-class{k}; without class for pretraining, which all classes share"),
+    Column("rule", "", "", "", "the rule of the workflow; one row per job that made or measured a model of the table"),
+    Column("benchmark", "", "", "", "{model}-{dataset}-class{k}; without the class for pretraining, which all classes share"),
     Column("model, dataset, forget_class, seed, method", "", "", "", "what the job was for"),
-    Column("seconds", "s", "", "↓", "wall clock of the whole job, with imports, reading and writing; of one that was interrupted, since it went on"),
-    Column("training_seconds", "s", "", "↓", "wall clock of the training or unlearning: without imports, reading and writing, but with the test accuracy of every n-th epoch of training"),
-    Column("seconds_to_oracle", "", "", "↓", "training_seconds over those of the oracle of the same benchmark and seed"),
-    Column("steps", "steps", "", "↓", "calls of unlearn_step"),
-    Column("peak_memory_mb", "MB", "", "↓", "largest resident memory of the job's process"),
-    Column("peak_gpu_memory_mb", "MB", "", "↓", "largest memory allocated on the GPU, where there is one"),
-    Column("precision", "", "float32, tf32, bfloat16", "", "what the training or unlearning was computed in; everything else is computed in float32"),
-    Column("device, threads, torch, python", "", "", "", "what it ran on"),
-    Column("carried", "", "", "", "of a checkpoint that was taken from elsewhere (--config checkpoints=...) the project's commit there, or unknown; the row is that of its training there"),
+    Column("seconds", "s", "", "↓", "wall-clock time of the whole job, with imports, reading and writing; for a job that was interrupted, since it went on"),
+    Column("training_seconds", "s", "", "↓", "wall-clock time of the training or unlearning: without imports, reading and writing, but with the test accuracy of every n-th epoch of training", title="seconds", block=COSTS, decimals=1),
+    Column("steps", "steps", "", "↓", "number of calls of unlearn_step", block=COSTS, decimals=0),
+    Column("peak_memory_mb", "MB", "", "↓", "largest resident memory of the job's process", title="MB", block=COSTS, decimals=0),
+    Column("peak_gpu_memory_mb", "MB", "", "↓", "largest memory allocated on the GPU, where there is one; the table then shows it under MB"),
+    Column("seconds_to_oracle", "", "", "↓", "training_seconds divided by the training_seconds of the oracle of the same benchmark and seed", title="× oracle's s", block=COSTS, decimals=2),
+    Column("precision", "", "float32, tf32, bfloat16", "", "number format of the training or unlearning; everything else is computed in float32"),
+    Column("device, threads, torch, python", "", "", "", "the device, the number of threads and the versions that the job ran with"),
+    Column("carried", "", "", "", "for a checkpoint that was taken from elsewhere (--config checkpoints=...): the project's commit there, or unknown; the row has the cost of its training there"),
 )  # fmt: skip
 
 SUMMARY_CSV = (
     Column("benchmark, method, metric", "", "", "", "the metric is a column of metrics.csv"),
-    Column("seeds", "", "1 and up", "", "how many seeds it is over; those whose cell is not ok are left out"),
+    Column("seeds", "", "1 and up", "", "number of seeds behind the mean; seeds whose cell is not ok are left out"),
     Column("mean", "the metric's", "", "", "mean over seeds"),
     Column("half_width", "the metric's", "0 and up", "", "half of Student's 95 % interval of the mean; empty for one seed"),
+    Column("standard_error", "the metric's", "0 and up", "", "for one seed, standard error over draws of images, if metrics.csv has it (forget_mia_auc_se for forget_mia_auc); empty for several seeds"),
 )  # fmt: skip
 
 COMPARISONS_CSV = (
     Column("benchmark, method, baseline, metric", "", "", "", "what is compared with what"),
-    Column("seeds", "", "1 and up", "", "how many seeds both have"),
-    Column("difference", "the metric's", "", "", "mean over seeds of method minus baseline, each pair from the same pretrained model"),
-    Column("half_width", "the metric's", "0 and up", "", "half of Student's 95 % interval of that mean; empty for one seed"),
-    Column("excludes_zero", "", "True, False", "", "whether the interval excludes zero; empty for one seed and where all differences are alike"),
+    Column("seeds", "", "1 and up", "", "number of seeds that both have"),
+    Column("difference", "the metric's", "", "", "mean over seeds of method minus baseline; both of a pair start from the same pretrained model"),
+    Column("half_width", "the metric's", "0 and up", "", "half of Student's 95 % interval of the mean difference; empty for one seed"),
+    Column("excludes_zero", "", "True, False", "", "whether the interval excludes zero; empty for one seed and where all differences are equal"),
 )  # fmt: skip
 
 FILES = {
@@ -112,29 +160,42 @@ FILES = {
     "comparisons.csv": COMPARISONS_CSV,
 }
 
-COMPARED = {column.name: column.better for column in (*MEASURED, *ON_REQUEST, *TO_ORACLE) if column.better}
-"""The metrics that have a direction, with it."""
+COLUMN = {column.name: column for column in METRICS_CSV}
+"""The columns of metrics.csv by name."""
+
+COMPARED = tuple(name for name, column in COLUMN.items() if column.better)
+"""The names of the metrics that have a direction: summary.csv and comparisons.csv have these."""
+
+
+def in_block(block: str) -> list[Column]:
+    """Return the columns of a block of the comparison table, in its order.
+
+    Columns with a best value come first, then those to compare with the oracle.
+    """
+    shown = [column for column in (*METRICS_CSV, *COSTS_CSV) if column.block == block]
+    return sorted(shown, key=lambda column: column.better == TO_THE_ORACLE)
 
 
 CHECKPOINTS = (
     "## Checkpoints",
     "",
     "A checkpoint (`pretrained.pt`, `retrained.pt`, `unlearned.pt`) holds `state_dict`, the weights, and `made_by`, the record",
-    "of what made them; `torch.load(path, weights_only=True)` reads it. To measure the model elsewhere: the images of the data",
-    "set whose file has the digest `data` (the first 16 digits of its SHA-256) are brought to `images.image_size` as",
-    "`images.fit` says (pad with black, or resize); then the means in `normalisation` are subtracted, and the result is divided by",
-    "the deviations. Both are per channel, on the scale 0 to 255, of the training images as they are stored, before `fit`: the",
-    "padding's black does not count. `seed`, `method`, `forget_class`, `protocol`, `hyperparameters`, `unlearning_protocol` and",
-    "`outcome` say how the model came about, `computed_in` and `versions` with what, `carried` that it was taken from elsewhere.",
+    "of how they were made; `torch.load(path, weights_only=True)` reads it. To measure the model in another program: take the",
+    "data set whose file has the digest `data` (the first 16 digits of its SHA-256), bring its images to `images.image_size` as",
+    "`images.fit` says (pad with black, or resize), subtract the means in `normalisation`, and divide by the deviations. Means",
+    "and deviations are per channel, on the scale 0 to 255, over the training images as they are stored, before `fit`: the",
+    "black of the padding does not count. `seed`, `method`, `forget_class`, `protocol`, `hyperparameters`,",
+    "`unlearning_protocol` and `outcome` say how the model was made, `computed_in` and `versions` with which precision and",
+    "versions, `carried` that the checkpoint was taken from elsewhere.",
 )
 
 
 def render_dictionary() -> str:
-    """Return results/metrics.md: what every column of the tables in results/ is."""
+    """Return results/metrics.md: what every column of the files in results/ means."""
     lines = [
         "# The columns of the tables",
         "",
-        "↑ higher is better, ↓ lower is better, oracle: nearer to `retrain` is better.",
+        f"{', '.join(f'{better}: {words}' for better, words in DIRECTIONS.items())}.",
     ]
     for file, columns in FILES.items():
         lines += ["", f"## {file}", ""]
@@ -143,7 +204,8 @@ def render_dictionary() -> str:
 
 
 def _entry(column: Column) -> str:
-    properties = ", ".join(value for value in (column.unit, column.range, column.better) if value)
+    title = column.title and f"in tables: {column.title}"
+    properties = ", ".join(value for value in (column.unit, column.range, column.better, title) if value)
     names = ", ".join(f"`{name}`" for name in column.name.split(", "))
     source = f" [{column.source}]" if column.source else ""
     return f"- {names}{f' ({properties})' if properties else ''}: {column.definition}{source}"

@@ -1,56 +1,47 @@
-"""The comparison table in Markdown, made to be read both as text and rendered."""
+"""The comparison table in Markdown, readable both as text and rendered."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas
 
 from unlearning.config.model import EXTERNAL, REFERENCES
-from unlearning.evaluation.metrics import METRICS
 from unlearning.tables.cells import PENDING
-from unlearning.tables.columns import COMPARED
-from unlearning.tables.intervals import half_width, paired_differences, summary
-from unlearning.tables.markdown import DECIMALS, markdown_table, mean_with_interval
+from unlearning.tables.columns import COLUMN, COSTS, FURTHER, SCORES, Column, in_block
+from unlearning.tables.markdown import markdown_table, mean_with_interval
+from unlearning.tables.numbers import Numbers
 from unlearning.tables.published import ranks, side_by_side
 from unlearning.tables.warnings import nothing_to_forget, warnings_of
 
 LABELS = {"original": "*original* (before unlearning)", "retrain": "*retrain* (the oracle)"}
-HONEST = {
-    "forget_mia_auc_two_sided": "AUC two-sided",
-    "mean_abs_gap": "gap to oracle",
-    "tow": "ToW",
-    "js_to_oracle": "JS to oracle",
-    "probe_acc": "probe",
-    "relearn_epochs": "relearning",
-    "ulira_auc": "U-LiRA",
-}
-"""The columns of the second block and their titles there; those on request only where they were asked for."""
+PRIMARY = COLUMN["unlearn_score"]
+SETTINGS = COLUMN["settings"]
 NOTHING = "–"
 PREVIEW_MARK = "**A preview:"
 ORIGINAL, ORACLE = REFERENCES
-NEVER_BOLD = ("forget_mia_auc", "forget_mia_auc_two_sided")
 STILL_KNOWN, LEAST_KEPT, FOUND, MORE_THAN_ORACLE = 0.1, 0.7, 0.6, 0.05
-"""What a method must have forgotten and kept to compete for the best of a column: see the legend."""
+"""What a method must have forgotten and kept to be compared for the best of a column: see the legend."""
 TRAININGS = ("pretrain", "retrain", "unlearn")
 """The rules that make a checkpoint."""
 
 
 def render_table(
-    metrics: pandas.DataFrame,
-    costs: pandas.DataFrame,
+    numbers: Numbers,
     suite: str,
     published: pandas.DataFrame | None = None,
     errors: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """Return the table of a suite; benchmarks and methods come in the order of ``metrics`` (metrics.csv).
+    """Return the table of a suite; benchmarks and methods come in the order of metrics.csv.
 
-    ``costs`` (costs.csv) gives the cost columns and says on which device and with which versions the cells were made.
-    ``published`` has the published rows of those benchmarks that were run as published. Cells that are pending are
-    marked as such, and what is said of a row is said of its other seeds; ``errors`` has by benchmark why cells are not
-    made.
+    Means and intervals come from summary.csv, differences to baselines from comparisons.csv, and from costs.csv the
+    cost columns, the device and the versions with which the cells were made. ``published`` has the published rows of
+    the benchmarks that were run as published. A row with pending cells is marked and shows the seeds that are there;
+    ``errors`` says for each benchmark why cells are not made.
     """
+    metrics, costs = numbers.metrics, numbers.costs
     seeds = [str(seed) for seed in sorted(metrics["seed"].unique())]
     parts = [
         f"# Unlearning Bench: suite `{suite}`",
@@ -60,17 +51,20 @@ def render_table(
         _legend(len(seeds)) + (f" {OF_EXTERNALS}" if (metrics["kind"] == EXTERNAL).any() else ""),
     ]
     for benchmark, frame in metrics.groupby("benchmark", sort=False):
-        # What is empty was not asked for; the protocol's metrics stand even where every cell failed.
-        cells = _Cells(frame.loc[:, frame.notna().any() | frame.columns.isin(METRICS)])
+        cells = _Cells(frame, _of(benchmark, numbers.summary), _of(benchmark, numbers.comparisons))
         reasons = [f"Not made: {_escaped(error)}" for error in (errors or {}).get(benchmark, [])]
-        warnings = [f"**{warning}**" for warning in (*reasons, *warnings_of(frame, costs))]
+        warnings = [f"**{warning}**" for warning in (*reasons, *warnings_of(frame, cells.summary, costs))]
         parts += [f"## {benchmark}", *warnings, _primary_block(cells), *_failures(cells.frame)]
-        parts += ["Beside the score:", _honest_block(cells, costs[costs["benchmark"] == benchmark])]
+        parts += ["Further metrics and costs:", _further_block(cells, _of(benchmark, costs))]
         if cells.baselines:
-            parts += ["`unlearn_score` minus that of each baseline:", _paired_block(cells)]
+            parts += [f"Differences in `{PRIMARY.name}`, method minus baseline:", _paired_block(cells)]
         if published is not None and (published["benchmark"] == benchmark).any():
             parts += _published_blocks(cells, published)
     return "\n\n".join(parts) + "\n"
+
+
+def _of(benchmark: str, table: pandas.DataFrame) -> pandas.DataFrame:
+    return table[table["benchmark"] == benchmark]
 
 
 def _so_far(metrics: pandas.DataFrame) -> list[str]:
@@ -79,23 +73,23 @@ def _so_far(metrics: pandas.DataFrame) -> list[str]:
     if done == len(metrics):
         return []
     return [
-        f"{PREVIEW_MARK} {done} of {len(metrics)} cells are finished.** Behind a row's name stands over how many of "
-        "its seeds it is, if not over all; such a row is not compared for the best of a column."
+        f"{PREVIEW_MARK} {done} of {len(metrics)} cells are finished.** A row that lacks seeds says after its name how "
+        "many are there; it is not compared for the best of a column."
     ]
 
 
 def _made_on(costs: pandas.DataFrame) -> str:
-    """Return e.g. "cpu, float32, 1 thread a job · torch 2.13.0, Python 3.11.7"; several where the jobs differ."""
+    """Return e.g. "cpu, float32, 1 thread per job · torch 2.13.0, Python 3.11.7"; several values where jobs differ."""
     names = ("device", "precision", "threads", "torch", "python")
     values = {name: ", ".join(sorted(map(str, costs[name].dropna().unique()))) for name in names}
     threads = "1 thread" if values["threads"] == "1" else f"{values['threads']} threads"
     made_with = f"torch {values['torch']}, Python {values['python']}"
-    return f"{values['device']}, {values['precision']}, {threads} a job · {made_with}"
+    return f"{values['device']}, {values['precision']}, {threads} per job · {made_with}"
 
 
 OF_EXTERNALS = (
     "*External* models were unlearned by another program, outside of the protocol: they are measured like all others, "
-    "and do not compete."
+    "but not compared for the best of a column."
 )
 
 
@@ -116,27 +110,34 @@ def _carried(costs: pandas.DataFrame) -> list[str]:
 def _legend(seeds: int) -> str:
     if seeds > 1:
         spread = f"Mean ± 95 % Student interval over {seeds} seeds."
-        signs = "Differences are paired by seed; ▲ and ▼: their interval excludes zero."
+        signs = "Differences are paired by seed; ▲ and ▼: the interval of the difference excludes zero."
     else:
-        spread = "One seed, hence no interval; (SE …) is DeLong's standard error of the AUC over draws of images."
-        signs = "Differences have no interval with one seed."
+        spread = "One seed, so there is no interval; (SE …) is DeLong's standard error of the AUC over draws of images."
+        signs = "With one seed, differences have no interval either."
     return (
-        f"{spread} {signs} *References* and *controls* are no methods. **Bold**: the best method of a column, among "
-        "those that forget (forget_acc at most .1 above *retrain*'s), keep the rest (retain_acc at least .7 of "
-        "*original*'s) and do not over-forget (the attack turned around, 1 − AUC, reaches .6, and .05 more than with "
-        "*retrain*). In the columns of the AUC nothing is bold: the lowest is not the best.\n\n"
-        "↑ higher, ↓ lower is better; →: read it against *retrain*, which never saw the class. gap to oracle: the mean "
-        "distance of retain_acc, forget_acc and two-sided AUC. The cost columns: seconds, steps and peak memory of the "
-        "unlearning, and its seconds over those of training the oracle; settings: whose hyperparameters. Every column "
-        "is explained in metrics.md."
+        f"{spread} {signs} *References* and *controls* are not methods and are not ranked. **Bold**: the best method "
+        "of a column, among the methods that forget (forget_acc at most .1 above *retrain*'s), keep the rest "
+        "(retain_acc at least .7 of *original*'s) and do not over-forget (a method over-forgets if the attack turned "
+        "around, 1 − AUC, reaches .6, and .05 more than with *retrain*). In the columns of the AUC nothing is bold: "
+        "the lowest AUC is not the best.\n\n"
+        "↑: higher is better; ↓: lower is better; →: compare with *retrain*, which never saw the class. "
+        f"{COLUMN['mean_abs_gap'].label}: the mean distance to *retrain* in retain_acc, forget_acc and two-sided AUC. "
+        "The cost columns: seconds, steps and peak memory of the unlearning, and its seconds divided by the seconds of "
+        f"training the oracle; {SETTINGS.label}: where the hyperparameters come from. Every column is explained in "
+        "metrics.md."
     )
 
 
 class _Cells:
-    """The cells of one benchmark, by method."""
+    """The cells of one benchmark by method, with their rows of summary.csv and comparisons.csv."""
 
-    def __init__(self, frame: pandas.DataFrame):
+    def __init__(self, frame: pandas.DataFrame, summary: pandas.DataFrame, comparisons: pandas.DataFrame):
+        frame = frame.loc[:, frame.notna().any()]
         self.frame = frame[frame["status"] != PENDING]
+        self.summary = summary
+        self.numbers = {(row.method, row.metric): row for row in summary.itertuples()}
+        paired = comparisons[comparisons["metric"] == PRIMARY.name]
+        self.differences = {(row.method, row.baseline): row for row in paired.itertuples()}
         planned = dict(list(frame.groupby("method", sort=False)))
         self.seeds = {name: len(rows) for name, rows in planned.items()}
         self.by_method = {name: rows[rows["status"] != PENDING] for name, rows in planned.items()}
@@ -149,9 +150,9 @@ class _Cells:
         self.methods = [name for name in kinds if name not in aside]
 
     def rows(self, row_of: Callable[[str], list[str]], width: int) -> list[list[str]]:
-        """Return labelled rows: references and controls, the methods, models from elsewhere, with gaps between them.
+        """Return labelled rows: references and controls, methods, external models, with an empty row between them.
 
-        ``row_of`` maps a name to cells.
+        ``row_of`` maps a name to its ``width`` cells.
         """
         groups = [self.references + self.controls, self.methods, self.externals]
         labelled = [[[self.label(name), *row_of(name)] for name in names] for names in groups if names]
@@ -174,10 +175,15 @@ class _Cells:
         cells = self.by_method[name]
         return cells[cells["status"] != "ok"]
 
+    def known(self, name: str, metric: str) -> Any:
+        """Return a method's row of summary.csv, or None where the metric is not known for all its cells."""
+        row = self.numbers.get((name, metric))
+        return row if row is not None and row.seeds == len(self.by_method[name]) else None
+
     def mean(self, name: str, metric: str) -> float:
-        """Return the mean as shown, NaN where it is not known for every seed, or there is no such row."""
-        cells = self.by_method.get(name, self.frame[:0])
-        return round(cells[metric].mean(skipna=False), DECIMALS) if metric in cells else math.nan
+        """Return the mean as shown, NaN where it is not known for every cell, or there is no such row."""
+        row = self.known(name, metric)
+        return math.nan if row is None else round(row.mean, COLUMN[metric].decimals)
 
     def over_forgets(self, name: str) -> bool:
         """Return whether the attack, turned around, finds the members, and better than with the oracle."""
@@ -185,116 +191,110 @@ class _Cells:
         return auc <= 1 - FOUND and not auc > of_oracle - MORE_THAN_ORACLE
 
     def competes(self, name: str) -> bool:
-        """Return whether a method may be the best of a column: see the legend."""
+        """Return whether a method is compared for the best of a column: see the legend."""
         retain, forget = self.mean(name, "retain_acc"), self.mean(name, "forget_acc")
         is_ruined = retain < LEAST_KEPT * self.mean(ORIGINAL, "retain_acc")
         still_knows = forget > self.mean(ORACLE, "forget_acc") + STILL_KNOWN
         return self.is_whole(name) and not (is_ruined or still_knows or self.over_forgets(name))
 
-    def best(self, metrics: Iterable[str]) -> dict[str, float]:
-        """Return each metric's best mean of the methods, as shown, so that what looks equal is bold alike."""
-        best: dict[str, float] = {}
-        if nothing_to_forget(self.frame):
-            return best
-        competing = [name for name in self.methods if self.competes(name)]
-        for metric in metrics:
-            means = [mean for name in competing if not math.isnan(mean := self.mean(name, metric))]
-            if means and COMPARED[metric] != "oracle" and metric not in NEVER_BOLD:
-                best[metric] = max(means) if COMPARED[metric] == "↑" else min(means)
+    def best(self, columns: Sequence[Column]) -> dict[str, float | None]:
+        """Return the best mean of the methods in each column.
+
+        The means are as shown, so that all that look equal to the best are bold.
+        """
+        has_best = not nothing_to_forget(self.frame, self.summary)
+        competing = [name for name in self.methods if has_best and self.competes(name)]
+        best = {}
+        for column in columns:
+            means = [self.mean(name, column.name) for name in competing]
+            best[column.name] = column.best([mean for mean in means if not math.isnan(mean)])
         return best
 
-    def shown(self, name: str, metric: str, best: dict[str, float]) -> str:
-        """Return mean and interval, bold if they are a method's and as good as ``best``."""
-        mean = self.mean(name, metric)
-        if math.isnan(mean):
+    def shown(self, name: str, column: Column, best: Mapping[str, float | None]) -> str:
+        """Return mean and interval, bold for a method that is compared and whose mean is in ``best``."""
+        row = self.known(name, column.name)
+        if row is None:
             return NOTHING
-        is_best = name in self.methods and self.competes(name) and mean == best.get(metric)
-        return mean_with_interval(mean, half_width(self.by_method[name][metric]), is_best)
+        mean = self.mean(name, column.name)
+        is_best = name in self.methods and self.competes(name) and mean == best[column.name]
+        shown = mean_with_interval(mean, row.half_width, column.decimals, is_best)
+        has_error = column.standard_error and not pandas.isna(row.standard_error)
+        return f"{shown} (SE {row.standard_error:.{column.decimals}f})" if has_error else shown
 
 
 def _primary_block(cells: _Cells) -> str:
-    best = cells.best(METRICS)
+    columns = in_block(SCORES)
+    best = cells.best(columns)
 
     def row_of(name: str) -> list[str]:
-        failed = cells.failed(name)
-        if cells.by_method[name].empty:
-            return [PENDING, *[NOTHING] * (len(METRICS) - 1)]
-        if len(failed):
-            state = f"{failed['status'].iloc[0]} ({len(failed)} of {len(cells.by_method[name])} seeds)"
-            return [state, *[NOTHING] * (len(METRICS) - 1)]
-        shown = [cells.shown(name, metric, best) for metric in METRICS]
-        if name not in cells.references and cells.over_forgets(name):
-            shown[METRICS.index("unlearn_score")] += " (over-forgets)"
-        return _add_standard_error(shown, cells.by_method[name])
+        state = _state(cells, name)
+        if state:
+            return [state, *[NOTHING] * (len(columns) - 1)]
+        over_forgets = name not in cells.references and cells.over_forgets(name)
+        marks = [" (over-forgets)" if over_forgets and column == PRIMARY else "" for column in columns]
+        return [cells.shown(name, column, best) + mark for column, mark in zip(columns, marks, strict=True)]
 
-    titles = ["method", *(f"{metric} {COMPARED[metric]}" for metric in METRICS)]
-    return markdown_table(cells.rows(row_of, len(METRICS)), titles)
+    return markdown_table(cells.rows(row_of, len(columns)), ["method", *(column.heading for column in columns)])
 
 
-def _add_standard_error(shown: list[str], rows: pandas.DataFrame) -> list[str]:
-    """With one seed, put the AUC's standard error behind it."""
-    if len(rows) == 1 and "forget_mia_auc_se" in rows and not math.isnan(error := rows["forget_mia_auc_se"].iloc[0]):
-        shown[METRICS.index("forget_mia_auc")] += f" (SE {error:.{DECIMALS}f})"
-    return shown
+def _state(cells: _Cells, name: str) -> str:
+    """Return what a row says in place of numbers: that it is pending or has failed; nothing if it has numbers."""
+    if cells.by_method[name].empty:
+        return PENDING
+    failed = cells.failed(name)
+    if failed.empty:
+        return ""
+    return f"{failed['status'].iloc[0]} ({len(failed)} of {len(cells.by_method[name])} seeds)"
 
 
-def _honest_block(cells: _Cells, costs: pandas.DataFrame) -> str:
-    metrics = [metric for metric in HONEST if metric in cells.frame]
-    best = cells.best(metrics)
+def _further_block(cells: _Cells, costs: pandas.DataFrame) -> str:
+    """Return the block of further metrics, costs and settings; metrics on request only where they were asked for."""
+    known = set(cells.summary["metric"])
+    columns = [column for column in in_block(FURTHER) if column.name in known]
+    best = cells.best(columns)
+    headings = [column.heading for column in columns] + [column.label for column in (*in_block(COSTS), SETTINGS)]
 
     def row_of(name: str) -> list[str]:
-        if len(cells.failed(name)) or cells.by_method[name].empty:
-            return [NOTHING] * (len(metrics) + len(COST_TITLES) + 1)
+        if _state(cells, name):
+            return [NOTHING] * len(headings)
         has_settings = name not in cells.references + cells.externals
-        whose = cells.by_method[name]["settings"].iloc[0] if has_settings else NOTHING
-        return [*(cells.shown(name, metric, best) for metric in metrics), *_cost(costs, name), whose]
+        settings = cells.by_method[name][SETTINGS.name].iloc[0] if has_settings else NOTHING
+        return [*(cells.shown(name, column, best) for column in columns), *_cost(costs, name), settings]
 
-    arrows = {metric: COMPARED[metric].replace("oracle", "→") for metric in metrics}
-    titles = ["method", *(f"{HONEST[metric]} {arrows[metric]}" for metric in metrics), *COST_TITLES, "settings"]
-    return markdown_table(cells.rows(row_of, len(titles) - 1), titles)
-
-
-COST_TITLES = ("seconds", "steps", "MB", "× oracle's s")
+    return markdown_table(cells.rows(row_of, len(headings)), ["method", *headings])
 
 
 def _cost(costs: pandas.DataFrame, name: str) -> list[str]:
-    """Return seconds, steps, peak memory and the ratio to the oracle's seconds, means over seeds."""
-    jobs = costs[costs["rule"] == "retrain"] if name == "retrain" else costs[costs["method"] == name]
+    """Return the cost columns, means over seeds: of the unlearning, or of the training for the oracle.
+
+    The memory is the GPU's where there is one.
+    """
+    jobs = costs[costs["rule"] == ORACLE] if name == ORACLE else costs[costs["method"] == name]
     jobs = jobs[jobs["training_seconds"].notna()]
-    if jobs.empty:
-        return [NOTHING] * len(COST_TITLES)
-    memory = jobs["peak_gpu_memory_mb"].fillna(jobs["peak_memory_mb"])
-    steps = NOTHING if name == "retrain" else f"{jobs['steps'].mean():.0f}"
-    return [
-        f"{jobs['training_seconds'].mean():.1f}",
-        steps,
-        f"{memory.mean():.0f}",
-        f"{jobs['seconds_to_oracle'].mean():.2f}",
-    ]
+    jobs = jobs.assign(peak_memory_mb=jobs["peak_gpu_memory_mb"].fillna(jobs["peak_memory_mb"]))
+    means = [(jobs[column.name].mean(), column.decimals) for column in in_block(COSTS)]
+    return [NOTHING if pandas.isna(mean) else f"{mean:.{decimals}f}" for mean, decimals in means]
 
 
 def _paired_block(cells: _Cells) -> str:
-    differences = paired_differences(cells.frame, ["unlearn_score"]).set_index(["method", "baseline"])
-
     def row_of(name: str) -> list[str]:
-        return [
-            NOTHING
-            if (name, baseline) not in differences.index or len(cells.failed(name)) or len(cells.failed(baseline))
-            else _difference(differences.loc[(name, baseline)])
-            for baseline in cells.baselines
-        ]
+        return [_difference(cells, name, baseline) for baseline in cells.baselines]
 
     titles = ["method", *(f"− {name}" for name in cells.baselines)]
     return markdown_table(cells.rows(row_of, len(cells.baselines)), titles)
 
 
-def _difference(row: pandas.Series) -> str:
-    mark = ("▲" if row["difference"] > 0 else "▼") if row["excludes_zero"] else ""
-    return f"{mean_with_interval(row['difference'], row['half_width'], sign='+')} {mark}".rstrip()
+def _difference(cells: _Cells, name: str, baseline: str) -> str:
+    row = cells.differences.get((name, baseline))
+    if row is None or len(cells.failed(name)) or len(cells.failed(baseline)):
+        return NOTHING
+    has_sign = not pandas.isna(row.excludes_zero) and bool(row.excludes_zero)
+    mark = ("▲" if row.difference > 0 else "▼") if has_sign else ""
+    return f"{mean_with_interval(row.difference, row.half_width, PRIMARY.decimals, sign='+')} {mark}".rstrip()
 
 
 def _failures(frame: pandas.DataFrame) -> list[str]:
-    """Return, as one paragraph or none, why and where each cell that is not ok ended, and why U-LiRA has no result."""
+    """Return one paragraph or none: where and why each cell that is not ok ended, and why U-LiRA has no result."""
     places = ("epoch", "step", "line")
     lines = []
     for row in frame.to_dict("records"):
@@ -314,31 +314,26 @@ def _escaped(reason: str) -> str:
 
 def _published_blocks(cells: _Cells, published: pandas.DataFrame) -> list[str]:
     whole = [name for name in cells.methods if not len(cells.failed(name))]
-    means = summary(cells.frame[cells.frame["method"].isin(whole)], list(METRICS))
-    both = side_by_side(means, published)
-    rows = [
-        [
-            row.method,
-            row.metric,
-            mean_with_interval(row.mean, row.half_width),
-            f"{row.published:.{DECIMALS}f}",
-            f"{row.difference:+.{DECIMALS}f}",
-        ]
-        for row in both.itertuples()
+    means = cells.summary[cells.summary["method"].isin(whole)]
+    rows = [_compared_with_published(row) for row in side_by_side(means, published).itertuples()]
+    standing = [
+        [row.method, f"{row.mean:.{PRIMARY.decimals}f}", f"{row.rank} of {row.entries}"]
+        for row in ranks(means, published).itertuples()
+        if not nothing_to_forget(cells.frame, cells.summary)
     ]
-    standing = (
-        []
-        if nothing_to_forget(cells.frame)
-        else [
-            [row.method, f"{row.mean:.{DECIMALS}f}", f"{row.rank} of {row.entries}"]
-            for row in ranks(means, published).itertuples()
-        ]
-    )
     blocks = []
     if rows:
         titles = ["method", "metric", "ours", "published", "difference"]
-        blocks += ["Beside the published results (one seed each):", markdown_table(rows, titles)]
+        blocks += ["Comparison with the published results (one seed each):", markdown_table(rows, titles)]
     if standing:
-        titles = ["method", "unlearn_score", "rank"]
-        blocks += ["Rank by `unlearn_score` among the published entries and itself:", markdown_table(standing, titles)]
+        titles = ["method", PRIMARY.label, "rank"]
+        heading = f"Rank by `{PRIMARY.name}` among the published entries and the method itself:"
+        blocks += [heading, markdown_table(standing, titles)]
     return blocks
+
+
+def _compared_with_published(row: Any) -> list[str]:
+    column = COLUMN[row.metric]
+    ours = mean_with_interval(row.mean, row.half_width, column.decimals)
+    published, difference = f"{row.published:.{column.decimals}f}", f"{row.difference:+.{column.decimals}f}"
+    return [row.method, column.label, ours, published, difference]

@@ -1,4 +1,4 @@
-"""What the written tables share: how a mean is shown with its interval, how rows become a table, a table its place."""
+"""Shared by all written tables: a mean with its interval, rows as a table, and a table in its place on a page."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ from typing import Any
 
 from tabulate import tabulate
 
-DECIMALS = 3
 
+def mean_with_interval(mean: float, half: float | None, decimals: int, is_best: bool = False, sign: str = "") -> str:
+    """Return e.g. "0.123 ± 0.045" for the mean and half of its interval, or the mean alone if ``half`` is not known.
 
-def mean_with_interval(
-    mean: float, half: float | None, is_best: bool = False, decimals: int = DECIMALS, sign: str = ""
-) -> str:
-    """Return e.g. "0.123 ± 0.045", the mean in bold if it is the best; alone where half the interval is not known.
-
-    ``sign`` is that of a format: "+" for differences.
+    The mean is bold if it is the best. ``sign`` is "+" for differences: they then always have a sign.
     """
     shown = f"{mean:{sign}.{decimals}f}"
     if is_best:
@@ -29,15 +25,15 @@ def mean_with_interval(
 
 
 def markdown_table(rows: Sequence[Sequence[str]], titles: Sequence[str], texts: int = 1) -> str:
-    """Return the table in Markdown, its first ``texts`` columns aligned as text, the rest as numbers."""
+    """Return the table in Markdown, the first ``texts`` columns aligned as text, the others as numbers."""
     alignment = ["left"] * texts + ["right"] * (len(titles) - texts)
     return tabulate(rows, titles, "pipe", colalign=alignment, disable_numparse=True)
 
 
 def fill_marked(text: str, makers: Mapping[str, Callable[..., str]]) -> str:
-    """Return ``text`` with what belongs between each <!-- KIND ARGUMENTS --> and the <!-- end --> after it.
+    """Return ``text`` with new content between each mark <!-- KIND ARGUMENTS --> and the next mark <!-- end -->.
 
-    It is what the maker of that kind, one of ``makers``, returns for the arguments.
+    ``makers`` has a function for each kind: it gets the arguments and returns the content.
     """
     marked = re.compile(rf"(<!-- ({'|'.join(makers)}) ([\w -]+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
     return marked.sub(lambda match: f"{match[1]}\n{makers[match[2]](*match[3].split()).rstrip()}\n\n", text)

@@ -1,4 +1,4 @@
-"""docs/methods.md: what the docstrings in scripts/methods/ say of each method, in one place."""
+"""docs/methods.md: the docstrings of all methods in scripts/methods/ on one page."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ LABELS = ("Formula", "Cost", "Defaults", "Deviations", "When to use")
 INTRODUCTION = """\
 # Methods
 
-Each method is one file in scripts/methods/, under one interface and one budget: Adam at a fixed learning rate, so many
-passes over the retain set. This page is made from the docstrings there by `make docs`; a test compares. CE is the
-cross-entropy, KL the Kullback-Leibler divergence, a step one pair of mini-batches, a forward or backward that of one
-mini-batch.
+Each method is one file in scripts/methods/. All have the same interface and the same budget: Adam at a fixed learning
+rate, a fixed number of passes over the retain set. `make docs` makes this page from the docstrings there; a test
+compares. CE is the cross-entropy, KL the Kullback-Leibler divergence, a step one pair of mini-batches, a forward or
+backward the forward or backward pass of one mini-batch.
 """
 
 
 def describe(file: Path) -> dict[str, str]:
-    """Return what a method's file says of itself: title, idea and the labelled lines of its class.
+    """Return the description in a method's file: title, idea and the labelled lines of the class.
 
     Raises UserError if one of them is missing.
     """

@@ -1,4 +1,4 @@
-"""Where a table comes from: the code, the configuration, the versions and the devices behind it."""
+"""The origin of a table: the code, the configuration, the versions and the devices behind it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ MADE_ON = ("device", "torch", "python")
 
 
 def provenance(config: Mapping[str, Any], costs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the contents of provenance.json for a run with ``config``; ``costs`` are those of its jobs.
+    """Return the contents of provenance.json for a run with ``config``; ``costs`` are the costs of its jobs.
 
     ``carried`` has the trainings that were not done in this run (see `unlearning.workflow.carrying`), each with the
-    commit, device and versions of torch and Python of where it was.
+    commit, the device and the versions of torch and Python with which it was done.
 
-    ``commit`` and ``dirty`` (whether any file differs from the commit, or is unknown to it) are those of the time when
-    the table was made, None outside of a git repository. The digest does not depend on the order of keys.
+    ``commit`` and ``dirty`` (whether any file differs from the commit, or is unknown to it) describe the project at the
+    time when the table was made; both are None outside of a git repository. The digest does not depend on the order of
+    keys.
     """
     settings = {key: value for key, value in config.items() if key not in OF_THE_MACHINE}
     text = json.dumps(settings, sort_keys=True)

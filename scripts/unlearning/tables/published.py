@@ -1,4 +1,4 @@
-"""The published results, one seed each, to set ours beside: workflow/resources/published.csv."""
+"""Comparison with the published results, one seed each: workflow/resources/published.csv."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import pandas
 from unlearning.evaluation.metrics import METRICS
 
 DECIMALS = 3
-"""The published values have three decimals; ours are compared with them rounded alike."""
+"""The published values have three decimals; ours are rounded to the same number before they are ranked."""
 
 
 def side_by_side(summary: pandas.DataFrame, published: pandas.DataFrame) -> pandas.DataFrame:
-    """Return our mean, its half width, the published value and the difference for what both have.
+    """Return our mean, half of its interval, the published value and the difference, where both have the metric.
 
     ``summary`` is summary.csv, ``published`` has benchmark, entry, type and the four metrics of the protocol. A
-    published baseline belongs to our method of that name. One row for each benchmark, method and metric.
+    published baseline is compared with our method of the same name. One row per benchmark, method and metric.
     """
     baselines = published[published["type"] == "baseline"].rename(columns={"entry": "method"})
     theirs = baselines.melt(["benchmark", "method"], list(METRICS), "metric", "published")
@@ -24,9 +24,9 @@ def side_by_side(summary: pandas.DataFrame, published: pandas.DataFrame) -> pand
 
 
 def ranks(summary: pandas.DataFrame, published: pandas.DataFrame) -> pandas.DataFrame:
-    """Return benchmark, method, rank and entries: where our mean unlearn_score stands among the published ones.
+    """Return benchmark, method, mean, rank and entries: the rank of our mean unlearn_score among the published ones.
 
-    ``entries`` counts the published entries of the benchmark and ours; equal scores share the better rank.
+    ``entries`` is the number of published entries of the benchmark, plus ours; equal scores share the better rank.
     """
     rows = []
     ours = summary[summary["metric"] == "unlearn_score"]

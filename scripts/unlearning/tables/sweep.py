@@ -1,4 +1,4 @@
-"""results/sweep.md and its plot: every method's settings on the validation part, and those that are chosen."""
+"""results/sweep.md and its plot: the settings of every method on the validation part, and the chosen ones."""
 
 from __future__ import annotations
 
@@ -10,24 +10,31 @@ import numpy as np
 from tabulate import tabulate
 
 from unlearning.files import whole_file
+from unlearning.tables.columns import COLUMN
 from unlearning.tables.markdown import shown
 
 Row = dict[str, Any]
 
-MEASURED = ("status", "reason", "retain_acc", "forget_acc", "forget_mia_auc_two_sided", "unlearn_score", "mean_abs_gap")
+SCORE, GAP, ACCURACY, ATTACK = "unlearn_score", "mean_abs_gap", "retain_acc", "forget_mia_auc_two_sided"
+KEPT = ("status", "reason", ACCURACY, "forget_acc", ATTACK, SCORE, GAP)
+"""The columns of metrics.csv that sweep.csv has as well."""
+
+SHOWN = [COLUMN[name] for name in (ACCURACY, ATTACK, SCORE, GAP)]
+CHOSEN_BY = {"by_score": COLUMN[SCORE], "by_gap": COLUMN[GAP]}
 
 
 def rows_of_sweep(cells: Sequence[Row], variants: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[Row]:
-    """Return the rows of sweep.csv: one a cell, with the method and the setting that its variant stands for.
+    """Return the rows of sweep.csv: one per cell, with the method and the setting that its variant stands for.
 
-    ``cells`` are rows of metrics.csv; ``variants`` has variant, method and hyperparameters. A reference has no setting.
+    ``cells`` are rows of metrics.csv. ``variants`` has the name of each variant, its method and its hyperparameters.
+    A reference has no setting.
     """
     of_variant = {variant: (method, shown(settings)) for variant, method, settings in variants}
     rows = []
     for cell in cells:
         method, setting = of_variant.get(cell["method"], (cell["method"], ""))
         row = {"benchmark": cell["benchmark"], "method": method, "setting": setting, "kind": cell["kind"]}
-        rows.append(row | {name: cell[name] for name in MEASURED})
+        rows.append(row | {name: cell[name] for name in KEPT})
     return rows
 
 
@@ -37,20 +44,20 @@ def render_sweep(rows: Sequence[Row], seed: int, share: float) -> str:
     table = []
     for chosen in choose(tried):
         line = [chosen["method"], str(chosen["settings"])]
-        for how in ("by_score", "by_gap"):
+        for how in CHOSEN_BY:
             line += _described(tried, chosen["method"], chosen[how])
         table.append(line)
     titles = ["method", "settings"]
-    for how in ("by unlearn_score", "by gap to oracle"):
-        titles += [how, "retain_acc", "AUC two-sided", "unlearn_score", "gap"]
+    for column in CHOSEN_BY.values():
+        titles += [f"by {column.label}", *(shown.heading for shown in SHOWN)]
     benchmarks = ", ".join(dict.fromkeys(row["benchmark"] for row in rows))
     return (
         "# Sweep\n\n"
-        f"Every setting of every method's grid, one seed ({seed}), judged by {share:.0%} of the training data, which "
-        "the models of the sweep have not seen; the test data were not looked at. Means over "
+        f"Every setting in the grid of every method, one seed ({seed}), judged by {share:.0%} of the training data, "
+        "which the models of the sweep have not seen; the test data were not used. Means over "
         f"{benchmarks}. A setting that failed on one of them is not chosen.\n\n"
         f"{tabulate(table, titles, 'pipe', disable_numparse=True)}\n\n"
-        "![retain_acc against two-sided AUC of all settings](sweep.png)\n\n"
+        f"![{COLUMN[ACCURACY].label} against {COLUMN[ATTACK].label} of all settings](sweep.png)\n\n"
         "All numbers are in sweep.csv. To use a setting, write it under the method's hyperparameters, with "
         "`settings: tuned`.\n"
     )
@@ -58,31 +65,31 @@ def render_sweep(rows: Sequence[Row], seed: int, share: float) -> str:
 
 def _described(tried: Sequence[Row], method: str, setting: str | None) -> list[str]:
     if setting is None:
-        return ["none is ok", "–", "–", "–", "–"]
+        return ["none is ok", *["–"] * len(SHOWN)]
     rows = [row for row in tried if (row["method"], row["setting"]) == (method, setting)]
-    names = ("retain_acc", "forget_mia_auc_two_sided", "unlearn_score", "mean_abs_gap")
-    return [setting, *(f"{np.mean([row[name] for row in rows]):.3f}" for name in names)]
+    means = [(np.mean([row[column.name] for row in rows]), column.decimals) for column in SHOWN]
+    return [setting, *(f"{mean:.{decimals}f}" for mean, decimals in means)]
 
 
 def choose(tried: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return for each method the setting with the best mean unlearn_score and that with the smallest gap to the oracle.
+    """Return for each method the setting with the best mean unlearn_score and the one with the smallest mean_abs_gap.
 
-    ``tried`` has a row for each method, setting (text) and benchmark, with status, unlearn_score and mean_abs_gap. A
-    setting that is not ok on every benchmark cannot be chosen; a method without another has None for both.
+    ``tried`` has one row per method, setting (text) and benchmark, with status, unlearn_score and mean_abs_gap. A
+    setting that is not ok on every benchmark is not chosen; a method of which no setting is ok has None for both.
     """
     chosen = []
     for method, rows in _by(tried, "method"):
         settings = {setting: its for setting, its in _by(rows, "setting") if all(r["status"] == "ok" for r in its)}
         means = {
-            setting: {key: float(np.mean([row[key] for row in its])) for key in ("unlearn_score", "mean_abs_gap")}
+            setting: {key: float(np.mean([row[key] for row in its])) for key in (SCORE, GAP)}
             for setting, its in settings.items()
         }
         chosen.append(
             {
                 "method": method,
                 "settings": len({row["setting"] for row in rows}),
-                "by_score": max(means, key=lambda s: means[s]["unlearn_score"], default=None),
-                "by_gap": min(means, key=lambda s: means[s]["mean_abs_gap"], default=None),
+                "by_score": max(means, key=lambda s: means[s][SCORE], default=None),
+                "by_gap": min(means, key=lambda s: means[s][GAP], default=None),
             }
         )
     return chosen
@@ -93,7 +100,10 @@ def _by(rows: Sequence[Mapping[str, Any]], key: str) -> list[tuple[Any, list[Map
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the points (retain_acc, two-sided AUC) that none surpasses in one and equals in the other, ascending."""
+    """Return the points (retain_acc, two-sided AUC) on the front, ascending.
+
+    A point is on the front if no other is better in one value and at least equal in the other.
+    """
     front: list[tuple[float, float]] = []
     for retain, auc in sorted(set(points), key=lambda point: (-point[0], point[1])):
         if not front or auc < front[-1][1]:
@@ -102,7 +112,7 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
 
 
 def draw_sweep(rows: Sequence[Row], path: str | os.PathLike) -> None:
-    """Draw retain_acc against two-sided AUC, a panel a benchmark, with the front that no setting surpasses."""
+    """Draw retain_acc against two-sided AUC, one panel per benchmark, with the front that no setting surpasses."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -122,7 +132,7 @@ def draw_sweep(rows: Sequence[Row], path: str | os.PathLike) -> None:
         for reference, marker in (("original", "x"), ("retrain", "+")):
             points = [_point(row) for row in ok if row["method"] == reference]
             panel.scatter(*_axes(points), color="black", marker=marker, s=90, label=reference)
-        panel.set(title=benchmark, xlabel="retain_acc (higher is better)", ylabel="two-sided AUC (lower is better)")
+        panel.set(title=benchmark, xlabel=COLUMN[ACCURACY].in_words, ylabel=COLUMN[ATTACK].in_words)
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="center right", frameon=False, fontsize="small")
     figure.tight_layout(rect=(0, 0, 1 - 2 / figure.get_figwidth(), 1))
@@ -132,7 +142,7 @@ def draw_sweep(rows: Sequence[Row], path: str | os.PathLike) -> None:
 
 
 def _point(row: Row) -> tuple[float, float]:
-    return row["retain_acc"], row["forget_mia_auc_two_sided"]
+    return row[ACCURACY], row[ATTACK]
 
 
 def _axes(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:

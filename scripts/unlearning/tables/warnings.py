@@ -1,4 +1,4 @@
-"""What is to be said of a benchmark as a whole, before its numbers are read."""
+"""Warnings about a benchmark as a whole, to be read before its numbers."""
 
 from __future__ import annotations
 
@@ -8,24 +8,31 @@ from unlearning.config.model import REFERENCES
 
 ORIGINAL = REFERENCES[0]
 NEAR_CHANCE, MOST_ABOVE_CHANCE = 1.5, 0.1
-"""An accuracy below so many times chance, or chance and so much more, is near chance."""
+"""An accuracy is near chance below this multiple of chance, and below chance plus this much."""
 
 HALF = 0.5
-"""A class that is named less than so many times as often as the others was not learned."""
+"""A class was not learned if its accuracy is less than this share of the accuracy on the other classes."""
 
 
-def warnings_of(cells: pandas.DataFrame, costs: pandas.DataFrame) -> list[str]:
-    """Return sentences about one benchmark; ``cells`` are its rows of metrics.csv, ``costs`` all of costs.csv."""
-    warning = nothing_to_forget(cells)
+def warnings_of(cells: pandas.DataFrame, summary: pandas.DataFrame, costs: pandas.DataFrame) -> list[str]:
+    """Return sentences about one benchmark.
+
+    ``cells`` and ``summary`` are its rows of metrics.csv and summary.csv, ``costs`` is all of costs.csv.
+    """
+    warning = nothing_to_forget(cells, summary)
     return [*([warning] if warning else []), *several_devices(cells, costs)]
 
 
-def nothing_to_forget(cells: pandas.DataFrame) -> str | None:
-    """Return why there is nothing to forget, if the original model never knew the class or hardly knows anything."""
+def nothing_to_forget(cells: pandas.DataFrame, summary: pandas.DataFrame) -> str | None:
+    """Return why there is nothing to forget, if the original model never knew the class or hardly knows anything.
+
+    ``cells`` and ``summary`` are the rows of one benchmark in metrics.csv and summary.csv.
+    """
     original = cells[(cells["method"] == ORIGINAL) & (cells["status"] == "ok")]
     if original.empty:
         return None
-    forget, retain, test = (original[name].mean() for name in ("forget_acc", "retain_acc", "test_acc"))
+    means = summary[summary["method"] == ORIGINAL].set_index("metric")["mean"]
+    forget, retain, test = (means[name] for name in ("forget_acc", "retain_acc", "test_acc"))
     chance = 1 / original["classes"].max() if "classes" in original else 0.0
     if test < min(NEAR_CHANCE * chance, chance + MOST_ABOVE_CHANCE):
         return (
@@ -41,7 +48,7 @@ def nothing_to_forget(cells: pandas.DataFrame) -> str | None:
 
 
 def several_devices(cells: pandas.DataFrame, costs: pandas.DataFrame) -> list[str]:
-    """Return a sentence if the cells that are compared were not all made on one device."""
+    """Return a sentence if the cells of the benchmark (rows of metrics.csv) were made on several devices."""
     benchmark = cells["benchmark"].iloc[0]
     pretraining = benchmark.rsplit("-class", 1)[0]
     jobs = costs[costs["benchmark"].isin([benchmark, pretraining]) & costs["training_seconds"].notna()]

@@ -84,4 +84,4 @@ def test_published_values_stand_only_beside_what_ran_as_published(folders, tmp_p
             (folder / "provenance.json").write_text(json.dumps({"config": config}))
         assert keep(folders, tmp_path / "reference") == 0
         table = (tmp_path / "reference/digits-table.md").read_text()
-        assert ("Beside the published results" in table) == beside, settings
+        assert ("Comparison with the published results" in table) == beside, settings

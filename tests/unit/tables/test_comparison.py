@@ -1,12 +1,16 @@
 """The table: its numbers computed by hand, its marks, and the display of a failed cell."""
 
+from dataclasses import replace
+
 import pandas
 import pytest
 from project import ROOT
 
 from unlearning.evaluation.metrics import METRICS
+from unlearning.files import read_table
 from unlearning.tables.columns import MEASURED, METRICS_CSV, render_dictionary
 from unlearning.tables.comparison import render_table
+from unlearning.tables.numbers import numbers_from
 
 PUBLISHED = pandas.read_csv(ROOT / "workflow/resources/published.csv")
 
@@ -31,8 +35,9 @@ def costs(*rows, benchmark="b-d-class0"):
     return frame.assign(device="cpu", precision="float32", threads=1, torch="2.13.0", python="3.11.7")
 
 
-def render(frame, *arguments):
-    return render_table(frame, costs(), "digits", *arguments)
+def render(frame, *arguments, costs_csv=None, suite="digits"):
+    """Return the table for metrics.csv and costs.csv, with the means and differences that follow from them."""
+    return render_table(numbers_from(frame, costs() if costs_csv is None else costs_csv), suite, *arguments)
 
 
 def blocks_of(table):
@@ -64,7 +69,7 @@ def test_one_seed_gives_plain_values_the_areas_standard_error_and_the_best_metho
     assert "DeLong's standard error" in table
     assert "±" not in table
     assert "suite `digits`" in table
-    assert "Seeds 1 · cpu, float32, 1 thread a job · torch 2.13.0, Python 3.11.7" in table
+    assert "Seeds 1 · cpu, float32, 1 thread per job · torch 2.13.0, Python 3.11.7" in table
 
 
 def test_references_and_controls_are_labelled_and_do_not_compete():
@@ -99,25 +104,25 @@ def test_several_seeds_give_mean_and_students_interval():
     assert "(SE" not in table
 
 
-def test_what_looks_equal_is_bold_alike():
+def test_means_that_look_equal_are_all_bold():
     rows = [("alpha", "method", 1, "ok", 0.90001, 0.0, 0.5, 0.8), ("beta", "method", 1, "ok", 0.90002, 0.0, 0.5, 0.8)]
     primary = blocks_of(render(metrics(rows)))[0]
     assert primary["alpha"][0] == primary["beta"][0] == "**0.900**"
 
 
-def test_the_second_block_has_the_honest_columns_and_the_cost():
+def test_the_second_block_has_the_further_metrics_and_the_cost():
     frame = metrics(ROWS, forget_mia_auc_two_sided=[0.6, 0.5, 0.6, 0.5, 0.55], tow=[0, 1, 0.9, 0.8, 0.7], probe_acc=0.9)
-    honest = blocks_of(render(frame))[1]
-    assert honest["method"] == [
+    further = blocks_of(render(frame))[1]
+    assert further["method"] == [
         "AUC two-sided ↓", "gap to oracle ↓", "ToW ↑", "JS to oracle ↓", "probe →",
         "seconds", "steps", "MB", "× oracle's s", "settings",
     ]  # fmt: skip
-    assert honest["alpha"] == [
+    assert further["alpha"] == [
         "0.500", "**0.250**", "**0.800**", "**0.250**", "0.900", "2.0", "100", "300", "0.50", "authors",
     ]  # fmt: skip
-    assert honest["beta"][0] == "0.550"
-    assert honest["beta"][5:] == [*["–"] * 4, "tuned"]  # no cost is known
-    assert honest["*retrain* (the oracle)"][-1] == "–"
+    assert further["beta"][0] == "0.550"
+    assert further["beta"][5:] == [*["–"] * 4, "tuned"]  # no cost is known
+    assert further["*retrain* (the oracle)"][-1] == "–"
 
 
 def test_columns_on_request_stand_in_the_second_block_where_they_were_asked_for():
@@ -126,19 +131,16 @@ def test_columns_on_request_stand_in_the_second_block_where_they_were_asked_for(
 
 
 def test_memory_is_that_of_the_gpu_where_there_is_one_and_the_oracle_has_its_seconds():
-    table = render_table(
-        metrics(ROWS),
-        costs(
-            ("unlearn", "alpha", 2.0, 0.5, 100, 300.0, 77.0),
-            ("unlearn", "alpha", 4.0, 1.0, 100, 300.0, 79.0),
-            ("evaluate", "alpha", None, None, None, 900.0, None),
-            ("retrain", None, 4.0, 1.0, None, 500.0, None),
-        ),
-        "digits",
+    jobs = costs(
+        ("unlearn", "alpha", 2.0, 0.5, 100, 300.0, 77.0),
+        ("unlearn", "alpha", 4.0, 1.0, 100, 300.0, 79.0),
+        ("evaluate", "alpha", None, None, None, 900.0, None),
+        ("retrain", None, 4.0, 1.0, None, 500.0, None),
     )
-    honest = blocks_of(table)[1]
-    assert honest["alpha"][5:] == ["3.0", "100", "78", "0.75", "authors"]
-    assert honest["*retrain* (the oracle)"][5:] == ["4.0", "–", "500", "1.00", "–"]
+    table = render(metrics(ROWS), costs_csv=jobs)
+    further = blocks_of(table)[1]
+    assert further["alpha"][5:] == ["3.0", "100", "78", "0.75", "authors"]
+    assert further["*retrain* (the oracle)"][5:] == ["4.0", "–", "500", "1.00", "–"]
 
 
 def test_differences_to_each_baseline_say_whether_they_exclude_zero():
@@ -174,9 +176,9 @@ def test_a_cell_that_failed_says_why_and_where_and_the_rest_stands():
     last = frame.index[-1]
     frame.loc[last, ["reason", "epoch", "step", "line"]] = ["ValueError: a | b", 1, 20, 300]
     table = render(frame)
-    primary, honest, paired = blocks_of(table)
+    primary, further, paired = blocks_of(table)
     assert primary["gamma"] == ["failed (1 of 1 seeds)", "–", "–", "–"]
-    assert set(honest["gamma"]) == set(paired["gamma"]) == {"–"}
+    assert set(further["gamma"]) == set(paired["gamma"]) == {"–"}
     assert "- gamma, seed 1: failed (epoch 1, step 20, line 300): ValueError: a \\| b\n" in table
     assert primary["beta"][3] == "**0.783**"
 
@@ -216,7 +218,7 @@ def test_an_attack_without_result_says_why_beside_a_sound_cell():
 def test_a_method_that_failed_has_no_rank():
     rows = [("mine", "method", 1, "ok", 0.9, 0.0, 0.4, 0.84), ("mine", "method", 2, "failed", None, None, None, None)]
     frame = metrics(rows, benchmark="resnet20-cifar10-class0", reason="why")
-    assert "ublished" not in render_table(frame, costs(), "paper", PUBLISHED)
+    assert "ublished" not in render(frame, PUBLISHED, suite="paper")
 
 
 def test_published_results_stand_beside_ours():
@@ -226,7 +228,7 @@ def test_published_results_stand_beside_ours():
         ("mask", "control", 42, "ok", 0.95, 0.0, 0.4, 0.85),
     ]
     frame = metrics(rows, benchmark="resnet20-cifar10-class0")
-    table = render_table(frame, costs(), "paper", PUBLISHED)
+    table = render(frame, PUBLISHED, suite="paper")
     *_, beside, standing = blocks_of(table)
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "| scrub" in line]
     assert ["scrub", "retain_acc", "0.840", "0.831", "+0.009"] in lines
@@ -238,8 +240,61 @@ def test_published_results_stand_beside_ours():
         "scrub": ["0.820", "6 of 15"],
         "mine": ["0.830", "1 of 15"],
     }
-    assert "ublished" not in render_table(frame, costs(), "paper", PUBLISHED[:0])
-    assert "ublished" not in render_table(metrics(ROWS), costs(), "paper", PUBLISHED)
+    assert "ublished" not in render(frame, PUBLISHED[:0], suite="paper")
+    assert "ublished" not in render(metrics(ROWS), PUBLISHED, suite="paper")
+
+
+# --- the numbers are those of summary.csv and comparisons.csv
+
+
+TWO_SEEDS = [
+    *[("base", "baseline", seed, "ok", 0.8, 0.0, 0.5, score) for seed, score in enumerate((0.5, 0.7))],
+    *[("better", "method", seed, "ok", 0.9, 0.0, 0.5, score) for seed, score in enumerate((0.6, 0.8001))],
+    *[("same", "method", seed, "ok", 0.7, 0.0, 0.5, score) for seed, score in enumerate((0.5, 0.7))],
+    ("half", "method", 0, "ok", 0.7, 0.0, 0.5, 0.6),
+    ("half", "method", 1, "failed", None, None, None, None),
+]
+
+
+def changed(frame, column, value, **where):
+    """Return a copy of ``frame`` with ``value`` in one column of its only row with these values."""
+    rows = (frame[list(where)] == pandas.Series(where)).all(axis=1)
+    assert rows.sum() == 1
+    return frame.assign(**{column: frame[column].mask(rows, value)})
+
+
+def test_the_table_shows_the_numbers_of_the_summary_and_of_the_comparisons():
+    numbers = numbers_from(metrics(TWO_SEEDS, reason="why"), costs())
+    summary = changed(numbers.summary, "mean", 0.123, method="better", metric="retain_acc")
+    summary = changed(summary, "half_width", 0.045, method="better", metric="retain_acc")
+    summary = changed(summary, "mean", 0.987, method="same", metric="tow")
+    comparisons = changed(numbers.comparisons, "difference", -0.321, method="better", metric="unlearn_score")
+    primary, further, paired = blocks_of(
+        render_table(replace(numbers, summary=summary, comparisons=comparisons), "digits")
+    )
+    assert primary["better"][0] == "0.123 ± 0.045"
+    assert primary["base"][0] == "**0.800** ± 0.000"  # now the best
+    assert further["same"][2] == "**0.987** ± 0.000"
+    assert paired["better"] == ["-0.321 ± 0.001 ▼"]
+
+
+def test_the_standard_error_of_one_seed_and_the_warnings_are_those_of_the_summary():
+    numbers = numbers_from(metrics(ROWS, forget_mia_auc_se=0.0123), costs())
+    summary = changed(numbers.summary, "standard_error", 0.0456, method="beta", metric="forget_mia_auc")
+    summary = changed(summary, "mean", 0.1, method="original", metric="test_acc")
+    table = render_table(replace(numbers, summary=summary), "digits")
+    assert blocks_of(table)[0]["beta"][2] == "0.450 (SE 0.046)"
+    assert "the accuracy of *original*, 0.100, is near chance" in table
+
+
+@pytest.mark.parametrize("rows", [TWO_SEEDS, ROWS, [row for row in ROWS if row[1] != "baseline"]])
+def test_numbers_that_were_written_and_read_again_make_the_same_table(rows, tmp_path):
+    """Also where a number is missing in a few rows, and where there is nothing to compare."""
+    numbers = numbers_from(metrics(rows, reason="why"), costs())
+    for name in ("summary", "comparisons"):
+        getattr(numbers, name).to_csv(tmp_path / f"{name}.csv", index=False)
+    again = {name: read_table(tmp_path / f"{name}.csv") for name in ("summary", "comparisons")}
+    assert render_table(replace(numbers, **again), "digits") == render_table(numbers, "digits")
 
 
 def test_every_line_of_a_block_is_equally_wide_as_text():
@@ -339,21 +394,19 @@ def test_nothing_is_ranked_where_there_is_nothing_to_forget():
     for knows, is_ranked in ((0.9, True), (0.1, False)):
         rows = [("original", "reference", 1, "ok", 0.9, knows, 0.5, 0.6), *ROWS[1:]]
         frame = metrics(rows, benchmark=name, test_acc=0.9, classes=10)
-        assert (
-            "Rank by `unlearn_score`" in render_table(frame, costs(benchmark=name), "paper", PUBLISHED)
-        ) == is_ranked
+        assert ("Rank by `unlearn_score`" in render(frame, PUBLISHED, costs_csv=costs(benchmark=name))) == is_ranked
 
 
 def test_cells_from_several_devices_are_named():
     rows = [("pretrain", None), ("retrain", None), ("unlearn", "alpha"), ("unlearn", "beta"), ("evaluate", "beta")]
     jobs = costs(*((rule, method, 2.0, 0.5, 100, 300.0, None) for rule, method in rows))
-    assert "Made on several devices" not in render_table(metrics(ROWS), jobs, "digits")
+    assert "Made on several devices" not in render(metrics(ROWS), costs_csv=jobs)
     jobs["benchmark"] = ["b-d", *["b-d-class0"] * 4]
     jobs.loc[3, "device"] = "NVIDIA H100"
-    table = render_table(metrics(ROWS), jobs, "digits")
+    table = render(metrics(ROWS), costs_csv=jobs)
     made = "NVIDIA H100: beta; cpu: pretrain, retrain, alpha"
     assert f"Made on several devices, which round differently and draw other random numbers: {made}, beta.**" in table
     jobs.loc[4, "training_seconds"] = None  # only the device of the training counts
-    assert f"{made}.**" in render_table(metrics(ROWS), jobs, "digits")
+    assert f"{made}.**" in render(metrics(ROWS), costs_csv=jobs)
     jobs.loc[0, "benchmark"] = "another-d"  # of another benchmark
-    assert "cpu: retrain, alpha.**" in render_table(metrics(ROWS), jobs, "digits")
+    assert "cpu: retrain, alpha.**" in render(metrics(ROWS), costs_csv=jobs)

@@ -74,6 +74,21 @@ def test_a_seed_that_one_of_the_two_lacks_is_left_out():
     assert (row["seeds"], row["difference"]) == (1, pytest.approx(0.2))
 
 
+def test_the_summary_has_the_standard_error_of_one_seed():
+    cells = frame({"one": ("method", [0.3]), "two": ("method", [0.3, 0.4]), "none": ("method", [0.5])})
+    cells["score_se"] = [0.01, 0.02, 0.03, None]
+    errors = summary(cells, ["score"], {"score": "score_se"})["standard_error"]
+    assert errors[0] == 0.01
+    assert errors[1:].isna().all()
+    assert summary(cells, ["score"])["standard_error"].isna().all()
+
+
+def test_a_metric_that_no_cell_has_is_left_out():
+    cells = frame({"base": ("baseline", [None]), "mine": ("method", [None])})
+    assert summary(cells, ["score"]).empty
+    assert paired_differences(cells, ["score"]).empty
+
+
 def test_the_summary_has_mean_interval_and_number_of_seeds():
     rows = summary(frame({"base": ("baseline", [0.8, 0.9, 1.0]), "mine": ("method", [0.3, None, None])}), ["score"])
     base, method = rows.to_dict("records")
