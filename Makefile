@@ -16,7 +16,7 @@
 # make test-quick                       run only the tests that start no Snakemake, while editing
 # make format                           format the code
 # make lint                             check style, hints, the direction of imports, the workflow and security
-# make docs                             write docs/methods.md, docs/configuration.md and the tables of two more pages
+# make docs                             write the generated pages and tables of docs/ and results/reference/metrics.md
 # make bench [ARGS="..."]               measure speed and write results/bench.md; ARGS=--help lists what ARGS takes
 # make clean                            remove the results and logs; data/ and .venv stay
 
@@ -53,7 +53,7 @@ preview status: .venv/installed
 plan: .venv/installed
 	@$(COMMAND).plan --cores $(CORES) $(SETTINGS) $(FILES)
 
-check verify: .venv/installed
+check verify docs: .venv/installed
 	@$(COMMAND).$@
 
 new-method: .venv/installed
@@ -82,12 +82,6 @@ lint: .venv/installed-lint
 	PYTHONPATH=scripts $(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive scripts
 	$(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off -r requirements.lock -r requirements-lint.lock
-
-docs: .venv/installed
-	$(COMMAND).document_methods
-	$(COMMAND).document_rule
-	$(COMMAND).document_calibration
-	$(COMMAND).document_configuration
 
 clean:
 	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference -exec rm -rf {} +

@@ -1,21 +1,30 @@
-"""make docs: fill the tables of docs/own-method.md from the results in results/reference/.
+"""make docs: write the generated pages, and fill the generated tables of the others from results/reference/.
 
-A table stands between two marks, <!-- table SUITE BENCHMARK --> or <!-- sweep SUITE --> and <!-- end -->.
+docs/methods.md comes from the docstrings of the methods, docs/configuration.md from the schema, metrics.md from the
+definitions of the columns. Tables stand between two marks: <!-- table SUITE BENCHMARK --> or <!-- sweep SUITE --> in
+docs/own-method.md, <!-- calibration NAME --> in docs/calibration.md, and <!-- end -->.
 """
 
 import sys
+from pathlib import Path
 
 import pandas
 
-from commands.verify import REFERENCE, numbers_of
+from unlearning.config.reading import SCHEMA, read_yaml, shipped_config
+from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS
 from unlearning.files import read_table, write_text
-from unlearning.tables.columns import COLUMN
+from unlearning.tables.calibration import render_calibration
+from unlearning.tables.columns import COLUMN, render_dictionary
+from unlearning.tables.configuration_page import render_configuration
 from unlearning.tables.intervals import half_width
 from unlearning.tables.markdown import fill_marked, markdown_table, mean_with_interval
+from unlearning.tables.pages import render_catalogue
+from unlearning.tables.reference import REFERENCE, numbers_of
 from unlearning.watched_code import SCRIPTS
+from unlearning.workflow.paths import PUBLISHED
 
-PAGE = SCRIPTS.parent / "docs" / "own-method.md"
+DOCS = SCRIPTS.parent / "docs"
 
 OWN = "mask_and_average"
 SCORE = COLUMN["unlearn_score"]
@@ -23,9 +32,26 @@ COLUMNS = [COLUMN[name] for name in (*METRICS, "mean_abs_gap", "js_to_oracle", "
 SWEPT = [COLUMN[name] for name in ("retain_acc", "forget_mia_auc_two_sided", "unlearn_score", "mean_abs_gap")]
 
 
-def page() -> str:
-    """Return the text that docs/own-method.md must have."""
-    return fill_marked(PAGE.read_text(encoding="utf-8"), {"table": table, "sweep": sweep_table})
+def pages() -> dict[Path, str]:
+    """Return the text that each page must have. Raises UserError if a method does not say what the page wants."""
+    config = shipped_config()
+    files = {name: config.method_file(name) for name in config.methods}
+    own_method, calibration = DOCS / "own-method.md", DOCS / "calibration.md"
+    return {
+        DOCS / "methods.md": render_catalogue(
+            files, {name: its.hyperparameters for name, its in config.methods.items()}
+        ),
+        DOCS / "configuration.md": render_configuration(read_yaml(SCHEMA)),
+        own_method: fill_marked(own_method.read_text(encoding="utf-8"), {"table": table, "sweep": sweep_table}),
+        calibration: fill_marked(calibration.read_text(encoding="utf-8"), {"calibration": calibration_tables}),
+        REFERENCE / "metrics.md": render_dictionary(),
+    }
+
+
+def calibration_tables(name: str) -> str:
+    """Return the tables of calibration-NAME.csv."""
+    rows = read_table(REFERENCE / f"calibration-{name}.csv").to_dict("records")
+    return render_calibration(rows, read_table(PUBLISHED))
 
 
 def table(suite: str, benchmark: str) -> str:
@@ -69,7 +95,12 @@ def sweep_table(suite: str) -> str:
 
 
 def main() -> int:
-    write_text(PAGE, page())
+    try:
+        for path, text in pages().items():
+            write_text(path, text)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

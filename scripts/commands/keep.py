@@ -15,9 +15,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from commands.verify import REFERENCE, render
 from unlearning.errors import UserError
 from unlearning.files import read_json, write_csv, write_json, write_text
+from unlearning.tables.reference import REFERENCE, render
 
 IDENTITY = {"metrics": ["benchmark", "method", "seed"], "costs": ["rule", "benchmark", "method", "seed"]}
 """The columns that identify a row."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import document_calibration, document_configuration, document_rule, verify
+from commands import docs, verify
 from project import ROOT
 from snakemake.cli import parse_args, parse_config
 
@@ -20,7 +20,9 @@ from unlearning.config.reading import CONFIG, SCHEMA, read_config
 from unlearning.config.variants import PARTS
 from unlearning.evaluation.metrics import METRICS
 from unlearning.files import read_table
+from unlearning.tables.configuration_page import levels_of
 from unlearning.watched_code import SCRIPTS, code_of
+from unlearning.workflow.paths import PUBLISHED
 
 RULE_FILES = [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
 RULES = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in RULE_FILES), re.MULTILINE)
@@ -245,13 +247,14 @@ def test_every_number_of_the_walk_through_stands_in_the_table(page, said_in, ite
     assert sum(len(re.findall(r"\d\.\d{3}", step)) for step in steps) >= 2
 
 
-def test_the_tables_of_our_rule_are_those_of_the_reference_results():
-    assert document_rule.page() == document_rule.PAGE.read_text()
+@pytest.mark.parametrize("path", docs.pages(), ids=lambda path: path.name)
+def test_a_generated_page_is_what_make_docs_writes(path):
+    assert docs.pages()[path] == path.read_text(), "make docs"
 
 
 def test_every_number_that_is_said_of_our_method_stands_in_a_table():
     """This holds for numbers with three decimals in docs/own-method.md. The tables there are made from results."""
-    page = document_rule.PAGE.read_text()
+    page = (DOCS / "own-method.md").read_text()
     made = re.compile(r"^<!-- (?:table|sweep) .*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
     tables, said = " ".join(made.findall(page)), made.sub("", page)
     assert "| best baseline" in said
@@ -260,7 +263,7 @@ def test_every_number_that_is_said_of_our_method_stands_in_a_table():
 
 
 def test_the_summary_of_our_method_has_the_numbers_of_its_tables_each_in_its_place():
-    page = document_rule.PAGE.read_text()
+    page = (DOCS / "own-method.md").read_text()
     columns = [("resnet20-cifar10_small-class0", n) for n in (1, 3, 5, 4)] + [("mobilenetv2-fmnist_small-class0", 4)]
     summary = [line.split("|")[1:-1] for line in section(page, "In short").splitlines() if line.startswith("| ")][1:]
     assert len(summary) == 3
@@ -272,14 +275,10 @@ def test_the_summary_of_our_method_has_the_numbers_of_its_tables_each_in_its_pla
             assert row.split("|")[number + 1].split()[0] == value.strip(), (name, benchmark, number)
 
 
-def test_the_page_of_the_configuration_is_that_of_the_schema():
-    assert document_configuration.page() == document_configuration.PAGE.read_text(), "make docs"
-
-
 def test_the_page_of_the_configuration_has_every_key_with_a_description():
-    page = document_configuration.PAGE.read_text()
+    page = (DOCS / "configuration.md").read_text()
     schema = yaml.safe_load(SCHEMA.read_text())
-    levels = dict(document_configuration.levels_of(schema, schema))
+    levels = dict(levels_of(schema, schema))
     assert len(levels) == 9
     for title, level in levels.items():
         rows = re.findall(r"^\| `(\w+)` .*\|(.*)\|$", section(page, title), re.MULTILINE)
@@ -287,12 +286,8 @@ def test_the_page_of_the_configuration_has_every_key_with_a_description():
         assert all(words.strip() for _, words in rows)
 
 
-def test_the_tables_of_the_calibration_are_those_of_the_reference_results():
-    assert document_calibration.page() == document_calibration.PAGE.read_text()
-
-
 def test_every_number_that_is_said_of_the_calibration_stands_in_its_tables():
-    page = document_calibration.PAGE.read_text()
+    page = (DOCS / "calibration.md").read_text()
     tables = " ".join(line for line in page.splitlines() if line.startswith("|"))
     said = re.findall(r"\d\.\d{3}", " ".join(line for line in page.splitlines() if not line.startswith("|")))
     assert said
@@ -300,9 +295,9 @@ def test_every_number_that_is_said_of_the_calibration_stands_in_its_tables():
 
 
 def test_the_calibration_quotes_the_published_baselines_as_they_are():
-    published = read_table(verify.PUBLISHED)
+    published = read_table(PUBLISHED)
     theirs = published[(published["benchmark"] == "mobilenetv2-fmnist-class0") & (published["type"] == "baseline")]
-    shown = section(document_calibration.PAGE.read_text(), "What was published")
+    shown = section((DOCS / "calibration.md").read_text(), "What was published")
     for row in theirs.to_dict("records"):
         cells = [row["entry"], *(f"{row[metric]:.3f}" for metric in METRICS)]
         assert cells in [[cell.strip() for cell in line.split("|")[1:-1]] for line in shown.splitlines()]

@@ -1,17 +1,13 @@
-"""make docs: write docs/configuration.md, every key of the configuration, from the schema's descriptions."""
+"""docs/configuration.md: every key of the configuration, from the descriptions in the schema."""
 
-import sys
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
 
-from unlearning.config.reading import SCHEMA
-from unlearning.files import write_text
 from unlearning.tables.markdown import markdown_table
-from unlearning.watched_code import SCRIPTS
-
-PAGE = SCRIPTS.parent / "docs" / "configuration.md"
 
 INTRODUCTION = """\
 # Configuration
@@ -38,9 +34,8 @@ KINDS = {"integer": "integer", "number": "number", "string": "text", "boolean": 
 PLURALS = {"integer": "integers", "number": "numbers", "text": "texts"}
 
 
-def page() -> str:
-    """Return the text that docs/configuration.md must have."""
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+def render_configuration(schema: Mapping[str, Any]) -> str:
+    """Return docs/configuration.md for the ``schema`` of the configuration."""
     parts = [INTRODUCTION]
     for title, level in levels_of(schema, schema):
         parts.append(f"## {title}\n")
@@ -111,12 +106,3 @@ def yaml_text(value: Any) -> str:
 
 def sentence(text: str) -> str:
     return text[0].upper() + text[1:] + "."
-
-
-def main() -> int:
-    write_text(PAGE, page())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -17,10 +17,7 @@ COLUMNS_FILE = SCRIPTS / "unlearning/tables/columns.py"
 RENDERERS = [
     *(file for file in sorted(SCRIPTS.glob("unlearning/tables/*.py")) if file != COLUMNS_FILE),
     *(SCRIPTS / f"{rule}.py" for rule in ("aggregate", "table", "sweep", "calibrate")),
-    *(
-        SCRIPTS / f"commands/{name}.py"
-        for name in ("document_rule", "document_calibration", "preview", "verify", "keep")
-    ),
+    *(SCRIPTS / f"commands/{name}.py" for name in ("docs", "preview", "verify", "keep")),
 ]
 
 

@@ -1,0 +1,29 @@
+"""results/reference/: the numbers that are kept in git, and the tables that follow from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unlearning.config.model import as_published
+from unlearning.files import read_json, read_table
+from unlearning.tables.comparison import render_table
+from unlearning.tables.numbers import Numbers, numbers_from
+from unlearning.watched_code import SCRIPTS
+from unlearning.workflow.paths import PUBLISHED
+
+REFERENCE = SCRIPTS.parent / "results" / "reference"
+
+
+def numbers_of(suite: str, folder: Path = REFERENCE) -> Numbers:
+    """Return the kept metrics.csv and costs.csv of ``suite``, and the means and differences that follow from them."""
+    return numbers_from(*(read_table(folder / f"{suite}-{name}.csv") for name in ("metrics", "costs")))
+
+
+def render(suite: str, folder: Path) -> str:
+    """Return the table made from the numbers of ``suite`` in ``folder``.
+
+    Only benchmarks that ran as published, according to the suite's provenance, are compared with published values.
+    """
+    published, provenance = read_table(PUBLISHED), folder / f"{suite}-provenance.json"
+    comparable = as_published(read_json(provenance)["runs"][0]["config"]) if provenance.exists() else []
+    return render_table(numbers_of(suite, folder), suite, published[published["benchmark"].isin(comparable)])
