@@ -24,4 +24,4 @@ with job(snakemake, f"{len(inputs.metrics)} cells, {len(inputs.costs)} jobs"):
     write_json(outputs.provenance, provenance(snakemake.config, costs))
     numbers = numbers_from(pandas.DataFrame(rows), pandas.DataFrame(jobs))
     for path, table in ((outputs.summary, numbers.summary), (outputs.comparisons, numbers.comparisons)):
-        write_text(path, table.to_csv(index=False, lineterminator="\n"))  # with its titles, also where it is empty
+        write_text(path, table.to_csv(index=False, lineterminator="\n"))  # with its titles, even if empty

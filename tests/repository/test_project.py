@@ -407,7 +407,7 @@ def test_every_make_command_has_its_target_and_its_variables(page, words):
     (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     known = {*re.findall(r"\b[A-Z]+\b", makefile), "PIP_EXTRA_INDEX_URL"}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    # The reader's own file is not there; make says so for one that is missing.
+    # The file of the reader is not there, and make reports a missing file.
     given = [word.replace("CONFIG=mine.yaml", "CONFIG=config.yaml") for word in words[1:]]
     done = subprocess.run(["make", "-n", *given], cwd=ROOT, env=environment, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr

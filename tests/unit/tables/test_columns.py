@@ -22,7 +22,7 @@ RENDERERS = [
 
 
 def texts_of(file):
-    """Return all text constants of a file but the docstrings."""
+    """Return all text constants of a file, except for docstrings."""
     tree = ast.parse(file.read_text())
     bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
@@ -96,7 +96,7 @@ print(render_dictionary())
 
 @pytest.fixture(scope="module")
 def with_a_new_column(tmp_path_factory):
-    """Return what a copy of the library prints whose columns.py has one further line."""
+    """Return the output of a copy of the library with one more line in columns.py."""
     scripts = tmp_path_factory.mktemp("copy") / "scripts"
     shutil.copytree(SCRIPTS / "unlearning", scripts / "unlearning", ignore=shutil.ignore_patterns("__pycache__"))
     file = scripts / "unlearning/tables/columns.py"

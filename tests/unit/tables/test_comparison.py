@@ -244,7 +244,7 @@ def test_published_results_stand_beside_ours():
     assert "ublished" not in render(metrics(ROWS), PUBLISHED, suite="paper")
 
 
-# --- the numbers are those of summary.csv and comparisons.csv
+# --- the numbers come from summary.csv and comparisons.csv
 
 
 TWO_SEEDS = [
@@ -289,7 +289,7 @@ def test_the_standard_error_of_one_seed_and_the_warnings_are_those_of_the_summar
 
 @pytest.mark.parametrize("rows", [TWO_SEEDS, ROWS, [row for row in ROWS if row[1] != "baseline"]])
 def test_numbers_that_were_written_and_read_again_make_the_same_table(rows, tmp_path):
-    """Also where a number is missing in a few rows, and where there is nothing to compare."""
+    """Also if a few rows lack a number, and if there is nothing to compare."""
     numbers = numbers_from(metrics(rows, reason="why"), costs())
     for name in ("summary", "comparisons"):
         getattr(numbers, name).to_csv(tmp_path / f"{name}.csv", index=False)
