@@ -14,6 +14,7 @@ from unlearning.config.reading import SCHEMA, read_yaml, shipped_config
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS
 from unlearning.files import read_table, write_text
+from unlearning.paths import PUBLISHED
 from unlearning.tables.calibration import render_calibration
 from unlearning.tables.columns import COLUMN, render_dictionary
 from unlearning.tables.configuration_page import render_configuration
@@ -22,7 +23,6 @@ from unlearning.tables.markdown import fill_marked, markdown_table, mean_with_in
 from unlearning.tables.pages import render_catalogue
 from unlearning.tables.reference import REFERENCE, numbers_of
 from unlearning.watched_code import SCRIPTS
-from unlearning.workflow.paths import PUBLISHED
 
 DOCS = SCRIPTS.parent / "docs"
 

@@ -11,11 +11,11 @@ from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark, as_published
 from unlearning.errors import UserError
 from unlearning.files import read_arrays, read_json, read_table, write_text
+from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, RESULTS, cell_at
 from unlearning.tables.cells import PENDING, join_cells, join_costs, read_cell, without_misfits
 from unlearning.tables.columns import COSTS_CSV
 from unlearning.tables.comparison import PREVIEW_MARK, render_table
 from unlearning.tables.numbers import numbers_from
-from unlearning.workflow.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, RESULTS, cell_at
 from unlearning.workflow.progress import planned_jobs
 
 PREVIEW, TABLE = Path(RESULTS) / "preview.md", Path(RESULTS) / "table.md"

@@ -13,7 +13,7 @@ import yaml
 from unlearning.config.model import Config
 from unlearning.config.reading import CONFIG, read_config
 from unlearning.errors import UserError
-from unlearning.workflow.paths import RESULTS
+from unlearning.paths import RESULTS
 from unlearning.workflow.plan import Plan
 from unlearning.workflow.workspace import check_readable
 

@@ -14,7 +14,7 @@ from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark
 from unlearning.errors import UserError
 from unlearning.files import read_json
-from unlearning.workflow.paths import CELL, PRETRAINING
+from unlearning.paths import CELL, PRETRAINING
 from unlearning.workflow.progress import Running, owner, planned_jobs, running
 
 LOGS = {"original": [f"{PRETRAINING}/pretrain.log"], "retrain": [f"{CELL}/retrain.log"]}

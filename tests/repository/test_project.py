@@ -20,9 +20,9 @@ from unlearning.config.reading import CONFIG, SCHEMA, read_config
 from unlearning.config.variants import PARTS
 from unlearning.evaluation.metrics import METRICS
 from unlearning.files import read_table
+from unlearning.paths import PUBLISHED
 from unlearning.tables.configuration_page import levels_of
 from unlearning.watched_code import SCRIPTS, code_of
-from unlearning.workflow.paths import PUBLISHED
 
 RULE_FILES = [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
 RULES = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in RULE_FILES), re.MULTILINE)

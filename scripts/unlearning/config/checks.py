@@ -11,10 +11,10 @@ from pathlib import Path
 from unlearning.config.messages import known
 from unlearning.config.model import EXTERNAL, REFERENCES, Benchmark, Config, MethodSettings, method_file
 from unlearning.errors import UserError
+from unlearning.paths import RESULTS
 from unlearning.watched_code import code_of
 
 VGG_LEAST_SIZE = 32
-RESULTS = "results"
 
 
 def check_names(config: Config) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearning.errors import UserError
+from unlearning.paths import DATASETS
 from unlearning.watched_code import SCRIPTS
 
 REFERENCES = ("original", "retrain")
@@ -177,7 +178,7 @@ class Config:
         if settings is not None and settings.same_as is not None:
             return self.dataset_file(settings.same_as)
         if settings is not None and settings.carved_from is not None:
-            return Path("results/datasets") / f"{dataset}.npz"
+            return Path(DATASETS) / f"{dataset}.npz"
         return Path(self.data_dir).expanduser() / f"{dataset}.npz"
 
     def method_file(self, name: str) -> Path:

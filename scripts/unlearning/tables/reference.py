@@ -6,10 +6,10 @@ from pathlib import Path
 
 from unlearning.config.model import as_published
 from unlearning.files import read_json, read_table
+from unlearning.paths import PUBLISHED
 from unlearning.tables.comparison import render_table
 from unlearning.tables.numbers import Numbers, numbers_from
 from unlearning.watched_code import SCRIPTS
-from unlearning.workflow.paths import PUBLISHED
 
 REFERENCE = SCRIPTS.parent / "results" / "reference"
 

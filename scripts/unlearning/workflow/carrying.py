@@ -14,6 +14,7 @@ from unlearning.errors import UserError
 from unlearning.files import read_arrays, read_json
 from unlearning.meaning import by_meaning
 from unlearning.models import Classifier
+from unlearning.paths import PRETRAINING, RESULTS
 from unlearning.training.checkpoints import (
     WHOLE_SINCE,
     BadCheckpointError,
@@ -22,7 +23,6 @@ from unlearning.training.checkpoints import (
     rebuild,
 )
 from unlearning.training.precision import precision_on
-from unlearning.workflow.paths import PRETRAINING, RESULTS
 
 Record = dict[str, Any]
 

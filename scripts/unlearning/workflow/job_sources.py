@@ -10,8 +10,8 @@ from typing import Any
 from unlearning.data.datasets import DataFile
 from unlearning.errors import UserError
 from unlearning.files import write_text
+from unlearning.paths import KNOWN_DIGEST
 from unlearning.watched_code import SCRIPTS, code_of, digest_of_file, meanings_of
-from unlearning.workflow.paths import KNOWN_DIGEST
 
 
 def check_code(snakemake: Any) -> None:

@@ -26,8 +26,8 @@ from unlearning.config.model import (
 )
 from unlearning.errors import UserError
 from unlearning.meaning import by_meaning
+from unlearning.paths import CELL, KNOWN_DIGEST, PRETRAINING, checkpoint_of
 from unlearning.watched_code import SCRIPTS, code_of, digest_of_file, meanings_of
-from unlearning.workflow.paths import CELL, KNOWN_DIGEST, PRETRAINING, checkpoint_of
 
 AUGMENTATION = ("crop_padding", "flip")
 TO_BE_MADE = "to be made"

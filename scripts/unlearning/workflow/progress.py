@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unlearning.errors import UserError
+from unlearning.paths import RESULTS
 from unlearning.watched_code import SCRIPTS
-from unlearning.workflow.paths import RESULTS
 
 TABLE = f"{RESULTS}/table.md"
 SNAKEFILE = SCRIPTS.parent / "workflow" / "Snakefile"
