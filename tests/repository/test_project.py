@@ -154,7 +154,7 @@ REFERENCE = ROOT / "results/reference"
 
 def test_the_reference_tables_are_made_from_their_numbers(capsys):
     assert verify.main() == 0, capsys.readouterr().err
-    assert {path.name.removesuffix("-table.md") for path in REFERENCE.glob("*-table.md")} >= {"digits", "rules"}
+    assert {path.name.removesuffix("-table.md") for path in REFERENCE.glob("*-table.md")} >= {"digits", "methods"}
 
 
 def test_a_reference_table_that_does_not_follow_from_its_numbers_is_named(tmp_path, capsys):
@@ -170,9 +170,9 @@ def test_a_reference_table_that_does_not_follow_from_its_numbers_is_named(tmp_pa
 
 def test_the_table_of_all_methods_bears_out_what_is_said_of_its_ends():
     """The statements are in docs/reading-the-table.md. Every method is in the table."""
-    metrics = read_table(REFERENCE / "rules-metrics.csv")
+    metrics = read_table(REFERENCE / "methods-metrics.csv")
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    assert list(metrics["method"].unique()[2:]) == config["suites"]["rules"]["methods"] == list(config["methods"])
+    assert list(metrics["method"].unique()[2:]) == config["suites"]["methods"]["methods"] == list(config["methods"])
     assert (metrics["status"] == "ok").all()
     means = metrics.groupby(["method", "benchmark"])["forget_acc"].mean().drop("original")
     still_there = {(method, benchmark.split("-")[0]) for method, benchmark in means[means > 0.1].index}

@@ -400,7 +400,7 @@ def test_the_workflow_runs_in_any_folder(finished_project, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "results/metrics.csv").read_text() == finished_project.read("results/metrics.csv")
     assert not (tmp_path / "data").exists()
-    for suite in ("paper", "rules"):
+    for suite in ("paper", "methods"):
         planned = subprocess.run(
             [*command, "-n", "--config", f"suite={suite}"], cwd=tmp_path, text=True, capture_output=True
         )
@@ -587,7 +587,7 @@ def bad_rules(tmp_path_factory):
         "suites": {"digits": {"methods": [*RULES, "retain_finetune"]}},
         "methods": {name: {"file": f"{name}.py"} for name in RULES},
     }
-    project = Project(tmp_path_factory.mktemp("rules"), merged(TINY, changes))
+    project = Project(tmp_path_factory.mktemp("methods"), merged(TINY, changes))
     for name, (text, _) in RULES.items():
         (project.folder / f"{name}.py").write_bytes(text.encode("latin-1" if name == "latin" else "utf-8"))
     return project, project.run("results/table.md")
