@@ -11,6 +11,8 @@ import yaml
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch reads it: two tests run at once, and threads would compete
 ROOT = Path(__file__).resolve().parents[1]
+RULE_FILES = [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
+RULES = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in RULE_FILES), re.MULTILINE)
 
 
 class Project:

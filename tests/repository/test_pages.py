@@ -1,20 +1,18 @@
-"""The agreement of the project's parts: profiles, dependencies of the scripts, environments, README and docs."""
+"""README and docs: every number from a file, every link, path and command as it is, the generated pages up to date."""
 
 import os
 import re
 import shlex
 import shutil
 import subprocess
-from modulefinder import ModuleFinder
 from pathlib import Path
 
 import pytest
 import yaml
 from commands import docs, verify
-from project import ROOT
+from project import ROOT, RULES
 from snakemake.cli import parse_args, parse_config
 
-from unlearning import watched_code
 from unlearning.config.model import REFERENCES
 from unlearning.config.reading import CONFIG, SCHEMA, read_config
 from unlearning.config.variants import PARTS
@@ -22,133 +20,10 @@ from unlearning.evaluation.metrics import METRICS
 from unlearning.files import read_table
 from unlearning.paths import PUBLISHED
 from unlearning.tables.configuration_page import levels_of
-from unlearning.watched_code import SCRIPTS, code_of
+from unlearning.watched_code import SCRIPTS
 
-RULE_FILES = [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
-RULES = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in RULE_FILES), re.MULTILINE)
-PROFILES = sorted((ROOT / "workflow/profiles").glob("*/config.yaml"))
 README, DOCS = ROOT / "README.md", ROOT / "docs"
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
-
-
-def test_the_rules_are_those_that_the_map_names():
-    (named,) = re.findall(r"^Rules: (.*?)\.$", (DOCS / "architecture.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert set(RULES) - {"all"} == set(re.findall(r"`(\w+)`", named))
-
-
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.parent.name)
-def test_a_profile_names_only_rules_that_exist(profile):
-    settings = yaml.safe_load(profile.read_text())
-    for key in ("set-resources", "set-threads"):
-        assert set(settings.get(key, {})) <= set(RULES)
-    # Without this setting, a script's time stamp would make its jobs run again.
-    assert "code" not in settings["rerun-triggers"]
-
-
-def test_the_cluster_profile_says_for_every_job_where_and_how_long_it_runs():
-    slurm = yaml.safe_load((ROOT / "workflow/profiles/slurm/config.yaml").read_text())
-    assert slurm["executor"] == "slurm"
-    assert set(slurm["set-resources"]) == set(RULES) - {"all"}
-    for rule, resources in slurm["set-resources"].items():
-        assert {"slurm_partition", "mem_mb", "runtime"} <= set(resources), rule
-    on_gpu = {rule for rule, resources in slurm["set-resources"].items() if resources.get("gpu")}
-    assert on_gpu == {"pretrain", "retrain", "unlearn", "evaluate", "relearn", "train_shadow", "unlearn_shadow"}
-
-
-@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.name)
-def test_the_code_that_a_script_imports_is_watched(script):
-    finder = ModuleFinder(path=[str(SCRIPTS)])  # sees only the project: an independent walk over compiled code
-    finder.run_script(str(script))
-    imported = {Path(module.__file__) for module in finder.modules.values() if module.__file__}
-    assert set(code_of(script)) == imported
-    assert SCRIPTS / "unlearning" / "workflow" / "job.py" in imported
-
-
-def test_the_scripts_are_those_of_the_rules_and_nothing_else():
-    assert {script.stem for script in SCRIPTS.glob("*.py")} == set(RULES) - {"all"}
-
-
-def test_imports_are_followed_through_modules_and_into_functions(tmp_path, monkeypatch):
-    monkeypatch.setattr(watched_code, "SCRIPTS", tmp_path)
-    files = {
-        "script.py": "import os\nfrom library.one import name\n",
-        "library/__init__.py": "",
-        "library/one.py": "def function():\n    from library import two\n    import missing\n",
-        "library/two.py": "import library.three as three\n",
-        "library/three.py": "import library.one\n",  # a circle
-        "library/unused.py": "",
-    }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    expected = ["library/__init__.py", "library/one.py", "library/three.py", "library/two.py", "script.py"]
-    assert code_of(tmp_path / "script.py") == [tmp_path / name for name in expected]
-
-
-def test_a_change_of_the_models_reaches_training_but_not_the_split():
-    models = SCRIPTS / "unlearning" / "models.py"
-    watching = {script.stem for script in SCRIPTS.glob("*.py") if models in code_of(script)}
-    trained = {"pretrain", "retrain", "train_shadow", "unlearn", "unlearn_shadow", "adopt"}
-    assert watching == trained | {"evaluate", "relearn"}
-    assert models in code_of(SCRIPTS / "methods" / "bad_teacher.py")
-
-
-def test_jobs_that_run_a_model_share_the_gpu_and_no_others():
-    """The profile of this machine limits how many run at a time; a cluster counts whole GPUs."""
-    profiles = {path.parent.name: yaml.safe_load(path.read_text()) for path in PROFILES}
-    assert profiles["default"]["resources"] == {"gpu_slots": 4}
-    assert "resources" not in profiles["slurm"]
-    bodies = re.findall(r"^rule (\w+):\n((?:    .*\n|\n)*)", "".join(f.read_text() for f in RULE_FILES), re.MULTILINE)
-    in_slots = {name for name, body in bodies if "gpu_slots=GPU_SLOTS" in body}
-    assert in_slots == {rule for rule, its in profiles["slurm"]["set-resources"].items() if its.get("gpu")}
-
-
-def test_every_rule_has_log_environment_threads_and_limits():
-    for file in RULE_FILES[1:]:
-        for name, body in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)*)", file.read_text(), re.MULTILINE):
-            for directive in ("log:", "conda:", "threads: 1", "mem_mb=", "runtime=", "script:"):
-                assert directive in body, f"rule {name} has no {directive}"
-
-
-def pins(text):
-    """Return the names and versions in lines such as "- numpy==2.4.6  # reason"."""
-    return dict(re.findall(r"^\s*(?:- )?([\w.-]+)==([^\s#]+)", text, re.MULTILINE))
-
-
-def test_the_lock_pins_every_direct_dependency_and_torch_in_any_build():
-    lock = (ROOT / "requirements.lock").read_text()
-    direct = re.findall(r"^([\w-]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
-    assert set(direct) <= set(pins(lock))
-    assert pins(lock)["torch"] == "2.13.0"  # without +cpu, because a CUDA build would not match it
-    lines = [line for line in lock.splitlines() if line and not line.lstrip().startswith("#")]
-    assert len(lines) == len(pins(lock))
-
-
-def test_the_conda_environment_has_the_versions_of_the_lock():
-    conda, lock = (pins((ROOT / name).read_text()) for name in ("envs/unlearning.yaml", "requirements.lock"))
-    assert {"torch", "torchvision", "scikit-learn", "pandas"} <= set(conda)
-    assert conda.items() <= lock.items()
-
-
-def test_make_table_is_the_snakemake_line_of_the_readme():
-    def planned(*arguments):
-        # The tests may themselves run under make, whose variables would reach this one.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-        command = ["make", "-n", "table", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=True)
-        return " ".join(done.stdout.splitlines()[-1].split())
-
-    assert planned() == ".venv/bin/snakemake --cores 4 results/table.md"
-    assert planned("SUITE=paper", "CORES=2") == ".venv/bin/snakemake --cores 2 results/table.md --config suite='paper'"
-    of_own = ".venv/bin/snakemake --cores 4 results/table.md --config method='my/own.py'"
-    assert planned("METHOD=my/own.py") == of_own
-    assert planned("RULE=my/own.py") == ".venv/bin/snakemake --cores 4 results/table.md --config rule='my/own.py'"
-    part = planned("BENCHMARKS=a-b-class0", "METHODS=scrub delete", "SEEDS=42 43", "CHECKPOINTS=old", "CHECKPOINT=x.pt")
-    assert part.endswith(
-        "--config benchmarks='a-b-class0' methods='scrub delete' seeds='42 43' checkpoint='x.pt' checkpoints='old'"
-    )
-
-
 REFERENCE = ROOT / "results/reference"
 
 
@@ -323,9 +198,6 @@ def test_the_digits_suite_keeps_what_it_promises():
     assert forgotten.groupby(level=[0, 1]).mean().max() < 0.1
     assert read_table(REFERENCE / "digits-costs.csv")["peak_memory_mb"].max() < 1500
     assert (metrics["status"] == "ok").all()
-
-
-# --- README and docs: named things exist, and shown commands work
 
 
 def test_the_readme_is_short():
