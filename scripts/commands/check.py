@@ -11,8 +11,9 @@ METRICS, SUMMARY, COSTS = (Path("results", name) for name in ("metrics.csv", "su
 
 
 def main() -> int:
-    if not METRICS.exists():
-        print(f"error: {METRICS} is not there; make it with: make table", file=sys.stderr)
+    missing = [path for path in (METRICS, SUMMARY, COSTS) if not path.exists()]
+    if missing:
+        print(f"error: {missing[0]} is not there; make it with: make table", file=sys.stderr)
         return 1
     with METRICS.open(newline="") as file:
         cells = list(csv.DictReader(file))

@@ -354,6 +354,12 @@ def test_make_check_without_a_table_says_how_to_get_one(tmp_path):
     assert errors == "error: results/metrics.csv is not there; make it with: make table\n"
 
 
+def test_make_check_names_a_file_of_the_table_that_is_gone(copied_project):
+    (copied_project.folder / "results/summary.csv").unlink()
+    status, _, errors = check(copied_project)
+    assert (status, errors) == (1, "error: results/summary.csv is not there; make it with: make table\n")
+
+
 def test_make_check_names_what_is_wrong_with_a_benchmark_as_a_whole(copied_project):
     summary = copied_project.folder / "results/summary.csv"
     means = pandas.read_csv(summary)

@@ -8,7 +8,7 @@ rule dataset:
     log:
         f"{DATASETS}/{{dataset}}.log",
     wildcard_constraints:
-        dataset="|".join(plan.fetched()) or "none",  # no rule makes or may remove a file put there by hand
+        dataset="|".join(plan.fetched("--delete-all-output" in sys.argv)) or "none",  # no rule makes or may remove a file put there by hand
     conda:
         "../../envs/unlearning.yaml"
     threads: 1

@@ -92,14 +92,14 @@ def read_dataset(path: str | os.PathLike, classes: int) -> DataSet:
 
 def _check_contents(path: str | os.PathLike, name: str, images: np.ndarray) -> None:
     """Raise UserError if all but a few of the images show nothing, or if all images are the same."""
-    pixels = images.reshape(len(images), -1)
-    darkest, brightest = pixels.min(axis=1), pixels.max(axis=1)
+    pixels = images.reshape(len(images), -1, images.shape[-1])
+    darkest, brightest = pixels.min(axis=1), pixels.max(axis=1)  # of each image and channel
     if int(brightest.max()) - int(darkest.min()) < LEAST_RANGE:
         likely = "all images look alike"
         if brightest.max() <= 1:
             likely = "were they floats from 0 to 1? multiply by 255 before they are stored as uint8"
         raise UserError(f"{path}: {name} has values from {darkest.min()} to {brightest.max()} only; {likely}")
-    plain = int((darkest == brightest).sum())
+    plain = int((darkest == brightest).all(axis=1).sum())
     if plain > MOST_PLAIN * len(images):
         raise UserError(f"{path}: {name}: {plain} of {len(images)} images are of one colour; store what they show")
     if len(images) > 1 and np.array_equal(images[0], images[-1]) and (images == images[0]).all():

@@ -95,7 +95,9 @@ class MethodState:
         own = {one.__module__: sys.modules[one.__module__] for one in classes if one.__module__ in sys.modules}
         beside = Path(getattr(own.get(type(self.method).__module__), "__file__", None) or ".").parent
         for name, module in list(sys.modules.items()):
-            file = vars(module).get("__file__")  # a deferred module (see job.py) would load at getattr
+            file = getattr(module, "__dict__", {}).get(
+                "__file__"
+            )  # a deferred module (see job.py) would load at getattr
             if file and (Path(file).parent == beside or name.startswith("methods.")):
                 own[name] = module
         return [own[name] for name in sorted(own)]
@@ -174,7 +176,7 @@ class _Packer:
             return ["optimizer"]
         if type(value) in PLAIN and not self._is_identity(value):
             return ["plain", value]
-        if type(value) is not tuple:
+        if type(value) is not tuple and not isinstance(value, np.generic):
             self._meet(_storage(value) if isinstance(value, Tensor) else id(value), name)
         if type(value) in (list, tuple):
             packed = [self.pack(item, f"{name}[{index}]") for index, item in enumerate(value)]
@@ -274,11 +276,13 @@ def _from_scalar(kept: list) -> np.generic:
 
 
 def _with_default(value: defaultdict) -> list | None:
-    name = getattr(value.default_factory, "__name__", "")
-    return [name, dict(value)] if value.default_factory is FACTORIES.get(name) else None
+    names = [name for name, factory in FACTORIES.items() if factory is value.default_factory]
+    return [names[0], dict(value)] if names else None
 
 
 def _old_numpys_stream(value: np.random.RandomState) -> dict[str, Any] | None:
+    if value is np.random.mtrand._rand:  # NumPy's global stream, which is kept as such
+        return None
     state = value.get_state(legacy=False)
     return dict(state) if isinstance(state, dict) and state["bit_generator"] == "MT19937" else None
 
@@ -319,7 +323,7 @@ def _pythons_stream(state: tuple) -> random.Random:
     return stream
 
 
-FACTORIES = {kind.__name__: kind for kind in (int, float, bool, str, list, dict, set)}
+FACTORIES = {"": None} | {kind.__name__: kind for kind in (int, float, bool, str, list, dict, set)}
 """The allowed factories of a defaultdict."""
 
 _KEEPERS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {

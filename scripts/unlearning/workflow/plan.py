@@ -102,13 +102,14 @@ class Plan:
         except UserError:
             return meanings_of([file])
 
-    def fetched(self) -> list[str]:
-        """Return the data sets that must be fetched: they name a source, and their file is not there.
+    def fetched(self, is_deleting: bool = False) -> list[str]:
+        """Return the data sets that a rule fetches: those that name a source.
 
-        No rule makes a file that is already there: Snakemake would remove such a file on --delete-all-output.
+        ``is_deleting`` says that Snakemake removes all that rules make (--delete-all-output). Then a file that is there
+        is left out: nobody knows whether it was fetched or put there by hand.
         """
-        datasets = self.config.datasets
-        return [name for name in datasets if datasets[name].source and not self.config.dataset_file(name).exists()]
+        names = [name for name, settings in self.config.datasets.items() if settings.source]
+        return [name for name in names if not (is_deleting and self.config.dataset_file(name).exists())]
 
     def dataset_file(self, wildcards: Any) -> Path:
         """Return the data set's file."""

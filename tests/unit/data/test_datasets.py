@@ -151,6 +151,15 @@ def test_all_but_a_few_images_of_one_colour_are_refused(tmp_path, arrays, name):
     assert len(getattr(read_dataset(path, classes=3), name)) == 600
 
 
+def test_coloured_images_of_one_colour_are_refused(tmp_path, arrays):
+    colours = np.random.default_rng(0).integers(0, 256, (30, 1, 1, 3), dtype=np.uint8)
+    plain = np.broadcast_to(colours, (30, 8, 8, 3))
+    other = np.random.default_rng(1).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+    path = write(tmp_path / "plain.npz", arrays | {"train_images": plain, "test_images": other})
+    with pytest.raises(UserError, match=r"plain\.npz: train_images: 30 of 30 images are of one colour"):
+        read_dataset(path, classes=3)
+
+
 def test_images_that_are_all_the_same_are_refused(tmp_path, arrays):
     same = np.repeat(arrays["test_images"][:1], 12, axis=0)
     path = write(tmp_path / "same.npz", arrays | {"test_images": same})

@@ -207,6 +207,8 @@ class UnlearningMethod:
         self.first, self.last = deque([1]), deque([2])
         self.counted = Counter()
         self.of_epoch = defaultdict(list)
+        self.without_default = defaultdict()
+        self.flags = [np.True_, np.True_]  # one object: such a value cannot change
         self.old = np.random.RandomState(3)
         self.largest = np.float32(0)
 
@@ -229,9 +231,10 @@ class UnlearningMethod:
         self.last.append(len(self.last))
         self.counted[step] += 1
         self.of_epoch[epoch].append(loss.item())
+        self.without_default[epoch] = step
         self.largest = max(self.largest, np.float32(loss.item()))
         numbers = {"one": self.one[0], "last": len(self.last), "counted": self.counted[0], "largest": self.largest}
-        numbers["epochs"] = sum(len(values) for values in self.of_epoch.values())
+        numbers["epochs"] = sum(len(values) for values in self.of_epoch.values()) + len(self.without_default)
         return {"loss": loss, "kept": len(self.losses), "first": list(self.ordered.values())[0]} | numbers
 """
 
@@ -248,6 +251,12 @@ def test_common_idioms_are_kept(tmp_path, data, capfd):
 
 
 CANNOT_BE_KEPT = {
+    "NumPy's global stream": ("", "import numpy; self.rng = numpy.random.mtrand._rand", "self.rng is a RandomState"),
+    "a default of its own": (
+        "from collections import defaultdict",
+        "self.seen = defaultdict(lambda: 1)",
+        "self.seen is a defaultdict",
+    ),
     "its own optimizer": ("", "self.sgd = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=1)", "self.sgd is a"),
     "an iterator": ("", "self.numbers = getattr(self, 'numbers', iter(range(99)))", "self.numbers is a range_iter"),
     "the model's tensors": ("", "self.weight = model.head.weight.data", "self.weight is shared"),
