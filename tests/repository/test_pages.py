@@ -109,6 +109,17 @@ def test_the_pages_show_the_table_of_the_paper_suite_once_there_is_one():
     assert any(block in texts[0] for block in blocks)
 
 
+def test_every_number_that_is_said_of_the_paper_suite_stands_in_its_table():
+    table = REFERENCE / "paper-table.md"
+    if not table.exists():
+        pytest.skip("results/reference/ has no paper-table.md: the paper suite was not run yet")
+    said = section((DOCS / "paper-suite.md").read_text(), "What has been run so far")
+    said = " ".join(line for line in said.splitlines() if not line.startswith("|"))
+    numbers = re.findall(r"\d\.\d{3}|\d+ of \d+", said)
+    assert numbers
+    assert [number for number in numbers if number not in table.read_text()] == []
+
+
 def numbers_without_their_row(text, rows, names):
     """Return the numbers with a sign or three decimals in ``text`` that are in no row of a name that ``text`` has."""
     named = [name for name in names if re.search(rf"\b{name}\b", text)]
