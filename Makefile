@@ -66,7 +66,7 @@ test: .venv/installed
 	$(BIN)/python -m pytest
 
 test-quick: .venv/installed
-	$(BIN)/python -m pytest -m "not snakemake and not slow"
+	$(BIN)/python -m pytest -m "not snakemake and not slow" --dist worksteal
 
 format: .venv/installed-lint
 	$(BIN)/ruff check --fix .

@@ -144,9 +144,12 @@ def test_every_number_of_the_walk_through_stands_in_the_table(page, said_in, ite
     assert sum(len(re.findall(r"\d\.\d{3}", step)) for step in steps) >= 2
 
 
-@pytest.mark.parametrize("path", docs.pages(), ids=lambda path: path.name)
-def test_a_generated_page_is_what_make_docs_writes(path):
-    assert docs.pages()[path] == path.read_text(), "make docs"
+def test_the_generated_pages_are_what_make_docs_writes():
+    made = docs.pages()
+    assert {path.name for path in made} == {
+        *("methods.md", "configuration.md", "own-method.md", "calibration.md", "metrics.md")
+    }
+    assert [path.name for path, text in made.items() if text != path.read_text()] == [], "make docs"
 
 
 def test_every_number_that_is_said_of_our_method_stands_in_a_table():
