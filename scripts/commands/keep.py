@@ -22,7 +22,8 @@ from unlearning.tables.reference import REFERENCE, render
 IDENTITY = {"metrics": ["benchmark", "method", "seed"], "costs": ["rule", "benchmark", "method", "seed"]}
 """The columns that identify a row."""
 
-OF_THE_MACHINE = ("data_dir", "checkpoints")
+PATHS = ("data_dir", "checkpoints")
+"""Settings that name folders of one machine: they change no result, and are not kept."""
 
 
 def main(arguments: list[str]) -> int:
@@ -99,12 +100,12 @@ def check_alike(suite: str, folders: Sequence[Path], provenances: Sequence[Mappi
 
 
 def settings_of(provenance: Mapping[str, Any]) -> dict[Hashable, Any]:
-    return {key: value for key, value in provenance["config"].items() if key not in ("suites", *OF_THE_MACHINE)}
+    return {key: value for key, value in provenance["config"].items() if key not in ("suites", *PATHS)}
 
 
 def of_run(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Return the provenance of a run without the facts that belong to the machine."""
-    config = {key: value for key, value in provenance["config"].items() if key not in OF_THE_MACHINE}
+    config = {key: value for key, value in provenance["config"].items() if key not in PATHS}
     return {**provenance, "config": config}
 
 

@@ -14,3 +14,8 @@ def first_line(error: BaseException) -> str:
     except Exception:  # the error's own code may raise, too
         return ""
     return textwrap.shorten(text.encode("utf-8", "backslashreplace").decode(), 300)
+
+
+def unreadable(file: object) -> UserError:
+    """Return the error for a file that this user has no right to read."""
+    return UserError(f"{file}: it may not be read; give yourself the right, e.g. chmod u+r {file}")

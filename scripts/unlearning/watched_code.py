@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from unlearning.errors import UserError
+from unlearning.errors import UserError, unreadable
 from unlearning.meaning import digest_of_code
 
 SCRIPTS = Path(__file__).resolve().parents[1]
@@ -81,7 +81,7 @@ def _read(file: Path, _of_version: tuple) -> _Source:
     try:
         source = file.read_bytes()
     except PermissionError:
-        raise UserError(f"{file}: it may not be read; give yourself the right, e.g. chmod u+r {file}") from None
+        raise unreadable(file) from None
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError) as error:  # ValueError: null bytes, in older versions of Python

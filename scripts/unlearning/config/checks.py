@@ -10,7 +10,7 @@ from pathlib import Path
 
 from unlearning.config.messages import known
 from unlearning.config.model import EXTERNAL, REFERENCES, Benchmark, Config, MethodSettings, method_file
-from unlearning.errors import UserError
+from unlearning.errors import UserError, unreadable
 from unlearning.paths import RESULTS
 from unlearning.watched_code import code_of
 
@@ -127,7 +127,7 @@ def check_data(config: Config, dataset: str) -> None:
     if (file.exists() or file.is_symlink()) and not file.is_file():
         raise UserError(f"{file}: not a file; a data set is one .npz file")
     if file.exists() and not os.access(file, os.R_OK):
-        raise UserError(f"{file}: it may not be read; give yourself the right, e.g. chmod u+r {file}")
+        raise unreadable(file)
 
 
 def check_benchmark(config: Config, benchmark: Benchmark, where: str) -> None:

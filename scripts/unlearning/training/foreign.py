@@ -59,6 +59,8 @@ def _read_torch(file: Path) -> Any:
             f"{file}: it holds something else than tensors, such as a whole pickled model, which is never loaded; "
             "save model.state_dict()"
         ) from None
+    except OSError as error:  # the file is gone, or may not be read
+        raise UserError(f"{file}: {error.strerror or error}") from None
     except Exception:  # torch.load raises half a dozen types for a damaged file
         problem = "it is empty" if not file.stat().st_size else "it is not a whole file of torch.save"
         raise UserError(f"{file}: {problem}; save model.state_dict() with torch.save or safetensors") from None

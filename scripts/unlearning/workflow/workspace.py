@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import psutil
 
-from unlearning.errors import UserError
+from unlearning.errors import UserError, unreadable
 
 LEAST_FREE_MB = 50
 PATIENCE, BETWEEN_TELLINGS = 20.0, 0.5
@@ -52,7 +52,7 @@ def check_readable(results: Path) -> None:
     for folder, _, names in os.walk(results):
         for file in (os.path.join(folder, name) for name in names):
             if not os.access(file, os.R_OK) and os.path.exists(file):
-                raise UserError(f"{file}: it may not be read; give yourself the right, e.g. chmod u+r {file}")
+                raise unreadable(file)
 
 
 def claim(results: Path) -> IO[str]:

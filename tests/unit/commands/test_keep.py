@@ -24,7 +24,8 @@ def folders(tmp_path):
             rows = [row for row in rows if row[header.index("seed")] == folder.name[-2:]]
             with (folder / f"{name}.csv").open("w", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerows([header, *rows])
-        config = DIGITS | {"data_dir": str(folder), "suites": {"digits": {"benchmarks": [], "seeds": [folder.name]}}}
+        paths = {"data_dir": str(folder), "checkpoints": str(folder)}
+        config = DIGITS | paths | {"suites": {"digits": {"benchmarks": [], "seeds": [folder.name]}}}
         (folder / "provenance.json").write_text(json.dumps({"commit": folder.name, "config": config}))
     return of_seed
 

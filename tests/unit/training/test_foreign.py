@@ -125,6 +125,11 @@ def test_what_cannot_be_read_is_named_with_what_to_save(tmp_path, case):
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_is_gone_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"gone\.pt: No such file or directory"):
+        read_weights(tmp_path / "gone.pt")
+
+
 def test_broken_safetensors_are_named(tmp_path):
     (tmp_path / "m.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ")
     with pytest.raises(UserError, match=r"m\.safetensors: "):
