@@ -1,9 +1,12 @@
-"""Rule aggregate: metrics.csv (one row per cell), costs.csv (one per job), means and paired differences over seeds."""
+"""Rule aggregate: join the cells and the costs, and compute the means, differences and errors that follow."""
 
 import pandas
 
 from unlearning.files import read_arrays, read_json, write_csv, write_json, write_text
+from unlearning.paths import FOLLOWING, benchmark_of
 from unlearning.tables.cells import join_cells, join_costs, read_cell, without_misfits
+from unlearning.tables.floor import noise_floor, outputs_of_oracles
+from unlearning.tables.image_errors import image_errors, placements_of
 from unlearning.tables.numbers import numbers_from
 from unlearning.tables.provenance import provenance
 from unlearning.workflow.job import job
@@ -11,10 +14,9 @@ from unlearning.workflow.job import job
 inputs, outputs = snakemake.input, snakemake.output
 
 with job(snakemake, f"{len(inputs.metrics)} cells, {len(inputs.costs)} jobs"):
-    cells, logits = without_misfits(
-        [read_cell(path) for path in inputs.metrics],
-        [read_arrays(path).get("non_member_logits") for path in inputs.scores],
-    )
+    scores = [read_arrays(path) for path in inputs.scores]
+    cells, scores = without_misfits([read_cell(path) for path in inputs.metrics], scores)
+    logits = [its.get("non_member_logits") for its in scores]
     on_request = [read_json(path) for path in inputs.on_request]
     rows = join_cells(cells, on_request, logits, snakemake.params.kinds, snakemake.params.settings)
     write_csv(outputs.metrics, rows)
@@ -22,6 +24,13 @@ with job(snakemake, f"{len(inputs.metrics)} cells, {len(inputs.costs)} jobs"):
     jobs = join_costs(costs)
     write_csv(outputs.costs, jobs)
     write_json(outputs.provenance, provenance(snakemake.config, costs))
-    numbers = numbers_from(pandas.DataFrame(rows), pandas.DataFrame(jobs))
-    for path, table in ((outputs.summary, numbers.summary), (outputs.comparisons, numbers.comparisons)):
-        write_text(path, table.to_csv(index=False, lineterminator="\n"))  # with its titles, even if empty
+    shadows: dict = {}
+    for path in inputs.shadow_oracles:
+        shadows.setdefault(benchmark_of(path), []).append(read_arrays(path)["logits"])
+    metrics = pandas.DataFrame(rows)
+    floor = noise_floor(metrics, outputs_of_oracles(cells, logits, shadows))
+    errors = image_errors(cells, map(placements_of, scores))
+    numbers = numbers_from(metrics, pandas.DataFrame(jobs), floor, errors)
+    for name in ("floor", "image_errors", *FOLLOWING):
+        table = getattr(numbers, name)
+        write_text(outputs[name], table.to_csv(index=False, lineterminator="\n"))  # with its titles, even if empty

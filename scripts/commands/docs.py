@@ -55,7 +55,7 @@ def calibration_tables(name: str) -> str:
 
 
 def table(suite: str, benchmark: str) -> str:
-    """Return the table of one benchmark of a suite: means over seeds, with Student's intervals if there are several.
+    """Return the table of one benchmark of a suite: means over seeds.
 
     The last columns are the score's difference to our method, paired by seed, and the ratio of the seconds to
     retain_finetune in the same suite, if the suite has it.
@@ -70,7 +70,7 @@ def table(suite: str, benchmark: str) -> str:
         row = [f"**{method}**" if method.startswith(OWN) else method]
         for column in COLUMNS:
             its = means.loc[(method, column.name)]
-            row.append(mean_with_interval(its["mean"], its["half_width"], column.decimals))
+            row.append(f"{its['mean']:.{column.decimals}f}")
         row.append("–" if method == OWN else difference((scores[method] - scores[OWN]).dropna()))
         ratio = seconds.get(method, float("nan")) / seconds.get("retain_finetune", float("nan"))
         rows.append([*row, "–" if pandas.isna(ratio) else f"{ratio:.1f}"])

@@ -17,6 +17,7 @@ from typing import Any
 
 from unlearning.errors import UserError
 from unlearning.files import read_json, write_csv, write_json, write_text
+from unlearning.paths import MEASURED
 from unlearning.tables.reference import REFERENCE, render
 
 IDENTITY = {"metrics": ["benchmark", "method", "seed"], "costs": ["rule", "benchmark", "method", "seed"]}
@@ -38,6 +39,7 @@ def main(arguments: list[str]) -> int:
         joined = {name: join(name, given.folders) for name in IDENTITY}
         check_complete(joined["metrics"])
         given.to.mkdir(parents=True, exist_ok=True)
+        keep_measured(given.suite, given.folders, given.to)
         for name, rows in joined.items():
             write_csv(given.to / f"{given.suite}-{name}.csv", rows)
         write_json(given.to / f"{given.suite}-provenance.json", {"runs": [of_run(its) for its in provenances]})
@@ -46,6 +48,16 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def keep_measured(suite: str, folders: Sequence[Path], to: Path) -> None:
+    """Copy the tables that need the outputs of all models at once. They hold for one folder, and cannot be joined."""
+    for name in set(MEASURED) - set(IDENTITY):
+        kept, source = to / f"{suite}-{name}.csv", folders[0] / f"{name}.csv"
+        if len(folders) == 1 and source.exists():
+            write_text(kept, source.read_text(encoding="utf-8"))
+        else:
+            kept.unlink(missing_ok=True)
 
 
 def join(name: str, folders: Sequence[Path]) -> list[dict[str, str]]:

@@ -15,6 +15,8 @@ from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, 
 from unlearning.tables.cells import PENDING, join_cells, join_costs, read_cell, without_misfits
 from unlearning.tables.columns import COSTS_CSV
 from unlearning.tables.comparison import PREVIEW_MARK, render_table
+from unlearning.tables.floor import noise_floor, outputs_of_oracles
+from unlearning.tables.image_errors import image_errors, placements_of
 from unlearning.tables.numbers import numbers_from
 from unlearning.workflow.progress import planned_jobs
 
@@ -46,12 +48,13 @@ def render(request: Request) -> tuple[str, int, int]:
     for job in planned_jobs(request.arguments):
         done |= set(job.outputs) if job.is_done else set()
     files = list(zip(plan.table_cells("metrics.json"), plan.table_cells("scores.npz"), strict=True))
-    cells, logits = [], []
-    for metrics, scores in files:
-        is_done = {metrics, scores} <= done
+    cells, scores = [], []
+    for metrics, of_cell in files:
+        is_done = {metrics, of_cell} <= done
         cells.append(read_cell(metrics) if is_done else cell_at(metrics) | {"status": PENDING})
-        logits.append(read_arrays(scores).get("non_member_logits") if is_done else None)
-    cells, logits = without_misfits(cells, logits)
+        scores.append(read_arrays(of_cell) if is_done else {})
+    cells, scores = without_misfits(cells, scores)
+    logits = [its.get("non_member_logits") for its in scores]
     on_request = [read_json(file) for file in plan.on_request() if file in done]
     rows = pandas.DataFrame(join_cells(cells, on_request, logits, plan.kinds(), plan.settings()))
     costs = [read_json(file) for file in plan.costs() if file in done]
@@ -63,7 +66,9 @@ def render(request: Request) -> tuple[str, int, int]:
     known = [name for column in COSTS_CSV for name in column.name.split(", ")]  # also of jobs to come
     table = table.reindex(columns=list(dict.fromkeys([*table.columns, *known])))
     pending = [cell for cell in cells if cell["status"] == PENDING]
-    text = render_table(numbers_from(rows, table), request.config.suite, published, errors_behind(pending))
+    floor = noise_floor(rows, outputs_of_oracles(cells, logits, {}))
+    numbers = numbers_from(rows, table, floor, image_errors(cells, map(placements_of, scores)))
+    text = render_table(numbers, request.config.suite, published, errors_behind(pending))
     return text, sum(cell["status"] != PENDING for cell in cells), len(cells)
 
 

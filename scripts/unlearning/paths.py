@@ -17,6 +17,12 @@ SHADOW = f"{BENCHMARK}/shadow{{shadow}}"
 KNOWN_DIGEST = f"{DATASETS}/{{dataset}}.digest"
 """The digest of a data set's file, as the last job read it."""
 
+MEASURED = ("metrics", "costs", "floor", "image_errors")
+FOLLOWING = ("summary", "comparisons", "agreement")
+"""The tables behind table.md: those from which all others follow, and those that follow from them."""
+
+TABLES = {name: f"{RESULTS}/{name}.csv" for name in (*MEASURED, *FOLLOWING)}
+
 PUBLISHED = SCRIPTS.parent / "workflow" / "resources" / "published.csv"
 """The published results: not our results, but an input of the table."""
 
@@ -40,3 +46,8 @@ def checkpoint_of(method: str) -> str:
     if method == "original":
         return f"{PRETRAINING}/pretrained.pt"
     return f"{CELL}/{'retrained' if method == 'retrain' else 'unlearned'}.pt"
+
+
+def benchmark_of(path: str) -> str:
+    """Return the benchmark that the file at ``path`` belongs to."""
+    return path.removeprefix(f"{RESULTS}/").partition("/")[0]

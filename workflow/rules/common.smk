@@ -22,7 +22,7 @@ from unlearning.config.reading import CONFIG, hint_of_old_words, read_config
 from unlearning.config.variants import VALIDATION, baselines_of, with_calibration, with_sweep
 from unlearning.errors import UserError
 from unlearning.meaning import by_meaning
-from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, SHADOW
+from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, SHADOW, TABLES
 from unlearning.workflow.plan import Plan, relative
 from unlearning.workflow.workspace import (
     check_readable,

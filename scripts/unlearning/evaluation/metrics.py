@@ -70,12 +70,29 @@ def membership_auc_standard_error(member_scores: np.ndarray, non_member_scores: 
     The model is taken as fixed: the spread over training seeds is not included. None with fewer than two images on a
     side.
     """
+    return standard_error_of_placements(*placement_values(member_scores, non_member_scores))
+
+
+def placement_values(member_scores: np.ndarray, non_member_scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the placement value of each member (M,) and of each non-member (N,); the mean of either is the area.
+
+    A member's value is the share of non-members below it; a non-member's, the share of members above it. A tie counts
+    one half (Sun & Xu, IEEE SPL 2014).
+    """
     members, non_members = len(member_scores), len(non_member_scores)
+    of_members = numbers_below(member_scores, non_member_scores) / non_members
+    return of_members, 1 - numbers_below(non_member_scores, member_scores) / members
+
+
+def standard_error_of_placements(of_members: np.ndarray, of_non_members: np.ndarray) -> float | None:
+    """Return the standard error, over draws of images, of an area with these `placement_values`.
+
+    Placement values of several models may be averaged, or subtracted, image by image: the result is the standard error
+    of the mean area, or of the difference (DeLong et al., Biometrics 1988). None with fewer than two images on a side.
+    """
+    members, non_members = len(of_members), len(of_non_members)
     if min(members, non_members) < 2:
         return None
-    # For each score, the share of the other side's scores below it (Sun & Xu, IEEE SPL 2014).
-    of_members = numbers_below(member_scores, non_member_scores) / non_members
-    of_non_members = numbers_below(non_member_scores, member_scores) / members
     return float(np.sqrt(of_members.var(ddof=1) / members + of_non_members.var(ddof=1) / non_members))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import pandas
 
 from unlearning.evaluation.metrics import METRICS, unlearn_score
 from unlearning.tables.columns import COLUMN, Column
-from unlearning.tables.intervals import ROUNDING, half_width
-from unlearning.tables.markdown import markdown_table, mean_with_interval
+from unlearning.tables.intervals import LEAST_FOR_A_SIGN, SIGNIFICANT, holm, p_value, spread
+from unlearning.tables.markdown import markdown_table, mean_with_range
 
 Row = dict[str, Any]
 
@@ -79,9 +80,10 @@ def render_calibration(rows: Sequence[Row], published: pandas.DataFrame) -> str:
 
 
 LEGEND = (
-    "The baselines run again, each time with one unpublished choice of the protocol changed. Mean ± 95 % Student "
-    "interval over seeds. ▲ and ▼: the interval of the difference to the protocol as chosen, paired by seed, excludes "
-    "zero. (n of N seeds): the other seeds failed or diverged."
+    "The baselines run again, each time with one unpublished choice of the protocol changed. Mean over seeds (smallest "
+    "– largest; with five seeds or more, 95 % Student interval). ▲ and ▼: the difference to the protocol as chosen is "
+    "not zero, by the paired t-test over seeds after Holm's correction (5 %) within a table; with one or two seeds "
+    "there is no sign. (n of N seeds): the other seeds failed or diverged."
 )
 
 
@@ -91,7 +93,8 @@ def _blocks(cells: pandas.DataFrame, published: pandas.DataFrame) -> list[str]:
     blocks = []
     for column in (COLUMN[metric] for metric in METRICS):
         values = cells.pivot(index="seed", columns=["choice", "method"], values=column.name)
-        table = [[choice, *(_shown(values, choice, name, column) for name in methods)] for choice in choices]
+        signs = _signs(values, choices, methods)
+        table = [[choice, *(_shown(values, choice, name, column, signs) for name in methods)] for choice in choices]
         if len(published):
             theirs = [published[column.name].get(method) for method in methods]
             shown = ["–" if value is None else f"{value:.{column.decimals}f}" for value in theirs]
@@ -106,20 +109,31 @@ def _blocks(cells: pandas.DataFrame, published: pandas.DataFrame) -> list[str]:
     return blocks
 
 
-def _shown(values: pandas.DataFrame, choice: str, method: str, column: Column) -> str:
+def _signs(values: pandas.DataFrame, choices: Sequence[str], methods: Sequence[str]) -> dict[tuple[str, str], str]:
+    """Return ▲ or ▼ by choice and method, where the difference to the protocol as chosen is not zero."""
+    tested = {}
+    for choice, method in product(choices, methods):
+        if choice != CHOSEN and (choice, method) in values:
+            differences = (values[choice, method] - values[CHOSEN, method]).dropna()
+            probability = p_value(differences)
+            if probability is not None and len(differences) >= LEAST_FOR_A_SIGN:
+                tested[choice, method] = (probability, "▲" if differences.mean() > 0 else "▼")
+    corrected = holm([probability for probability, _ in tested.values()])
+    return {key: tested[key][1] for key, its in zip(tested, corrected, strict=True) if its < SIGNIFICANT}
+
+
+def _shown(
+    values: pandas.DataFrame, choice: str, method: str, column: Column, signs: Mapping[tuple[str, str], str]
+) -> str:
     if (choice, method) not in values:
         return "–"
     its = values[choice, method].dropna()
     if its.empty:
         return "failed"
-    shown = mean_with_interval(its.mean(), half_width(its), column.decimals)
+    shown = mean_with_range(its.mean(), *spread(its, column.bounds), column.decimals)
     if len(its) < len(values):
         shown += f" ({len(its)} of {len(values)} seeds)"
-    differences = (its - values[CHOSEN, method]).dropna()
-    half = half_width(differences)
-    if half and half > ROUNDING and abs(differences.mean()) > half:
-        shown += " ▲" if differences.mean() > 0 else " ▼"
-    return shown
+    return f"{shown} {signs.get((choice, method), '')}".rstrip()
 
 
 def _distances(cells: pandas.DataFrame, published: pandas.DataFrame) -> str:

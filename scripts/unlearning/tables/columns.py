@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-SCORES, FURTHER, COSTS = "scores", "further", "costs"
-"""Blocks of the comparison table. The further metrics and the costs stand side by side."""
+SCORES, DISTANCES, FEATURES, REQUESTED, COSTS = "scores", "distances", "features", "requested", "costs"
+"""Blocks of the comparison table."""
 
 TO_THE_ORACLE = "oracle"
 
@@ -19,7 +21,8 @@ class Column:
     ``better`` is "↑", "↓", "oracle" (a value nearer to the oracle's is better) or empty. Tables show the column under its
     ``title``, or under its ``name`` if it has none, with this number of ``decimals``. ``block`` is the block of the
     comparison table that shows it: SCORES, FURTHER, COSTS, or none. ``has_best`` is False if the best value must not be
-    bold. ``standard_error`` names the column that has its standard error for one seed.
+    bold. ``at_oracle`` is the value of a model that equals the oracle, for a distance to the oracle (0) or a likeness (1).
+    ``is_shared_by_seeds`` is True if the seeds share a part of the measurement, so that their spread is no error.
     """
 
     name: str
@@ -32,7 +35,8 @@ class Column:
     block: str = ""
     decimals: int = 3
     has_best: bool = True
-    standard_error: str = ""
+    at_oracle: float | None = None
+    is_shared_by_seeds: bool = False
 
     @property
     def label(self) -> str:
@@ -53,6 +57,23 @@ class Column:
     def in_words(self) -> str:
         """The name in figures with the direction, e.g. "ToW (higher is better)"."""
         return f"{self.label} ({DIRECTIONS[self.better]})" if self.better else self.label
+
+    @property
+    def is_likeness(self) -> bool:
+        """Whether a larger value means nearer to the oracle."""
+        return self.at_oracle == 1
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The smallest and the largest possible value, from the range in words; infinite where the range is open."""
+        numbers = [float(word) for word in self.range.replace("−", "-").split() if re.fullmatch(r"-?\d*\.?\d+", word)]
+        return (numbers[0] if numbers else -math.inf), (numbers[1] if len(numbers) > 1 else math.inf)
+
+    def merit(self, values: Any, of_oracle: Any) -> Any:
+        """Return numbers that are higher for better ``values``: for "oracle", minus the distance to the oracle's."""
+        if self.better == TO_THE_ORACLE:
+            return -abs(values - of_oracle)
+        return values if self.better == "↑" else -values
 
     def best(self, values: Sequence[float]) -> float | None:
         """Return the best of ``values``, or None where no value counts as the best."""
@@ -82,10 +103,10 @@ CELL = (
 MEASURED = (
     _share("retain_acc", "↑", "accuracy on test images of the retained classes", block=SCORES),
     _share("forget_acc", "↓", "accuracy on test images of the forget class; 0 means that the model no longer names the class, not that the class is erased", block=SCORES),
-    _share("forget_mia_auc", "↓", "area under the ROC curve of an attack that tells the training images of the forget class (members) from its test images (non-members) by the largest softmax probability; a tie counts one half; about .5 for a model that never saw the class", block=SCORES, has_best=False, standard_error="forget_mia_auc_se"),
+    _share("forget_mia_auc", "↓", "area under the ROC curve of an attack that tells the training images of the forget class (members) from its test images (non-members) by the largest softmax probability; a tie counts one half; about .5 for a model that never saw the class", block=SCORES, has_best=False),
     _share("unlearn_score", "↑", "(retain_acc + (1 − forget_acc) + (1 − forget_mia_auc)) / 3, the primary metric; it rewards an AUC below .5, which is no erasure", block=SCORES),
     Column("forget_mia_auc_se", "share", "0 and up", "", "standard error of forget_mia_auc over draws of images, for a fixed model; 0 where the scores of members and non-members do not overlap, empty with fewer than two images on a side", "DeLong et al., Biometrics 1988"),
-    Column("forget_mia_auc_two_sided", "share", ".5 to 1", "↓", "max(A, 1 − A), where A is forget_mia_auc: the area for an attacker who may turn the attack around; its mean is above .5 by chance alone", title="AUC two-sided", block=FURTHER, has_best=False),
+    Column("forget_mia_auc_two_sided", "share", ".5 to 1", "↓", "max(A, 1 − A), where A is forget_mia_auc: the area for an attacker who may turn the attack around; its mean is above .5 by chance alone", has_best=False),
     _share("forget_mia_auc_augmented", "oracle", "forget_mia_auc with each member image cropped and flipped once, as in training; the same draw for all methods of a seed", ""),
     _share("forget_mia_auc_loss", "oracle", "area as in forget_mia_auc, with minus the cross-entropy of the true label as the score; members not augmented", "Yeom et al., CSF 2018"),
     _share("forget_mia_auc_entropy", "oracle", "area as in forget_mia_auc, with minus the entropy of the softmax as the score; members not augmented", "Salem et al., NDSS 2019"),
@@ -93,20 +114,20 @@ MEASURED = (
     _share("retain_train_acc", "oracle", "accuracy on training images of the retained classes, not augmented"),
     _share("forget_train_acc", "oracle", "accuracy on training images of the forget class, not augmented"),
     _share("test_acc", "oracle", "accuracy on all test images"),
-    _share("probe_acc", "oracle", "balanced accuracy of a linear probe (logistic regression on standardised penultimate features of the test images, 5-fold cross-validated) for the forget class against the rest; chance is .5; also high for a model that never saw the class: compare it with the oracle's", "Alain & Bengio, ICLR 2017 workshop", title="probe", block=FURTHER),
+    _share("probe_acc", "oracle", "balanced accuracy of a linear probe (logistic regression on standardised penultimate features of the test images, 5-fold cross-validated) for the forget class against the rest; chance is .5; also high for a model that never saw the class: compare it with the oracle's", "Alain & Bengio, ICLR 2017 workshop", title="probe", block=FEATURES),
 )  # fmt: skip
 
 ON_REQUEST = (
-    Column("relearn_epochs", "epochs", "0 to the limit", "oracle", "epochs of fine-tuning on a few forget images and the same number of retained images (model in eval mode, the head's row of the forget class first set to the mean of the other rows, so that only features count) until half of original's forget_acc is back; 0: it was never gone; the protocol's relearn.epochs: this number or more. Only with --config relearning=true", "Golatkar et al., CVPR 2020; Tarun et al., TNNLS 2023", title="relearning", block=FURTHER),
-    _share("ulira_auc", "oracle", "area under the ROC curve of U-LiRA, the likelihood-ratio attack with shadow models that have unlearned (for original: that have not); .5: the attack finds nothing. Only with --config shadow_models=8", "Hayes et al., 2024", title="U-LiRA", block=FURTHER),
-    _share("ulira_tpr_at_1pct_fpr", "oracle", "share of members that U-LiRA finds with at most 1 % false alarms", "Hayes et al., 2024"),
+    Column("relearn_epochs", "epochs", "0 to the limit", "oracle", "epochs of fine-tuning on a few forget images and the same number of retained images (model in eval mode, the head's row of the forget class first set to the mean of the other rows, so that only features count) until half of original's forget_acc is back; 0: it was never gone; the protocol's relearn.epochs: this number or more. Only with --config relearning=true", "Golatkar et al., CVPR 2020; Tarun et al., TNNLS 2023", title="relearning", block=REQUESTED),
+    _share("ulira_auc", "oracle", "area under the ROC curve of U-LiRA, the likelihood-ratio attack with shadow models that have unlearned (for original: that have not); .5: the attack finds nothing. Only with --config shadow_models=8", "Hayes et al., 2024", title="U-LiRA", block=REQUESTED, is_shared_by_seeds=True),
+    _share("ulira_tpr_at_1pct_fpr", "oracle", "share of members that U-LiRA finds with at most 1 % false alarms", "Hayes et al., 2024", is_shared_by_seeds=True),
     Column("ulira_failure", "", "", "", "why U-LiRA has no result although the cell is ok: what the method did wrong on a shadow model"),
 )  # fmt: skip
 
 TO_ORACLE = (
-    _share("mean_abs_gap", "↓", "mean distance to the oracle of the same seed over retain_acc, forget_acc and forget_mia_auc_two_sided", "", title="gap to oracle", block=FURTHER),
-    _share("tow", "↑", "tug of war: product of 1 − |difference of accuracy to the oracle| over forget_train_acc, retain_train_acc and test_acc", "Zhao et al., NeurIPS 2024", title="ToW", block=FURTHER),
-    Column("js_to_oracle", "bits", "0 to 1", "↓", "mean Jensen–Shannon divergence between the softmax of the model and of the oracle on test images of the forget class", "Lin, IEEE Trans. Inf. Theory 1991", title="JS to oracle", block=FURTHER),
+    _share("mean_abs_gap", "↓", "mean distance to the oracle of the same seed over retain_acc, forget_acc and forget_mia_auc", "", title="gap to oracle", block=DISTANCES, at_oracle=0),
+    _share("tow", "↑", "tug of war: product of 1 − |difference of accuracy to the oracle| over forget_train_acc, retain_train_acc and test_acc", "Zhao et al., NeurIPS 2024", title="ToW", block=DISTANCES, at_oracle=1),
+    Column("js_to_oracle", "bits", "0 to 1", "↓", "mean Jensen–Shannon divergence between the softmax of the model and of the oracle on test images of the forget class", "Lin, IEEE Trans. Inf. Theory 1991", title="JS to oracle", block=DISTANCES, at_oracle=0),
 )  # fmt: skip
 
 FAILURE = (
@@ -138,19 +159,44 @@ COSTS_CSV = (
 )  # fmt: skip
 
 SUMMARY_CSV = (
-    Column("benchmark, method, metric", "", "", "", "the metric is a column of metrics.csv"),
-    Column("seeds", "", "1 and up", "", "number of seeds behind the mean; seeds whose cell is not ok are left out"),
-    Column("mean", "the metric's", "", "", "mean over seeds"),
-    Column("half_width", "the metric's", "0 and up", "", "half of Student's 95 % interval of the mean; empty for one seed"),
-    Column("standard_error", "the metric's", "0 and up", "", "for one seed, standard error over draws of images, if metrics.csv has it (forget_mia_auc_se for forget_mia_auc); empty for several seeds"),
+    Column("benchmark, method, metric", "", "", "", "the metric is a column of metrics.csv; a benchmark MODEL-DATASET-class* stands for all its classes in the suite"),
+    Column("seeds", "", "1 and up", "", "number of cells behind the mean, one per seed (and class); cells that are not ok are left out"),
+    Column("mean", "the metric's", "", "", "mean over seeds (and classes)"),
+    Column("low, high", "the metric's", "the metric's", "", "with 2 to 4 cells the smallest and the largest value; with 5 or more Student's 95 % interval of the mean, cut off at the metric's bounds; empty with one, and for metrics that seeds share a part of (U-LiRA's shadow models)"),
+    Column("deviation", "the metric's", "0 and up", "", "sample standard deviation over the cells; empty with one"),
+    Column("standard_error", "the metric's", "0 and up", "", "standard error over draws of images, for any number of seeds, all of which share the same images; known for forget_mia_auc and gap_forget_mia_auc", "DeLong et al., Biometrics 1988"),
+    Column("in_floors", "", "0 and up", "", "the distance to the oracle divided by the mean distance between the oracles of two seeds; 1: as far as another oracle; empty with one seed and for metrics that are no distances"),
+    Column("is_within_floor", "", "True, False", "", "whether the mean distance is not larger than the largest distance between the oracles of two seeds; empty as in_floors"),
 )  # fmt: skip
 
 COMPARISONS_CSV = (
     Column("benchmark, method, baseline, metric", "", "", "", "what is compared with what"),
-    Column("seeds", "", "1 and up", "", "number of seeds that both have"),
-    Column("difference", "the metric's", "", "", "mean over seeds of method minus baseline; both of a pair start from the same pretrained model"),
-    Column("half_width", "the metric's", "0 and up", "", "half of Student's 95 % interval of the mean difference; empty for one seed"),
-    Column("excludes_zero", "", "True, False", "", "whether the interval excludes zero; empty for one seed and where all differences are equal"),
+    Column("seeds", "", "1 and up", "", "number of pairs: one per seed that both have; for a benchmark MODEL-DATASET-class* one per class, each the mean over its seeds"),
+    Column("difference", "the metric's", "", "", "mean of method minus baseline; both of a pair start from the same pretrained model"),
+    Column("half_width", "the metric's", "0 and up", "", "half of Student's 95 % interval of the mean difference; empty for one pair"),
+    Column("p_value", "", "0 to 1", "", "of Student's paired t-test; empty for one pair and where all differences are equal"),
+    Column("p_holm", "", "0 to 1", "", "the p-value after Holm's correction over all comparisons of the metric on the benchmark with baselines that have not collapsed (mean retain_acc at least .7 of original's), each pair once; empty for references, for collapsed baselines and for fewer than 3 pairs", "Holm, Scand. J. Statist. 1979"),
+    Column("has_other_device", "", "True, False", "", "whether the two models of some pair were made on different devices"),
+)  # fmt: skip
+
+FLOOR_CSV = (
+    Column("benchmark, metric", "", "", "", "the metric is a distance to the oracle, or a likeness, in metrics.csv"),
+    Column("pairs", "", "1 and up", "", "number of pairs of oracles: of the suite's seeds, and for distances between outputs also of shadow models that never saw the class"),
+    Column("mean", "the metric's", "", "", "mean over the pairs"),
+    Column("furthest", "the metric's", "", "", "value of the pair that is furthest apart"),
+    Column("deviation", "the metric's", "0 and up", "", "sample standard deviation over the pairs, which share oracles; empty with one pair"),
+)  # fmt: skip
+
+IMAGE_ERRORS_CSV = (
+    Column("benchmark, method, metric", "", "", "", "forget_mia_auc, or gap_forget_mia_auc, its difference to the oracle's, paired by image and seed"),
+    Column("seeds", "", "1 and up", "", "number of seeds behind the mean"),
+    Column("standard_error", "share", "0 and up", "", "standard error of the mean over draws of images; placement values are averaged over seeds, which share the images", "DeLong et al., Biometrics 1988"),
+)  # fmt: skip
+
+AGREEMENT_CSV = (
+    Column("benchmark, metric, other", "", "", "", "two metrics with a direction; one to compare with the oracle counts by its distance from it"),
+    Column("methods", "", "4 and up", "", "number of methods and controls that have both"),
+    Column("tau", "", "-1 to 1", "", "Kendall's tau-b between the orders in which the two metrics put the methods, best first: 1 means the same order", "Kendall, Biometrika 1938"),
 )  # fmt: skip
 
 FILES = {
@@ -158,6 +204,9 @@ FILES = {
     "costs.csv": COSTS_CSV,
     "summary.csv": SUMMARY_CSV,
     "comparisons.csv": COMPARISONS_CSV,
+    "floor.csv": FLOOR_CSV,
+    "image_errors.csv": IMAGE_ERRORS_CSV,
+    "agreement.csv": AGREEMENT_CSV,
 }
 
 COLUMN = {column.name: column for column in METRICS_CSV}

@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas
 
 from unlearning.config.model import EXTERNAL, REFERENCES
-from unlearning.tables.cells import PENDING
-from unlearning.tables.columns import COLUMN, COSTS, FURTHER, SCORES, Column, in_block
-from unlearning.tables.markdown import markdown_table, mean_with_interval
-from unlearning.tables.numbers import Numbers
+from unlearning.tables.agreement import mean_matrix
+from unlearning.tables.cells import ORACLE, ORIGINAL, PENDING
+from unlearning.tables.classes import all_classes_of, over_classes
+from unlearning.tables.columns import COLUMN, COSTS, DISTANCES, FEATURES, REQUESTED, SCORES, Column, in_block
+from unlearning.tables.devices import others_than_the_oracle
+from unlearning.tables.image_errors import AREA_GAP
+from unlearning.tables.intervals import ALL_CLASSES, SIGNIFICANT
+from unlearning.tables.legend import GAP, LEVEL, OTHER_DEVICE, OVER_FORGETS, PRIMARY, SETTINGS, legend
+from unlearning.tables.markdown import WIDTH, markdown_table, mean_with_interval, mean_with_range
+from unlearning.tables.numbers import LEAST_KEPT, Numbers
 from unlearning.tables.published import ranks, side_by_side
 from unlearning.tables.warnings import nothing_to_forget, warnings_of
 
-LABELS = {"original": "*original* (before unlearning)", "retrain": "*retrain* (the oracle)"}
-PRIMARY = COLUMN["unlearn_score"]
-SETTINGS = COLUMN["settings"]
+LABELS = {"original": "*original*", "retrain": "*retrain* (the oracle)"}
 NOTHING = "–"
+RETRAIN_SEEDS = {"mean": "*retrain*, another seed", "furthest": "*retrain*, furthest seed"}
+"""The rows of the noise floor, and their columns of floor.csv."""
 PREVIEW_MARK = "**A preview:"
-ORIGINAL, ORACLE = REFERENCES
-STILL_KNOWN, LEAST_KEPT, FOUND, MORE_THAN_ORACLE = 0.1, 0.7, 0.6, 0.05
-"""What a method must have forgotten and kept to be compared for the best of a column: see the legend."""
+STILL_KNOWN, FOUND, MORE_THAN_ORACLE = 0.1, 0.6, 0.05
+"""What a method must have forgotten to be compared for the best of a column: see the legend."""
 TRAININGS = ("pretrain", "retrain", "unlearn")
 """The rules that make a checkpoint."""
+AGREED = (
+    *("unlearn_score", "mean_abs_gap", "tow", "js_to_oracle"),
+    *("few_shot_probe_acc", "prototype_acc_10", "forget_logit_auc", "relearn_epochs"),
+)
+"""The metrics whose agreement the table shows, where they are measured."""
 
 
 def render_table(
@@ -48,19 +60,37 @@ def render_table(
         *_so_far(metrics),
         f"Seeds {', '.join(seeds)} · {_made_on(costs)}",
         *_carried(costs),
-        _legend(len(seeds)) + (f" {OF_EXTERNALS}" if (metrics["kind"] == EXTERNAL).any() else ""),
+        *legend(numbers, len(seeds)),
     ]
+    pooled = over_classes(metrics)
     for benchmark, frame in metrics.groupby("benchmark", sort=False):
-        cells = _Cells(frame, _of(benchmark, numbers.summary), _of(benchmark, numbers.comparisons))
+        of_all = pooled[pooled["benchmark"] == all_classes_of(benchmark)]
+        if len(of_all) and of_all[ALL_CLASSES].iloc[0] == benchmark:
+            parts += _section(all_classes_of(benchmark), of_all, numbers)
         reasons = [f"Not made: {_escaped(error)}" for error in (errors or {}).get(benchmark, [])]
-        warnings = [f"**{warning}**" for warning in (*reasons, *warnings_of(frame, cells.summary, costs))]
-        parts += [f"## {benchmark}", *warnings, _primary_block(cells), *_failures(cells.frame)]
-        parts += ["Further metrics and costs:", _further_block(cells, _of(benchmark, costs))]
-        if cells.baselines:
-            parts += [f"Differences in `{PRIMARY.name}`, method minus baseline:", _paired_block(cells)]
+        parts += _section(benchmark, frame, numbers, reasons)
         if published is not None and (published["benchmark"] == benchmark).any():
-            parts += _published_blocks(cells, published)
-    return "\n\n".join(parts) + "\n"
+            parts += _published_blocks(_Cells(benchmark, frame, numbers), published)
+    return "\n\n".join([*parts, *_agreement(numbers)]) + "\n"
+
+
+def _section(benchmark: str, frame: pandas.DataFrame, numbers: Numbers, reasons: Sequence[str] = ()) -> list[str]:
+    """Return the heading, the warnings and the blocks of one benchmark, or of all classes of a model and data set."""
+    cells = _Cells(benchmark, frame, numbers)
+    costs = numbers.costs[numbers.costs["benchmark"].isin(cells.benchmarks)]
+    if cells.is_pooled:
+        counts = f"{len(cells.benchmarks)} classes and {frame['seed'].nunique()} seeds"
+        title, warnings = f"{benchmark}: mean (standard deviation) over {counts}", []
+    else:
+        title, warnings = benchmark, [*reasons, *warnings_of(frame, cells.summary, numbers.costs)]
+    parts = [f"## {title}", *(f"**{warning}**" for warning in warnings), _primary_block(cells)]
+    if not cells.is_pooled:
+        parts += _failures(cells.frame)
+    parts += _distance_block(cells)
+    for words, block in (("Left in the features", FEATURES), ("On request", REQUESTED)):
+        parts += _metric_block(words, cells, block)
+    parts += ["Costs of the unlearning, means over seeds:", _cost_block(cells, costs)]
+    return parts + (_paired_block(cells) if cells.baselines else [])
 
 
 def _of(benchmark: str, table: pandas.DataFrame) -> pandas.DataFrame:
@@ -87,12 +117,6 @@ def _made_on(costs: pandas.DataFrame) -> str:
     return f"{values['device']}, {values['precision']}, {threads} per job · {made_with}"
 
 
-OF_EXTERNALS = (
-    "*External* models were unlearned by another program, outside of the protocol: they are measured like all others, "
-    "but not compared for the best of a column."
-)
-
-
 def _carried(costs: pandas.DataFrame) -> list[str]:
     """Return a line about the trainings that were done elsewhere, if there are any."""
     if "carried" not in costs or costs["carried"].isna().all():
@@ -101,41 +125,26 @@ def _carried(costs: pandas.DataFrame) -> list[str]:
     carried = trainings[trainings["carried"].notna()]
     commits = ", ".join(str(commit)[:10] for commit in sorted(carried["carried"].unique()))
     torch = ", ".join(sorted(map(str, carried["torch"].dropna().unique()))) or "unknown"
-    return [
+    said = (
         f"Carried from elsewhere, not trained in this run: {len(carried)} of {len(trainings)} checkpoints "
         f"(the project's commit there: {commits}; torch there: {torch})."
-    ]
-
-
-def _legend(seeds: int) -> str:
-    if seeds > 1:
-        spread = f"Mean ± 95 % Student interval over {seeds} seeds."
-        signs = "Differences are paired by seed; ▲ and ▼: the interval of the difference excludes zero."
-    else:
-        spread = "One seed, so there is no interval; (SE …) is DeLong's standard error of the AUC over draws of images."
-        signs = "With one seed, differences have no interval either."
-    return (
-        f"{spread} {signs} *References* and *controls* are not methods and are not ranked. **Bold**: the best method "
-        "of a column, among the methods that forget (forget_acc at most .1 above *retrain*'s), keep the rest "
-        "(retain_acc at least .7 of *original*'s) and do not over-forget (a method over-forgets if the attack turned "
-        "around, 1 − AUC, reaches .6, and .05 more than with *retrain*). In the columns of the AUC nothing is bold: "
-        "the lowest AUC is not the best.\n\n"
-        "↑: higher is better; ↓: lower is better; →: compare with *retrain*, which never saw the class. "
-        f"{COLUMN['mean_abs_gap'].label}: the mean distance to *retrain* in retain_acc, forget_acc and two-sided AUC. "
-        "The cost columns: seconds, steps and peak memory of the unlearning, and its seconds divided by the seconds of "
-        f"training the oracle; {SETTINGS.label}: where the hyperparameters come from. Every column is explained in "
-        "metrics.md."
     )
+    return [textwrap.fill(said, WIDTH)]
 
 
 class _Cells:
     """The cells of one benchmark by method, with their rows of summary.csv and comparisons.csv."""
 
-    def __init__(self, frame: pandas.DataFrame, summary: pandas.DataFrame, comparisons: pandas.DataFrame):
+    def __init__(self, benchmark: str, frame: pandas.DataFrame, numbers: Numbers):
+        self.is_pooled = ALL_CLASSES in frame
+        self.benchmarks = list(frame[ALL_CLASSES if self.is_pooled else "benchmark"].unique())
+        self.other_device = others_than_the_oracle(numbers.costs, frame)
         frame = frame.loc[:, frame.notna().any()]
         self.frame = frame[frame["status"] != PENDING]
-        self.summary = summary
-        self.numbers = {(row.method, row.metric): row for row in summary.itertuples()}
+        self.summary = _of(benchmark, numbers.summary)
+        self.floor = _of(benchmark, numbers.all_floors).set_index("metric")
+        self.numbers = {(row.method, row.metric): row for row in self.summary.itertuples()}
+        comparisons = _of(benchmark, numbers.comparisons)
         paired = comparisons[comparisons["metric"] == PRIMARY.name]
         self.differences = {(row.method, row.baseline): row for row in paired.itertuples()}
         planned = dict(list(frame.groupby("method", sort=False)))
@@ -206,20 +215,29 @@ class _Cells:
         competing = [name for name in self.methods if has_best and self.competes(name)]
         best = {}
         for column in columns:
-            means = [self.mean(name, column.name) for name in competing]
-            best[column.name] = column.best([mean for mean in means if not math.isnan(mean)])
+            known = [row for name in competing if (row := self.known(name, column.name)) is not None]
+            means = [round(row.mean, column.decimals) for row in known]
+            is_noise = column.at_oracle is not None and any(row.is_within_floor is not False for row in known)
+            best[column.name] = None if is_noise else column.best(means)
         return best
 
-    def shown(self, name: str, column: Column, best: Mapping[str, float | None]) -> str:
-        """Return mean and interval, bold for a method that is compared and whose mean is in ``best``."""
+    def shown(self, name: str, column: Column, best: Mapping[str, float | None], has_spread: bool = False) -> str:
+        """Return the mean, bold for a method that is compared and whose mean is the best, with its spread and marks."""
         row = self.known(name, column.name)
         if row is None:
             return NOTHING
         mean = self.mean(name, column.name)
-        is_best = name in self.methods and self.competes(name) and mean == best[column.name]
-        shown = mean_with_interval(mean, row.half_width, column.decimals, is_best)
-        has_error = column.standard_error and not pandas.isna(row.standard_error)
-        return f"{shown} (SE {row.standard_error:.{column.decimals}f})" if has_error else shown
+        is_best = name in self.methods and self.competes(name) and mean == best.get(column.name)
+        low, high = (row.low, row.high) if has_spread and not self.is_pooled else (None, None)
+        shown = mean_with_range(mean, low, high, column.decimals, is_best)
+        if has_spread and self.is_pooled:
+            shown += f" ({row.deviation:.{column.decimals}f})"
+        elif has_spread and row.seeds == 1 and not pandas.isna(row.standard_error):
+            shown += f" (SE {row.standard_error:.{column.decimals}f})"
+        if column.at_oracle is not None and name != ORACLE:
+            shown += f" {LEVEL}" if row.is_within_floor is True else ""
+            shown += OTHER_DEVICE if name in self.other_device else ""
+        return shown
 
 
 def _primary_block(cells: _Cells) -> str:
@@ -231,8 +249,9 @@ def _primary_block(cells: _Cells) -> str:
         if state:
             return [state, *[NOTHING] * (len(columns) - 1)]
         over_forgets = name not in cells.references and cells.over_forgets(name)
-        marks = [" (over-forgets)" if over_forgets and column == PRIMARY else "" for column in columns]
-        return [cells.shown(name, column, best) + mark for column, mark in zip(columns, marks, strict=True)]
+        marks = [f" {OVER_FORGETS}" if over_forgets and column == PRIMARY else "" for column in columns]
+        shown = [cells.shown(name, column, best, has_spread=True) for column in columns]
+        return [value + mark for value, mark in zip(shown, marks, strict=True)]
 
     return markdown_table(cells.rows(row_of, len(columns)), ["method", *(column.heading for column in columns)])
 
@@ -247,21 +266,81 @@ def _state(cells: _Cells, name: str) -> str:
     return f"{failed['status'].iloc[0]} ({len(failed)} of {len(cells.by_method[name])} seeds)"
 
 
-def _further_block(cells: _Cells, costs: pandas.DataFrame) -> str:
-    """Return the block of further metrics, costs and settings; metrics on request only where they were asked for."""
-    known = set(cells.summary["metric"])
-    columns = [column for column in in_block(FURTHER) if column.name in known]
+def _distance_block(cells: _Cells) -> list[str]:
+    """Return the block of distances to the oracle, with the rows of the noise floor."""
+    columns = [column for column in in_block(DISTANCES) if column.name in set(cells.summary["metric"])]
+    if not columns:
+        return []
     best = cells.best(columns)
-    headings = [column.heading for column in columns] + [column.label for column in (*in_block(COSTS), SETTINGS)]
+    shown: dict[str, Callable[[str], str]] = {}
+    for column in columns:
+        shown[column.heading] = partial(cells.shown, column=column, best=best)
+        if column == GAP and len(cells.floor):
+            shown["× floor"] = partial(_in_floors, cells)
+    shown["AUC − retrain's"] = partial(_area_gap, cells)
+
+    def row_of(name: str) -> list[str]:
+        return [NOTHING if _state(cells, name) else value_of(name) for value_of in shown.values()]
+
+    rows = cells.rows(row_of, len(shown))
+    if ORACLE in cells.references:
+        after = 1 + cells.references.index(ORACLE)
+        rows[after:after] = _floor_rows(cells, columns, list(shown))
+    return ["Distance to *retrain*:", markdown_table(rows, ["method", *shown])]
+
+
+def _floor_rows(cells: _Cells, columns: Sequence[Column], titles: Sequence[str]) -> list[list[str]]:
+    """Return two rows, the mean and the furthest distance between two oracles; none where there is one oracle."""
+    rows = []
+    for which, label in RETRAIN_SEEDS.items() if len(cells.floor) else ():
+        known = cells.floor[which]
+        values = {column.heading: (known.get(column.name), column.decimals) for column in columns}
+        values["× floor"] = (known[GAP.name] / cells.floor["mean"][GAP.name], 1)
+        shown = {title: f"{value:.{decimals}f}" for title, (value, decimals) in values.items() if value is not None}
+        rows.append([label, *(shown.get(title, NOTHING) for title in titles)])
+    return rows
+
+
+def _in_floors(cells: _Cells, name: str) -> str:
+    row = cells.known(name, GAP.name)
+    return NOTHING if row is None or pandas.isna(row.in_floors) else f"{row.in_floors:.1f}"
+
+
+def _area_gap(cells: _Cells, name: str) -> str:
+    """Return the difference of the AUC to the oracle's, with its standard error over draws of images."""
+    row = cells.known(name, AREA_GAP)
+    if row is None or name == ORACLE:
+        return NOTHING
+    error = "" if pandas.isna(row.standard_error) else f" (SE {row.standard_error:.3f})"
+    return f"{row.mean:+.3f}{error}"
+
+
+def _metric_block(words: str, cells: _Cells, block: str) -> list[str]:
+    """Return the words and the means of the metrics of a block; nothing where none of them was measured."""
+    known = set(cells.summary["metric"])
+    columns = [column for column in in_block(block) if column.name in known]
+    if not columns:
+        return []
+    best = cells.best(columns)
+
+    def row_of(name: str) -> list[str]:
+        return [NOTHING if _state(cells, name) else cells.shown(name, column, best) for column in columns]
+
+    titles = ["method", *(column.heading for column in columns)]
+    return [f"{words}, means over seeds:", markdown_table(cells.rows(row_of, len(columns)), titles)]
+
+
+def _cost_block(cells: _Cells, costs: pandas.DataFrame) -> str:
+    """Return the block of costs and of where the hyperparameters come from."""
+    titles = ["method", *(column.label for column in (*in_block(COSTS), SETTINGS))]
 
     def row_of(name: str) -> list[str]:
         if _state(cells, name):
-            return [NOTHING] * len(headings)
+            return [NOTHING] * (len(titles) - 1)
         has_settings = name not in cells.references + cells.externals
-        settings = cells.by_method[name][SETTINGS.name].iloc[0] if has_settings else NOTHING
-        return [*(cells.shown(name, column, best) for column in columns), *_cost(costs, name), settings]
+        return [*_cost(costs, name), cells.by_method[name][SETTINGS.name].iloc[0] if has_settings else NOTHING]
 
-    return markdown_table(cells.rows(row_of, len(headings)), ["method", *headings])
+    return markdown_table(cells.rows(row_of, len(titles) - 1), titles)
 
 
 def _cost(costs: pandas.DataFrame, name: str) -> list[str]:
@@ -276,21 +355,44 @@ def _cost(costs: pandas.DataFrame, name: str) -> list[str]:
     return [NOTHING if pandas.isna(mean) else f"{mean:.{decimals}f}" for mean, decimals in means]
 
 
-def _paired_block(cells: _Cells) -> str:
+def _paired_block(cells: _Cells) -> list[str]:
     def row_of(name: str) -> list[str]:
         return [_difference(cells, name, baseline) for baseline in cells.baselines]
 
     titles = ["method", *(f"− {name}" for name in cells.baselines)]
-    return markdown_table(cells.rows(row_of, len(cells.baselines)), titles)
+    pairs = "class" if cells.is_pooled else "seed"
+    heading = f"Differences in `{PRIMARY.name}`, method minus baseline, paired by {pairs}:"
+    return [heading, markdown_table(cells.rows(row_of, len(cells.baselines)), titles)]
 
 
 def _difference(cells: _Cells, name: str, baseline: str) -> str:
     row = cells.differences.get((name, baseline))
     if row is None or len(cells.failed(name)) or len(cells.failed(baseline)):
         return NOTHING
-    has_sign = not pandas.isna(row.excludes_zero) and bool(row.excludes_zero)
+    has_sign = not pandas.isna(row.p_holm) and row.p_holm < SIGNIFICANT
     mark = ("▲" if row.difference > 0 else "▼") if has_sign else ""
-    return f"{mean_with_interval(row.difference, row.half_width, PRIMARY.decimals, sign='+')} {mark}".rstrip()
+    shown = mean_with_interval(row.difference, row.half_width, PRIMARY.decimals, sign="+")
+    return f"{shown} {mark}{OTHER_DEVICE if row.has_other_device else ''}".rstrip()
+
+
+def _agreement(numbers: Numbers) -> list[str]:
+    """Return the matrix of Kendall's tau between some metrics, mean over benchmarks; nothing for fewer than three."""
+    agreed = numbers.agreement
+    metrics = [name for name in AGREED if name in {*agreed["metric"], *agreed["other"]}]
+    if len(metrics) < 3:
+        return []
+    matrix = mean_matrix(agreed, metrics)
+    rows = [
+        [COLUMN[name].label, *(NOTHING if math.isnan(tau) else f"{tau:.2f}" for tau in matrix.loc[name])]
+        for name in metrics
+    ]
+    words = (
+        "Kendall's τ between the orders in which two metrics put the methods, mean over the benchmarks (1: the same "
+        "order, 0: none in common, −1: the reverse). A metric with → orders by the distance to *retrain*. All pairs: "
+        "agreement.csv."
+    )
+    titles = ["", *(COLUMN[name].label for name in metrics)]
+    return ["## Do the metrics agree?", textwrap.fill(words, WIDTH), markdown_table(rows, titles)]
 
 
 def _failures(frame: pandas.DataFrame) -> list[str]:
@@ -334,6 +436,6 @@ def _published_blocks(cells: _Cells, published: pandas.DataFrame) -> list[str]:
 
 def _compared_with_published(row: Any) -> list[str]:
     column = COLUMN[row.metric]
-    ours = mean_with_interval(row.mean, row.half_width, column.decimals)
+    ours = f"{row.mean:.{column.decimals}f}"
     published, difference = f"{row.published:.{column.decimals}f}", f"{row.difference:+.{column.decimals}f}"
     return [row.method, column.label, ours, published, difference]

@@ -10,6 +10,9 @@ from typing import Any
 
 from tabulate import tabulate
 
+WIDTH = 118
+"""Characters of a line of text in a table's file."""
+
 
 def mean_with_interval(mean: float, half: float | None, decimals: int, is_best: bool = False, sign: str = "") -> str:
     """Return e.g. "0.123 ± 0.045" for the mean and half of its interval, or the mean alone if ``half`` is not known.
@@ -22,6 +25,18 @@ def mean_with_interval(mean: float, half: float | None, decimals: int, is_best: 
     if half is not None and not math.isnan(half):
         shown += f" ± {half:.{decimals}f}"
     return shown
+
+
+def mean_with_range(mean: float, low: float | None, high: float | None, decimals: int, is_best: bool = False) -> str:
+    """Return e.g. "0.123 (.101–.142)", or the mean alone if its spread is not known.
+
+    The mean is bold if it is the best. The ends of the spread lack the leading zero of a share, to take little room.
+    """
+    shown = mean_with_interval(mean, None, decimals, is_best)
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return shown
+    ends = (f"{end:.{decimals}f}".removeprefix("0" if decimals else "") for end in (low, high))
+    return f"{shown} ({'–'.join(ends)})"
 
 
 def markdown_table(rows: Sequence[Sequence[str]], titles: Sequence[str], texts: int = 1) -> str:

@@ -1,4 +1,4 @@
-"""The numbers of a table: metrics.csv and costs.csv, and what follows from them, summary.csv and comparisons.csv."""
+"""The numbers of a table: what was measured, and what follows from it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,104 @@ from dataclasses import dataclass
 
 import pandas
 
+from unlearning.tables import floor as noise
+from unlearning.tables import image_errors
+from unlearning.tables.agreement import agreement
+from unlearning.tables.cells import ORIGINAL
+from unlearning.tables.classes import errors_over_classes, floor_over_classes, over_classes
 from unlearning.tables.columns import COLUMN, COMPARED
-from unlearning.tables.intervals import paired_differences, summary
+from unlearning.tables.devices import devices_of
+from unlearning.tables.intervals import ALL_CLASSES, paired_differences, summary
+
+LEAST_KEPT = 0.7
+"""A method that keeps a smaller share of the original model's retain_acc has collapsed."""
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """The contents of the four files that a table is made from; `unlearning.tables.columns` has their columns."""
+    """The contents of the files that a table is made from; `unlearning.tables.columns` has their columns.
+
+    metrics, costs, floor and image_errors are measured; summary, comparisons and agreement follow from them.
+    """
 
     metrics: pandas.DataFrame
     costs: pandas.DataFrame
+    floor: pandas.DataFrame
+    image_errors: pandas.DataFrame
     summary: pandas.DataFrame
     comparisons: pandas.DataFrame
+    agreement: pandas.DataFrame
+
+    @property
+    def all_floors(self) -> pandas.DataFrame:
+        """The noise floor of each benchmark, and of all classes of a model and data set."""
+        return pandas.concat([self.floor, floor_over_classes(self.floor)], ignore_index=True)
 
 
-def numbers_from(metrics: pandas.DataFrame, costs: pandas.DataFrame) -> Numbers:
-    """Return all numbers for the contents of metrics.csv and costs.csv."""
-    compared = [name for name in COMPARED if name in metrics]
-    standard_errors = {name: COLUMN[name].standard_error for name in compared if COLUMN[name].standard_error}
-    return Numbers(metrics, costs, summary(metrics, compared, standard_errors), paired_differences(metrics, compared))
+def numbers_from(
+    metrics: pandas.DataFrame,
+    costs: pandas.DataFrame,
+    floor: pandas.DataFrame | None = None,
+    errors: pandas.DataFrame | None = None,
+) -> Numbers:
+    """Return all numbers for the contents of metrics.csv, costs.csv, floor.csv and image_errors.csv.
+
+    Without ``floor``, it has the distances that follow from metrics.csv. Without ``errors``, the error of the area over
+    draws of images is known for a single seed alone, from metrics.csv.
+    """
+    floor = noise.noise_floor(metrics) if floor is None else floor
+    errors = errors_of_one_seed(metrics) if errors is None else errors
+    compared = [name for name in (*COMPARED, image_errors.AREA_GAP) if name in metrics]
+    cells = pandas.concat([metrics, over_classes(metrics)], ignore_index=True)
+    one_class, all_classes = (cells[cells[ALL_CLASSES].isna()], cells[cells[ALL_CLASSES].notna()])
+    devices = devices_of(costs, metrics["benchmark"].unique())
+    means = pandas.concat([summary(part, compared) for part in (one_class, all_classes)], ignore_index=True)
+    collapsed = collapsed_baselines(means, cells)
+    differences = [
+        paired_differences(part, compared, collapsed, devices)
+        for part in (one_class.drop(columns=ALL_CLASSES), all_classes)
+        if len(part)
+    ]
+    all_errors = pandas.concat([errors, errors_over_classes(errors)], ignore_index=True)
+    means = with_errors(means, all_errors)
+    means = in_floors(means, pandas.concat([floor, floor_over_classes(floor)], ignore_index=True))
+    kinds = metrics.drop_duplicates("method").set_index("method")["kind"]
+    comparisons = pandas.concat(differences, ignore_index=True)
+    return Numbers(metrics, costs, floor, errors, means, comparisons, agreement(means, kinds))
+
+
+def errors_of_one_seed(metrics: pandas.DataFrame) -> pandas.DataFrame:
+    """Return the rows of image_errors.csv that follow from metrics.csv: the area's error where there is one seed."""
+    names = ["benchmark", "method", "standard_error"]
+    known = metrics.rename(columns={f"{image_errors.AREA}_se": "standard_error"}).reindex(columns=names).dropna()
+    alone = known[~known.duplicated(["benchmark", "method"], keep=False)]
+    return alone.assign(metric=image_errors.AREA, seeds=1)[image_errors.COLUMNS]
+
+
+def with_errors(means: pandas.DataFrame, errors: pandas.DataFrame) -> pandas.DataFrame:
+    """Return ``means`` with the standard errors over draws of images, where the same number of seeds is behind both."""
+    keys = ["benchmark", "method", "metric", "seeds"]
+    return means.merge(errors[[*keys, "standard_error"]], on=keys, how="left")
+
+
+def in_floors(means: pandas.DataFrame, floor: pandas.DataFrame) -> pandas.DataFrame:
+    """Return ``means`` with each distance to the oracle in units of the noise floor, and whether it is within it."""
+    both = means.merge(floor, on=["benchmark", "metric"], how="left", suffixes=("", "_of_floor"))
+    at_oracle = both["metric"].map({name: column.at_oracle for name, column in COLUMN.items()})
+    distance, of_floor, furthest = ((both[name] - at_oracle).abs() for name in ("mean", "mean_of_floor", "furthest"))
+    is_known = furthest.notna()
+    means = means.assign(in_floors=(distance / of_floor.where(of_floor > 0)).to_numpy())
+    return means.assign(is_within_floor=(distance <= furthest).astype(object).where(is_known, None).to_numpy())
+
+
+def collapsed_baselines(means: pandas.DataFrame, cells: pandas.DataFrame) -> dict[str, list[str]]:
+    """Return, by benchmark, the baselines that keep less than `LEAST_KEPT` of the original model's retain_acc."""
+    baselines = set(cells.loc[cells["kind"] == "baseline", "method"])
+    kept = means[means["metric"] == "retain_acc"].pivot(index="benchmark", columns="method", values="mean")
+    if ORIGINAL not in kept:
+        return {}
+    least = LEAST_KEPT * kept[ORIGINAL]
+    return {
+        benchmark: [name for name in kept.columns if name in baselines and row[name] < least[benchmark]]
+        for benchmark, row in kept.iterrows()
+    }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unlearning.config.model import as_published
 from unlearning.files import read_json, read_table
-from unlearning.paths import PUBLISHED
+from unlearning.paths import MEASURED, PUBLISHED
 from unlearning.tables.comparison import render_table
 from unlearning.tables.numbers import Numbers, numbers_from
 from unlearning.watched_code import SCRIPTS
@@ -15,8 +15,12 @@ REFERENCE = SCRIPTS.parent / "results" / "reference"
 
 
 def numbers_of(suite: str, folder: Path = REFERENCE) -> Numbers:
-    """Return the kept metrics.csv and costs.csv of ``suite``, and the means and differences that follow from them."""
-    return numbers_from(*(read_table(folder / f"{suite}-{name}.csv") for name in ("metrics", "costs")))
+    """Return the kept tables of ``suite``, and the means and differences that follow from them.
+
+    metrics.csv and costs.csv are always kept; what follows from these is made where the others are not kept.
+    """
+    files = [folder / f"{suite}-{name}.csv" for name in MEASURED]
+    return numbers_from(*(read_table(file) if file.exists() else None for file in files))
 
 
 def render(suite: str, folder: Path) -> str:

@@ -26,10 +26,11 @@ from unlearning.config.model import (
 )
 from unlearning.errors import UserError
 from unlearning.meaning import by_meaning
-from unlearning.paths import CELL, KNOWN_DIGEST, PRETRAINING, checkpoint_of
+from unlearning.paths import CELL, KNOWN_DIGEST, PRETRAINING, SHADOW, checkpoint_of
 from unlearning.watched_code import SCRIPTS, code_of, digest_of_file, meanings_of
 
 AUGMENTATION = ("crop_padding", "flip")
+ORACLE = REFERENCES[1]
 TO_BE_MADE = "to be made"
 """The digest of a data set that is not there yet."""
 
@@ -318,6 +319,13 @@ class Plan:
             *(self.table_cells("relearning.json") if self.config.is_relearning else []),
             *(self.cells("ulira.json", self.rows) if self.config.shadows else []),
         ]
+
+    def shadow_oracles(self) -> list[str]:
+        """Return the logits of the shadow models that never saw the forget class: more oracles for the noise floor."""
+        if not self.config.shadows:
+            return []
+        shadows = [f"{SHADOW}/{ORACLE}/logits.npz".replace("{shadow}", str(n)) for n in range(self.config.shadows)]
+        return [file for pattern in shadows for file in self.files(pattern, [ORACLE])]
 
     def calibrated(self, name: str, baselines: Sequence[str], choices: Mapping[str, str]) -> list[str]:
         """Return the file ``name`` of every cell of a calibration: as configured, and with each of ``choices``."""

@@ -1,6 +1,7 @@
 """The columns: each is described in one place, and everything that shows it reads there."""
 
 import ast
+import math
 import re
 import shutil
 import subprocess
@@ -10,7 +11,18 @@ import pytest
 from project import ROOT
 
 from unlearning.evaluation.metrics import METRICS
-from unlearning.tables.columns import COLUMN, COMPARED, COSTS, COSTS_CSV, FURTHER, SCORES, Column, in_block
+from unlearning.tables.columns import (
+    COLUMN,
+    COMPARED,
+    COSTS,
+    COSTS_CSV,
+    DISTANCES,
+    FEATURES,
+    REQUESTED,
+    SCORES,
+    Column,
+    in_block,
+)
 
 SCRIPTS = ROOT / "scripts"
 COLUMNS_FILE = SCRIPTS / "unlearning/tables/columns.py"
@@ -32,7 +44,7 @@ def texts_of(file):
 def test_no_title_and_no_arrow_of_a_column_is_said_a_second_time():
     names = {name for column in (*COLUMN.values(), *COSTS_CSV) for name in column.name.split(", ")}
     titles = {column.title for column in (*COLUMN.values(), *COSTS_CSV) if column.title} - names
-    assert {"AUC two-sided", "gap to oracle", "ToW", "JS to oracle", "probe", "MB", "× oracle's s"} <= titles
+    assert {"gap to oracle", "ToW", "JS to oracle", "probe", "MB", "× oracle's s"} <= titles
     for file in RENDERERS:
         for text in texts_of(file):
             assert re.sub(r"[↑↓→]", "", text).strip() not in titles, (file, text)
@@ -52,21 +64,38 @@ def test_a_column_says_its_heading_and_which_value_is_the_best():
 
 def test_a_block_has_the_columns_with_a_best_value_first():
     assert [column.name for column in in_block(SCORES)] == list(METRICS)
-    further = [column.better for column in in_block(FURTHER)]
-    assert further == sorted(further, key=lambda better: better == "oracle")
-    assert {"↑", "↓", "oracle"} == set(further)
+    for block in (DISTANCES, FEATURES, REQUESTED):
+        directions = [column.better for column in in_block(block)]
+        assert directions == sorted(directions, key=lambda better: better == "oracle")
+        assert directions
     assert [column.label for column in in_block(COSTS)] == ["seconds", "steps", "MB", "× oracle's s"]
 
 
 def test_every_column_of_the_table_with_a_mean_is_in_the_summary():
-    assert {column.name for column in (*in_block(SCORES), *in_block(FURTHER))} <= set(COMPARED)
-    for column in COLUMN.values():
-        assert not column.standard_error or column.standard_error in COLUMN
+    blocks = (SCORES, DISTANCES, FEATURES, REQUESTED)
+    assert {column.name for block in blocks for column in in_block(block)} <= set(COMPARED)
+
+
+def test_a_column_says_the_bounds_of_its_values():
+    bounds = {
+        name: COLUMN[name].bounds for name in ("retain_acc", "forget_mia_auc_two_sided", "relearn_epochs", "seed")
+    }
+    assert bounds == {
+        "retain_acc": (0, 1), "forget_mia_auc_two_sided": (0.5, 1), "relearn_epochs": (0, math.inf),
+        "seed": (0, math.inf),
+    }  # fmt: skip
+    assert COLUMN["benchmark"].bounds == (-math.inf, math.inf)
+
+
+def test_the_columns_of_distances_say_which_value_the_oracle_has():
+    assert {column.name for column in in_block(DISTANCES)} >= {"mean_abs_gap", "tow", "js_to_oracle"}
+    for column in in_block(DISTANCES):
+        assert column.at_oracle == (1 if column.better == "↑" else 0), column.name
 
 
 # What follows is the way of a new metric: its value is in the cells' metrics.json, and one line in columns.py.
 
-NEW = 'Column("sureness", "nats", "0 and up", "↑", "how sure it is", title="sure", block=FURTHER, decimals=1)'
+NEW = 'Column("sureness", "nats", "0 and up", "↑", "how sure it is", title="sure", block=FEATURES, decimals=1)'
 
 RENDER = """
 import numpy as np
@@ -117,9 +146,9 @@ def test_one_column_is_enough_for_a_new_metric_to_be_in_all_files(with_a_new_col
 
 
 def test_one_column_is_enough_for_a_new_metric_to_be_in_the_table(with_a_new_column):
-    further = with_a_new_column.split("Further metrics and costs:")[1].split("Differences")[0]
+    further = with_a_new_column.split("Left in the features")[1].split("Costs of")[0]
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in further.splitlines() if "|" in line]
     place = lines[0].index("sure ↑")
     rows = {row[0]: row[place] for row in lines}
-    assert rows["mine"] == "**2.2** ± 3.2"  # with one decimal; half of the interval is 12.706 * .25
-    assert rows["base"] == "1.0 ± 0.0"
+    assert rows["mine"] == "**2.2**"  # with one decimal
+    assert rows["base"] == "1.0"

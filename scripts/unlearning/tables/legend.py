@@ -1,0 +1,83 @@
+"""The paragraphs above the blocks of the comparison table, which say how to read them."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pandas
+
+from unlearning.config.model import EXTERNAL
+from unlearning.tables.columns import COLUMN
+from unlearning.tables.intervals import LEAST_FOR_A_SIGN, LEAST_FOR_AN_INTERVAL, SIGNIFICANT
+from unlearning.tables.markdown import WIDTH
+from unlearning.tables.numbers import LEAST_KEPT, Numbers
+
+PRIMARY, GAP, SETTINGS = COLUMN["unlearn_score"], COLUMN["mean_abs_gap"], COLUMN["settings"]
+LEVEL, OTHER_DEVICE, OVER_FORGETS = "≈", "†", "‡"
+
+
+def legend(numbers: Numbers, seeds: int) -> list[str]:
+    """Return the paragraphs for a table with this number of ``seeds``, wrapped to the width of the table."""
+    return [textwrap.fill(part, WIDTH) for part in (_ranking(seeds), _floor(numbers), _rest(numbers, seeds))]
+
+
+def _ranking(seeds: int) -> str:
+    if seeds == 1:
+        spread = "One seed: a mean has no spread, a difference no test."
+    elif seeds < LEAST_FOR_AN_INTERVAL:
+        spread = f"Mean (smallest – largest) of {seeds} seeds."
+    else:
+        spread = f"Mean (95 % Student interval, within the metric's bounds) over {seeds} seeds."
+    return (
+        f"{spread} (SE …): DeLong's standard error over draws of images, which all seeds share. *original*: the model "
+        "before unlearning. *References* and *controls* are not methods and are not ranked. **Bold**: the best method "
+        "of a column, among the methods that forget (forget_acc at most .1 above *retrain*'s), keep the rest "
+        f"(retain_acc at least {LEAST_KEPT} of *original*'s) and do not over-forget. {OVER_FORGETS}: over-forgets: the "
+        "attack turned around, 1 − AUC, reaches .6, and .05 more than with *retrain*. In the columns of the AUC "
+        "nothing is bold: the lowest AUC is not the best. ↑: higher is better; ↓: lower is better; →: compare with "
+        "*retrain*, which never saw the class."
+    )
+
+
+def _floor(numbers: Numbers) -> str:
+    gap = f"{GAP.label}: the mean distance to *retrain* in retain_acc, forget_acc and forget_mia_auc."
+    if numbers.floor.empty:
+        return f"There is one *retrain*, so nothing says which distances to it are noise, and none is bold. {gap}"
+    return (
+        "The rows *retrain*, another seed, and furthest seed, are the noise floor: the mean and the largest distance "
+        f"between the oracles of two seeds. {LEVEL}: not further from *retrain* than that; where this holds for a "
+        "method that is compared, no method is nearest, and none is bold. × floor: the gap divided by the mean of the "
+        f"floor. {gap}"
+    )
+
+
+def _rest(numbers: Numbers, seeds: int) -> str:
+    tests = numbers.comparisons[numbers.comparisons["metric"] == PRIMARY.name]
+    parts = [_tests(tests.dropna(subset="p_holm"), seeds)]
+    if numbers.comparisons["has_other_device"].any():
+        parts.append(f"{OTHER_DEVICE}: the two models were made on different devices.")
+    parts.append(
+        "Costs: seconds, steps and peak memory of the unlearning, and its seconds divided by those of training the "
+        f"oracle; {SETTINGS.label}: where the hyperparameters come from."
+    )
+    if (numbers.metrics["kind"] == EXTERNAL).any():
+        parts.append(
+            "*External* models were unlearned by another program, outside of the protocol: they are measured like all "
+            "others, but not compared for the best of a column."
+        )
+    return " ".join([*parts, "Every column is explained in metrics.md."])
+
+
+def _tests(tests: pandas.DataFrame, seeds: int) -> str:
+    """Return how many of the comparisons that were tested have a sign, each pair counted once."""
+    if tests.empty:
+        why = f"; with fewer than {LEAST_FOR_A_SIGN} seeds they have no sign" if seeds < LEAST_FOR_A_SIGN else ""
+        return f"Differences are paired by seed{why}."
+    pairs = [(row.benchmark, frozenset((row.method, row.baseline))) for row in tests.itertuples()]
+    found = {pair for pair, its in zip(pairs, tests["p_holm"], strict=True) if its < SIGNIFICANT}
+    return (
+        "Differences are paired by seed, ± half of Student's 95 % interval. ▲ and ▼: the difference is not zero, by "
+        "the paired t-test after Holm's correction (5 %) over the comparisons of a benchmark with baselines that have "
+        f"not collapsed (retain_acc at least {LEAST_KEPT} of *original*'s): {len(found)} of {len(set(pairs))} have a "
+        "sign, each pair counted once."
+    )
