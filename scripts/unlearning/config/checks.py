@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from unlearning.config.classes import is_several_classes
 from unlearning.config.messages import known
 from unlearning.config.model import EXTERNAL, REFERENCES, Benchmark, Config, MethodSettings, method_file
 from unlearning.errors import UserError, unreadable
@@ -68,6 +69,8 @@ def check_request(config: Config, targets: Iterable[str]) -> None:
     benchmarks = [parts[0] for parts in cells] or config.chosen.benchmarks
     methods = [parts[2] for parts in cells if len(parts) > 3] if cells else config.chosen.methods
     for name in benchmarks:
+        if is_several_classes(name):
+            raise UserError(f"results: {name}: a path has one class; for the table: --config benchmarks='{name}'")
         if "-class" in name:
             check_benchmark(config, Benchmark.parse(name), "results")
         else:

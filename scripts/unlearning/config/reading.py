@@ -14,6 +14,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import extend
 
 from unlearning.config.checks import check_names
+from unlearning.config.classes import with_single_classes
 from unlearning.config.messages import explanation, location
 from unlearning.config.model import Config
 from unlearning.config.variants import choose_parts, take_parts, with_checkpoint, with_own_method
@@ -77,11 +78,14 @@ def read_config(files: Sequence[Path], given: Mapping[str, Any]) -> Config:
 
 
 def checked(settings: Mapping[str, Any], schema: dict[str, Any]) -> Config:
-    """Return ``settings`` as a configuration, the schema's defaults filled in. Raises UserError like `check_schema`."""
+    """Return ``settings`` as a configuration: the schema's defaults filled in, each benchmark of a suite by its class.
+
+    Raises UserError like `check_schema` and `with_single_classes`.
+    """
     filled = copy.deepcopy(dict(settings))
     check_schema(filled, schema)
     _FillingValidator(schema).validate(filled)
-    return Config.of(filled)
+    return Config.of(with_single_classes(filled))
 
 
 def shipped_config() -> Config:

@@ -32,6 +32,7 @@ def take_parts(given: Mapping[str, Any]) -> tuple[dict[str, list[Any]], dict[str
     """Return the parts of the suite that ``given``, the settings of ``--config``, names; and the other settings.
 
     ``benchmarks``, ``methods`` and ``seeds`` are one name, several names with blanks or commas between them, or a list.
+    A name of several classes (class*, class0-4) stays as it is: `with_single_classes` knows the data sets.
     If the first two are mappings, they are settings as in config.yaml.
     """
     parts = {key: _names(given[key]) for key in PARTS if key in given and not isinstance(given[key], Mapping)}
