@@ -7,7 +7,8 @@
 # make preview [...as for table]        write results/preview.md, the table of all cells finished so far
 # make status [...]                     print what is done, has failed, runs or waits
 # make plan [...]                       measure this machine, and print what the table will cost
-# make check                            fail if a cell of the last table failed or diverged, and say which
+# make check [AUDIT=1]                  fail if a cell of the last table failed or diverged, and say which
+# make audit                            fail if the checks of the last table cannot tell erasure; AUDIT=1 does both
 # make new-method NAME=x                write a first scripts/methods/x.py, and say how to try it
 # make keep ARGS="paper results"        keep a table and its numbers in results/reference/
 # make subset ARGS="..."                write a part of a data set, for trials; ARGS=--help lists what ARGS takes
@@ -39,7 +40,7 @@ ifneq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME}" && echo writable),writable)
 export XDG_CACHE_HOME = $(CURDIR)/.snakemake/home
 endif
 
-.PHONY: help table preview status plan check new-method keep subset verify test test-quick format lint docs bench clean
+.PHONY: help table preview status plan check audit new-method keep subset verify test test-quick format lint docs bench clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -53,7 +54,10 @@ preview status: .venv/installed
 plan: .venv/installed
 	@$(COMMAND).plan --cores $(CORES) $(SETTINGS) $(FILES)
 
-check verify docs: .venv/installed
+check: .venv/installed
+	@$(COMMAND).check $(if $(filter-out 0,$(AUDIT)),--audit)
+
+audit verify docs: .venv/installed
 	@$(COMMAND).$@
 
 new-method: .venv/installed

@@ -3,14 +3,20 @@
 It finds cells that failed or diverged, benchmarks with nothing to forget, and comparisons across several devices.
 """
 
+import argparse
 import csv
 import sys
 from pathlib import Path
 
+from commands import audit
+
 METRICS, SUMMARY, COSTS = (Path("results", name) for name in ("metrics.csv", "summary.csv", "costs.csv"))
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="make check", description=__doc__)
+    parser.add_argument("--audit", action="store_true", help="run make audit as well")
+    given = parser.parse_args(arguments)
     missing = [path for path in (METRICS, SUMMARY, COSTS) if not path.exists()]
     if missing:
         print(f"error: {missing[0]} is not there; make it with: make table", file=sys.stderr)
@@ -25,7 +31,8 @@ def main() -> int:
     for warning in warnings:
         print(warning, file=sys.stderr)
     print(f"{len(cells) - len(failed)} of {len(cells)} cells are ok")
-    return 1 if failed or warnings else 0
+    audited = audit.main() if given.audit else 0
+    return 1 if failed or warnings or audited else 0
 
 
 def warnings_of_benchmarks() -> list[str]:
@@ -42,4 +49,4 @@ def warnings_of_benchmarks() -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
