@@ -5,7 +5,7 @@ import pandas
 from unlearning.files import read_arrays, read_json, write_csv, write_json, write_text
 from unlearning.paths import FOLLOWING, benchmark_of
 from unlearning.tables.cells import join_cells, join_costs, read_cell, without_misfits
-from unlearning.tables.floor import noise_floor, outputs_of_oracles
+from unlearning.tables.floor import features_of_oracles, noise_floor, outputs_of_oracles
 from unlearning.tables.image_errors import image_errors, placements_of
 from unlearning.tables.numbers import numbers_from
 from unlearning.tables.provenance import provenance
@@ -17,8 +17,8 @@ with job(snakemake, f"{len(inputs.metrics)} cells, {len(inputs.costs)} jobs"):
     scores = [read_arrays(path) for path in inputs.scores]
     cells, scores = without_misfits([read_cell(path) for path in inputs.metrics], scores)
     logits = [its.get("non_member_logits") for its in scores]
-    on_request = [read_json(path) for path in inputs.on_request]
-    rows = join_cells(cells, on_request, logits, snakemake.params.kinds, snakemake.params.settings)
+    further = [read_json(path) for path in (*inputs.compared, *inputs.on_request)]
+    rows = join_cells(cells, further, logits, snakemake.params.kinds, snakemake.params.settings)
     write_csv(outputs.metrics, rows)
     costs = [read_json(path) for path in inputs.costs]
     jobs = join_costs(costs)
@@ -28,7 +28,7 @@ with job(snakemake, f"{len(inputs.metrics)} cells, {len(inputs.costs)} jobs"):
     for path in inputs.shadow_oracles:
         shadows.setdefault(benchmark_of(path), []).append(read_arrays(path)["logits"])
     metrics = pandas.DataFrame(rows)
-    floor = noise_floor(metrics, outputs_of_oracles(cells, logits, shadows))
+    floor = noise_floor(metrics, outputs_of_oracles(cells, logits, shadows), features_of_oracles(inputs.oracles))
     errors = image_errors(cells, map(placements_of, scores))
     numbers = numbers_from(metrics, pandas.DataFrame(jobs), floor, errors)
     for name in ("floor", "image_errors", *FOLLOWING):

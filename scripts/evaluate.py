@@ -1,4 +1,4 @@
-"""Rule evaluate: the metrics and scores of one cell of the table."""
+"""Rule evaluate: the metrics, scores and features of one cell of the table."""
 
 from dataclasses import asdict
 
@@ -16,12 +16,14 @@ params, cell = snakemake.params, cell_of(snakemake.wildcards)
 with job(snakemake, "{method} on {benchmark}, seed {seed}".format(**cell)):
     device = use_device(snakemake)
     model, record = load_checkpoint(snakemake.input.checkpoint, device, expected_of(snakemake.wildcards))
-    outcome, metrics, scores = Outcome(**record.get("outcome", {})), {}, {}
+    outcome, metrics, scores, features = Outcome(**record.get("outcome", {})), {}, {}, {}
     if model is not None:
         data = TensorData.read(dataset_of(snakemake), device, **params.images)
         split = read_arrays(snakemake.input.split)
-        outcome, metrics, scores = evaluate_model(model, data, split, params.protocol, cell["seed"], record)
+        evaluation = evaluate_model(model, data, split, params.protocol, cell["seed"], record)
+        outcome, metrics, scores, features = evaluation
     facts = {"format": METRICS_FORMAT, "classes": params.images["classes"]}
     facts |= {"changed_weights": record.get("changed_weights")}
     write_json(snakemake.output.metrics, cell | facts | asdict(outcome) | metrics)
     write_arrays(snakemake.output.scores, scores)
+    write_arrays(snakemake.output.features, features)

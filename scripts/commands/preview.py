@@ -15,7 +15,7 @@ from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, 
 from unlearning.tables.cells import PENDING, join_cells, join_costs, read_cell, without_misfits
 from unlearning.tables.columns import COSTS_CSV
 from unlearning.tables.comparison import PREVIEW_MARK, render_table
-from unlearning.tables.floor import noise_floor, outputs_of_oracles
+from unlearning.tables.floor import features_of_oracles, noise_floor, outputs_of_oracles
 from unlearning.tables.image_errors import image_errors, placements_of
 from unlearning.tables.numbers import numbers_from
 from unlearning.workflow.progress import planned_jobs
@@ -55,8 +55,8 @@ def render(request: Request) -> tuple[str, int, int]:
         scores.append(read_arrays(of_cell) if is_done else {})
     cells, scores = without_misfits(cells, scores)
     logits = [its.get("non_member_logits") for its in scores]
-    on_request = [read_json(file) for file in plan.on_request() if file in done]
-    rows = pandas.DataFrame(join_cells(cells, on_request, logits, plan.kinds(), plan.settings()))
+    further = [read_json(file) for file in (*plan.table_cells("compare.json"), *plan.on_request()) if file in done]
+    rows = pandas.DataFrame(join_cells(cells, further, logits, plan.kinds(), plan.settings()))
     costs = [read_json(file) for file in plan.costs() if file in done]
     if not costs:
         raise UserError("nothing is finished yet; make status says how far the run is")
@@ -66,7 +66,8 @@ def render(request: Request) -> tuple[str, int, int]:
     known = [name for column in COSTS_CSV for name in column.name.split(", ")]  # also of jobs to come
     table = table.reindex(columns=list(dict.fromkeys([*table.columns, *known])))
     pending = [cell for cell in cells if cell["status"] == PENDING]
-    floor = noise_floor(rows, outputs_of_oracles(cells, logits, {}))
+    features = features_of_oracles(file for file in plan.cells("features.npz", ["retrain"]) if file in done)
+    floor = noise_floor(rows, outputs_of_oracles(cells, logits, {}), features)
     numbers = numbers_from(rows, table, floor, image_errors(cells, map(placements_of, scores)))
     text = render_table(numbers, request.config.suite, published, errors_behind(pending))
     return text, sum(cell["status"] != PENDING for cell in cells), len(cells)

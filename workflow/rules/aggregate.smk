@@ -5,7 +5,9 @@ rule aggregate:
     input:
         metrics=plan.table_cells("metrics.json"),
         scores=plan.table_cells("scores.npz"),
+        compared=plan.table_cells("compare.json"),
         on_request=plan.on_request(),
+        oracles=plan.cells("features.npz", ["retrain"]),
         shadow_oracles=plan.shadow_oracles(),
         costs=plan.costs(),
     output:

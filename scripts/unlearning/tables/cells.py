@@ -13,7 +13,7 @@ from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS_FORMAT, jensen_shannon, tug_of_war
 from unlearning.files import read_json
 from unlearning.runner.outcomes import MISFIT
-from unlearning.tables.columns import CELL, FAILURE, MEASURED, ON_REQUEST, TO_ORACLE, WITHOUT_GAP
+from unlearning.tables.columns import CELL, FAILURE, ERASURE, MEASURED, ON_REQUEST, TO_ORACLE, WITHOUT_GAP
 
 Row = dict[str, Any]
 
@@ -62,23 +62,23 @@ def without_misfits(cells: Sequence[Row], *further: Sequence[Any]) -> tuple[list
 
 def join_cells(
     cells: Sequence[Row],
-    on_request: Sequence[Row],
+    further: Sequence[Row],
     non_member_logits: Sequence[np.ndarray | None],
     kinds: Mapping[str, str],
     settings: Mapping[str, str] | None = None,
 ) -> list[Row]:
     """Return the rows of metrics.csv, in the order of ``cells``, the contents of the metrics.json files.
 
-    ``on_request`` are the contents of relearning.json and ulira.json, for all cells or for none. ``non_member_logits``
-    has one array (N, classes) per cell, None where the cell is not ok. ``kinds`` maps each method to its kind,
-    ``settings`` to the origin of its hyperparameters. Values that are not known are None.
+    ``further`` are the contents of compare.json, and of relearning.json and ulira.json, which are there for all cells
+    or for none. ``non_member_logits`` has one array (N, classes) per cell, None where the cell is not ok. ``kinds`` maps
+    each method to its kind, ``settings`` to the origin of its hyperparameters. Values that are not known are None.
     """
-    asked = [column.name for column in ON_REQUEST if any(column.name in row for row in on_request)]
-    measured = [column.name for column in MEASURED] + asked
-    further: dict[tuple, Row] = {}
-    for row in on_request:
-        further.setdefault(key_of(row), {}).update(row)
-    whole = {key_of(cell): further.get(key_of(cell), {}) | cell if cell["status"] == "ok" else cell for cell in cells}
+    asked = [column.name for column in ON_REQUEST if any(column.name in row for row in further)]
+    measured = [column.name for column in (*MEASURED, *ERASURE)] + asked
+    of_cell: dict[tuple, Row] = {}
+    for row in further:
+        of_cell.setdefault(key_of(row), {}).update(row)
+    whole = {key_of(cell): of_cell.get(key_of(cell), {}) | cell if cell["status"] == "ok" else cell for cell in cells}
     logits = dict(zip(whole, non_member_logits, strict=True))
     rows = []
     for key, cell in whole.items():

@@ -89,6 +89,8 @@ def _share(name: str, better: str, definition: str, source: str = "protocol", **
     return Column(name, "share", "0 to 1", better, definition, source, **shown)
 
 
+SPOTTER, RULER = "Spotter, arXiv 2506.01318", "RULER, arXiv 2605.27569"
+
 CELL = (
     Column("benchmark", "", "", "", "{model}-{dataset}-class{forgotten class}"),
     Column("method", "", "", "", "a name under methods in the configuration, or a reference: original (before unlearning), retrain (the oracle)"),
@@ -117,6 +119,22 @@ MEASURED = (
     _share("probe_acc", "oracle", "balanced accuracy of a linear probe (logistic regression on standardised penultimate features of the test images, 5-fold cross-validated) for the forget class against the rest; chance is .5; also high for a model that never saw the class: compare it with the oracle's", "Alain & Bengio, ICLR 2017 workshop", title="probe", block=FEATURES),
 )  # fmt: skip
 
+ERASURE = (
+    _share("prototype_acc_1", "oracle", "share of forget test images that are named right after one image of the forget class has rebuilt the class's row in the head: the row becomes the image's features, made as long as the mean of the other rows, and the row's bias the largest with which at most 1 % of the retained test images that were named right change to the class; mean over 10 draws of the image, the same for all models. The row and the bias that a method left behind change nothing. A value far below the oracle's is no erasure: the class's features were pushed away, and other columns may still find them", SPOTTER),
+    _share("prototype_acc_5", "oracle", "prototype_acc_1 with the normalised mean of the features of 5 images", SPOTTER),
+    _share("prototype_acc_10", "oracle", "prototype_acc_1 with the normalised mean of the features of 10 images", SPOTTER, title="prototype", block=FEATURES),
+    _share("class_mean_acc", "oracle", "share of forget test images whose nearest class mean, by the cosine of penultimate features, is that of the forget class; a mean is of 10 training images, and all classes have one; mean over 5 draws of the images, the same for all models", "Rebuffi et al., CVPR 2017; CMF, arXiv 2604.08271", title="class mean", block=FEATURES),
+    _share("few_shot_probe_acc", "oracle", "share of forget test images that a linear probe of all classes names right (multinomial logistic regression on standardised penultimate features of 10 training images per class); mean over 5 draws of the images, the same for all models; on easy images near 1 for the oracle too", "CMF, arXiv 2604.08271; Alain & Bengio, ICLR 2017 workshop", title="few-shot", block=FEATURES),
+    _share("forget_logit_auc", "oracle", "area under the ROC curve of telling the forget class's test images from the retained classes' by z − log Σ exp of the other logits, where z is the forget class's logit; no bias of the class changes it", "this project", title="readout", block=FEATURES),
+    _share("routing_tv", "↓", "total variation distance between the model's and the oracle's mean softmax on test images of the forget class: whether the two send the class to the same other classes", "arXiv 2506.20893v1", title="routing TV", block=DISTANCES, at_oracle=0),
+    _share("cka_to_oracle", "↑", "linear centred kernel alignment of the model's and the oracle's penultimate features of the forget class's test images; to be read beside two oracles of different seeds, and never alone, because a few far images can move it at will (Davari et al., arXiv 2210.16156); empty if all features are equal", "Kornblith et al., ICML 2019", title="CKA", block=FEATURES, has_best=False, at_oracle=1),
+    Column("residue_cosine", "", "−1 to 1", "↑", "M1 of RULER: mean cosine between the model's and the oracle's penultimate features of the forget class's training images; for two models that started from the same weights, as all models of a seed here do; meaningless for an external model that did not", RULER, has_best=False),
+    Column("residue_against_retained", "", "−2 to 2", "", "M2 of RULER: residue_cosine minus the median of the same cosine on retained training images; 0: the forget class is where the oracle has it, as far as the other classes are; below 0: residue; same condition as residue_cosine", RULER),
+    Column("residue_against_original", "", "−2 to 2", "↑", "M3 of RULER: residue_cosine minus the original model's; 0: no nearer to the oracle than before unlearning; same condition as residue_cosine", RULER, has_best=False),
+    _share("residue_rank", "oracle", "M4 of RULER, from the model alone: mean rank of a forget training image's nearest cosine to a retained training image among the retained images' own nearest cosines; .5: forget images lie among the retained ones as these do themselves; near 0: apart, as a class of their own", RULER, title="residue", block=FEATURES),
+)  # fmt: skip
+"""What compare.json has: the features, not the logits, of a sample of at most 1,000 images of each part of the split."""
+
 ON_REQUEST = (
     Column("relearn_epochs", "epochs", "0 to the limit", "oracle", "epochs of fine-tuning on a few forget images and the same number of retained images (model in eval mode, the head's row of the forget class first set to the mean of the other rows, so that only features count) until half of original's forget_acc is back; 0: it was never gone; the protocol's relearn.epochs: this number or more. Only with --config relearning=true", "Golatkar et al., CVPR 2020; Tarun et al., TNNLS 2023", title="relearning", block=REQUESTED),
     _share("ulira_auc", "oracle", "area under the ROC curve of U-LiRA, the likelihood-ratio attack with shadow models that have unlearned (for original: that have not); .5: the attack finds nothing. Only with --config shadow_models=8", "Hayes et al., 2024", title="U-LiRA", block=REQUESTED, is_shared_by_seeds=True),
@@ -137,11 +155,11 @@ FAILURE = (
     Column("line", "", "1 and up", "", "the line of the method's file that caused it; if none did, the line where unlearn_step begins"),
 )  # fmt: skip
 
-WITHOUT_GAP = ("forget_mia_auc_se", "ulira_failure")
+WITHOUT_GAP = ("forget_mia_auc_se", "ulira_failure", *(each.name for each in ERASURE if each.better != TO_THE_ORACLE))
 
 GAPS = Column("gap_{metric}", "the metric's", "", "", "each measured metric minus the oracle's value of the same seed")
 
-METRICS_CSV = (*CELL, *MEASURED, *ON_REQUEST, *TO_ORACLE, GAPS, *FAILURE)
+METRICS_CSV = (*CELL, *MEASURED, *ERASURE, *ON_REQUEST, *TO_ORACLE, GAPS, *FAILURE)
 
 COSTS_CSV = (
     Column("rule", "", "", "", "the rule of the workflow; one row per job that made or measured a model of the table"),

@@ -9,14 +9,21 @@ from typing import Any
 import numpy as np
 import pandas
 
+from unlearning.evaluation.erasure import linear_cka, routing_distance
 from unlearning.evaluation.metrics import jensen_shannon
+from unlearning.evaluation.sample import unpack
+from unlearning.files import read_arrays
+from unlearning.paths import cell_at
 from unlearning.tables.cells import ORACLE, mean_abs_gap, tow_of
 from unlearning.tables.columns import COLUMN
 
 COLUMNS = ["benchmark", "metric", "pairs", "mean", "furthest", "deviation"]
 
-OF_OUTPUTS = {"js_to_oracle": jensen_shannon}
+OF_OUTPUTS = {"js_to_oracle": jensen_shannon, "routing_tv": routing_distance}
 """The distances that follow from the logits (N, classes) of two models for the forget class's test images."""
+
+OF_FEATURES = {"cka_to_oracle": linear_cka}
+"""The likeness that follows from the features (N, width) of two models for the forget class's test images."""
 
 Models = Mapping[str, Sequence[np.ndarray]]
 """One array per oracle, by benchmark: logits or features of the same images."""
@@ -44,6 +51,19 @@ def outputs_of_oracles(
     return OF_OUTPUTS, models
 
 
+def features_of_oracles(files: Iterable[str]) -> Measured:
+    """Return the likeness of features, and those of the oracles for the forget class's test images, by benchmark.
+
+    ``files`` are the features.npz of the oracles.
+    """
+    models: dict[str, list[np.ndarray]] = {}
+    for file in files:
+        oracle = unpack(read_arrays(file))
+        if oracle is not None:
+            models.setdefault(cell_at(file)["benchmark"], []).append(oracle.features["forget_test"])
+    return OF_FEATURES, models
+
+
 def noise_floor(metrics: pandas.DataFrame, *measured: Measured) -> pandas.DataFrame:
     """Return floor.csv: each distance between two oracles, over all pairs of oracles of a benchmark.
 
@@ -60,7 +80,8 @@ def noise_floor(metrics: pandas.DataFrame, *measured: Measured) -> pandas.DataFr
             compared[name] = [of_rows(a, b) for a, b in combinations(seen, 2)]
         for distances, models in measured:
             for name, distance in distances.items():
-                compared[name] = [distance(a, b) for a, b in combinations(models.get(benchmark, []), 2)]
+                values = [distance(a, b) for a, b in combinations(models.get(benchmark, []), 2)]
+                compared[name] = [value for value in values if value is not None]
         rows += [(benchmark, name, *_row(name, values)) for name, values in compared.items() if values]
     return pandas.DataFrame(rows, columns=COLUMNS)
 

@@ -311,7 +311,8 @@ class Plan:
 
     def needed_for_the_table(self) -> list[str]:
         """Return the files that the table is made from."""
-        return [*self.table_cells("metrics.json"), *self.table_cells("scores.npz"), *self.costs()]
+        of_cells = [file for name in ("metrics.json", "scores.npz", "compare.json") for file in self.table_cells(name)]
+        return [*of_cells, *self.costs()]
 
     def on_request(self) -> list[str]:
         """Return the files that the suite asks for in addition to the usual evaluation."""
