@@ -4,7 +4,7 @@ import pandas
 
 from unlearning.files import read_arrays, read_json, write_csv, write_json, write_text
 from unlearning.paths import FOLLOWING, benchmark_of
-from unlearning.tables.cells import join_cells, join_costs, read_cell, without_misfits
+from unlearning.tables.cells import join_cells, join_costs, read_cell, read_on_request, without_misfits
 from unlearning.tables.floor import features_of_oracles, noise_floor, outputs_of_oracles
 from unlearning.tables.image_errors import image_errors, placements_of
 from unlearning.tables.numbers import numbers_from
@@ -17,7 +17,7 @@ with job(snakemake, f"{len(inputs.metrics)} cells, {len(inputs.costs)} jobs"):
     scores = [read_arrays(path) for path in inputs.scores]
     cells, scores = without_misfits([read_cell(path) for path in inputs.metrics], scores)
     logits = [its.get("non_member_logits") for its in scores]
-    further = [read_json(path) for path in (*inputs.compared, *inputs.on_request)]
+    further = [*map(read_json, inputs.compared), *map(read_on_request, inputs.on_request)]
     rows = join_cells(cells, further, logits, snakemake.params.kinds, snakemake.params.settings)
     write_csv(outputs.metrics, rows)
     costs = [read_json(path) for path in inputs.costs]

@@ -1,16 +1,31 @@
-"""Rule ulira: the attack with shadow models on one cell. There is no result if the method failed on one of them."""
+"""Rule ulira: the attacks with shadow models on one cell. There is no result if the method failed on one of them."""
 
-from unlearning.evaluation.ulira import attack, shadow_failure
+import numpy as np
+
+from unlearning.evaluation.on_request import FORMATS
+from unlearning.evaluation.ulira import attack, class_attack, shadow_failure
 from unlearning.files import read_arrays, write_json
 from unlearning.workflow.job import cell_of, job
 
-cell = cell_of(snakemake.wildcards)
-what = "{method} on {benchmark}, seed {seed}".format(**cell)
+inputs, cell = snakemake.input, cell_of(snakemake.wildcards)
+forget_class = int(snakemake.wildcards.forget_class)
 
-with job(snakemake, f"{what}, {len(snakemake.input.shadows)} shadow models"):
-    scores, shadows = read_arrays(snakemake.input.scores), [read_arrays(path) for path in snakemake.input.shadows]
-    result = {"ulira_failure": shadow_failure(shadows)}
-    if scores and result["ulira_failure"] is None:
-        targets = (scores["member_logits"], scores["non_member_logits"])
-        result |= attack(*targets, [shadow["logits"] for shadow in shadows], int(snakemake.wildcards.forget_class))
-    write_json(snakemake.output.ulira, cell | result)
+
+def answers(scores):
+    return np.concatenate([scores["member_logits"], scores["non_member_logits"]])
+
+
+with job(snakemake, "{method} on {benchmark}, seed {seed}".format(**cell) + f", {len(inputs.shadows)} shadow models"):
+    scores, oracle = read_arrays(inputs.scores), read_arrays(inputs.oracle)
+    shadows, strangers = ([read_arrays(path) for path in paths] for paths in (inputs.shadows, inputs.strangers))
+    facts = {"format": FORMATS["ulira.json"], "ulira_shadows": len(shadows), "ulira_failure": shadow_failure(shadows)}
+    found = {"ulira_class_auc": None}
+    if scores and facts["ulira_failure"] is None:
+        logits = [shadow["logits"] for shadow in shadows]
+        found |= attack(scores["member_logits"], scores["non_member_logits"], logits, forget_class)
+        if oracle and shadow_failure(strangers) is None:
+            of_strangers = [stranger["logits"] for stranger in strangers]
+            found["ulira_class_auc"] = class_attack(
+                answers(scores), answers(oracle), logits, of_strangers, forget_class
+            )
+    write_json(snakemake.output.ulira, cell | facts | found)

@@ -37,7 +37,18 @@ TRAININGS = ("pretrain", "retrain", "unlearn", "train_shadow")
 OVERHEAD = ("split", "compare", "aggregate", "table", "ulira", "dataset", "all")
 """Rules whose jobs take a second or two."""
 
-ORDER = ("dataset", "split", "pretrain", "retrain", "unlearn", "adopt", "evaluate", "compare", "relearn", "train_shadow")
+ORDER = (
+    "dataset",
+    "split",
+    "pretrain",
+    "retrain",
+    "unlearn",
+    "adopt",
+    "evaluate",
+    "compare",
+    "relearn",
+    "train_shadow",
+)
 """The rules in the order of the printed table, as they run. Other rules come after them."""
 
 

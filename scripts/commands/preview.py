@@ -12,7 +12,7 @@ from unlearning.config.model import Benchmark, as_published
 from unlearning.errors import UserError
 from unlearning.files import read_arrays, read_json, read_table, write_text
 from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, RESULTS, cell_at
-from unlearning.tables.cells import PENDING, join_cells, join_costs, read_cell, without_misfits
+from unlearning.tables.cells import PENDING, join_cells, join_costs, read_cell, read_on_request, without_misfits
 from unlearning.tables.columns import COSTS_CSV
 from unlearning.tables.comparison import PREVIEW_MARK, render_table
 from unlearning.tables.floor import features_of_oracles, noise_floor, outputs_of_oracles
@@ -55,7 +55,8 @@ def render(request: Request) -> tuple[str, int, int]:
         scores.append(read_arrays(of_cell) if is_done else {})
     cells, scores = without_misfits(cells, scores)
     logits = [its.get("non_member_logits") for its in scores]
-    further = [read_json(file) for file in (*plan.table_cells("compare.json"), *plan.on_request()) if file in done]
+    further = [read_json(file) for file in plan.table_cells("compare.json") if file in done]
+    further += [read_on_request(file) for file in plan.on_request() if file in done]
     rows = pandas.DataFrame(join_cells(cells, further, logits, plan.kinds(), plan.settings()))
     costs = [read_json(file) for file in plan.costs() if file in done]
     if not costs:

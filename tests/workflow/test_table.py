@@ -16,6 +16,7 @@ from project import ROOT, TINY, Project
 
 from unlearning.evaluation import metrics, ulira
 from unlearning.files import read_table
+from unlearning.tables.columns import ON_REQUEST
 from unlearning.tables.comparison import render_table
 from unlearning.tables.numbers import Numbers
 
@@ -97,7 +98,7 @@ def test_every_column_is_in_the_dictionary_and_the_other_way_round(finished_proj
     columns = set(rows_of(finished_project, f"results/{file}")[0])
     described = set(dictionary_of(finished_project, file))
     gaps = {column for column in columns if column.startswith("gap_")}
-    on_request = {"relearn_epochs", "ulira_auc", "ulira_tpr_at_1pct_fpr", "ulira_failure", "carried"}
+    on_request = {column.name for column in ON_REQUEST} | {"carried"}
     assert columns - gaps == described - {"gap_{metric}"} - (on_request - columns)
     assert {column.removeprefix("gap_") for column in gaps} < columns
 
@@ -405,7 +406,11 @@ def test_relearning_and_ulira_are_in_the_table_on_request(requested_project):
         assert 0 <= float(rows[method]["ulira_auc"]) <= 1
     # Masking a logit does not change the order of answers: the attack finds the same in the control as in the original.
     assert float(rows["head_mask"]["ulira_auc"]) == pytest.approx(float(rows["original"]["ulira_auc"]), abs=0.03)
-    assert rows["raises"]["ulira_auc"] == rows["nan"]["relearn_epochs"] == ""
+    # A model that had the class is not taken for one that never saw it, masked or not.
+    assert float(rows["retrain"]["ulira_class_auc"]) == 0.5
+    assert min(float(rows[method]["ulira_class_auc"]) for method in ("original", "head_mask")) > 0.9
+    assert rows["head_mask"]["ulira_shadows"] == "4"
+    assert rows["raises"]["ulira_auc"] == rows["raises"]["ulira_shadows"] == rows["nan"]["relearn_epochs"] == ""
     assert "relearning →" in requested_project.read("results/table.md")
     assert "U-LiRA →" in requested_project.read("results/table.md")
 
@@ -414,7 +419,9 @@ def test_shadow_models_are_shared_by_methods_and_seeds(requested_project):
     planned = requested_project.planned(
         f"{CELLS.replace('seed1', 'seed2')}/retain_finetune/ulira.json", "--config", "shadow_models=4"
     )
-    assert planned == ["evaluate retain_finetune", "pretrain", "ulira retain_finetune", "unlearn retain_finetune"]
+    oracle = ["evaluate retrain", "retrain"]  # of this seed; the attack on the class compares with it
+    jobs = [f"{rule} retain_finetune" for rule in ("evaluate", "ulira", "unlearn")]
+    assert planned == sorted([*oracle, "pretrain", *jobs])
     planned = requested_project.planned(f"{CELLS}/scrub/ulira.json", "--config", "shadow_models=4")
     assert planned == ["evaluate scrub", "ulira scrub", "unlearn scrub", *["unlearn_shadow scrub"] * 4]
 

@@ -103,6 +103,12 @@ rule ulira:
             shadow=range(chosen.shadows),
             allow_missing=True,
         ),
+        oracle=f"{BENCHMARK}/seed{{seed}}/retrain/scores.npz",
+        strangers=expand(
+            f"{BENCHMARK}/shadow{{shadow}}/retrain/logits.npz",
+            shadow=range(chosen.shadows),
+            allow_missing=True,
+        ),
     output:
         ulira=f"{CELL}/ulira.json",
     log:

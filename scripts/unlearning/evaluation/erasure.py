@@ -26,7 +26,9 @@ def erasure(
     The oracle and the original model have the benchmark and the seed of the cell. A model that is not ok is None; the
     measures that need it are then None.
     """
-    return of_model(model) | to_the_oracle(model, oracle) | residue(model, oracle, original) | {"routing": routing(model)}
+    return (
+        of_model(model) | to_the_oracle(model, oracle) | residue(model, oracle, original) | {"routing": routing(model)}
+    )
 
 
 def of_model(model: Representation | None) -> Values:

@@ -4,6 +4,9 @@ evaluations to avoid a false sense of privacy", 2024; LiRA: Carlini et al., IEEE
 Shadow models are trained on the retain set and a random half of the forget class's images, both training and test
 images, and then unlearn that half. So one half of the shadow models has forgotten each image, and the other half has
 never seen it. From the attacked model's answer to an image, the attack tells which of the two the model did.
+
+A second attack is about the class, not about one image: it tells a model that had the class and unlearned it from a
+model that never saw it. It uses the same shadow models, and those that are trained on the retain set alone.
 """
 
 from __future__ import annotations
@@ -77,20 +80,61 @@ def shadow_failure(shadows: Sequence[Mapping[str, np.ndarray]]) -> str | None:
     return None
 
 
+def centred(answers: np.ndarray) -> np.ndarray:
+    """Return ``answers`` (..., P) of models to P images, minus each model's mean.
+
+    Models differ by an offset that all their answers share: the attacked model forgot the whole class, a shadow model
+    one half of a pool, and no two trainings are alike. An offset says nothing about one image, but it would widen the
+    distributions of `likelihood_ratios`. Carlini et al. do not centre: there, attacked model and shadow models are all
+    trained alike, on a random half of one pool.
+    """
+    return answers - answers.mean(axis=-1, keepdims=True)
+
+
 def attack(
     member_logits: np.ndarray, non_member_logits: np.ndarray, shadow_logits: Sequence[np.ndarray], forget_class: int
 ) -> dict[str, float]:
-    """Return the metrics of the attack on one model.
+    """Return the metrics of the attack on one model; a number added to all answers of a model changes nothing.
 
     ``member_logits`` (M, classes) and ``non_member_logits`` (N, classes) are the model's logits on the forget class's
     training and test images; ``shadow_logits`` (M + N, classes) are the logits of each shadow model that
     `shadow_members` describes.
     """
     answers = scaled_confidence(np.concatenate([member_logits, non_member_logits]), forget_class)
-    of_shadows = np.stack([scaled_confidence(logits, forget_class) for logits in shadow_logits])
-    ratios = likelihood_ratios(answers, of_shadows, shadow_members(len(answers), len(of_shadows)))
+    of_shadows = _answers_of(shadow_logits, forget_class)
+    is_member = shadow_members(len(answers), len(of_shadows))
+    ratios = likelihood_ratios(centred(answers), centred(of_shadows), is_member)
     members, non_members = ratios[: len(member_logits)], ratios[len(member_logits) :]
     return {
         "ulira_auc": membership_auc(members, non_members),
         "ulira_tpr_at_1pct_fpr": true_positive_rate(members, non_members, 0.01),
     }
+
+
+def class_attack(
+    logits: np.ndarray,
+    oracle_logits: np.ndarray,
+    shadow_logits: Sequence[np.ndarray],
+    stranger_logits: Sequence[np.ndarray],
+    forget_class: int,
+) -> float:
+    """Return the area (0 to 1) under the ROC curve of telling a model from the oracle by the forget class's images.
+
+    ``logits`` and ``oracle_logits`` (P, classes) are the answers of the two to the forget class's images; the arrays of
+    ``shadow_logits`` (P, classes) are of shadow models that had the class and unlearned it, those of
+    ``stranger_logits`` of shadow models that never saw it. Each image under each of the two models has its likelihood
+    ratio: had the class against never saw it. .5: the images do not tell. Answers are not centred: an offset of a whole
+    model is evidence here. The attacked model had all images of a side, a shadow model one half of both sides.
+    """
+    had, never_saw = (_answers_of(each, forget_class) for each in (shadow_logits, stranger_logits))
+    shadows = np.concatenate([had, never_saw])
+    had_the_class = np.repeat(np.arange(len(shadows)) < len(had), shadows.shape[1]).reshape(shadows.shape)
+    ratios, of_oracle = (
+        likelihood_ratios(scaled_confidence(each, forget_class), shadows, had_the_class)
+        for each in (logits, oracle_logits)
+    )
+    return membership_auc(ratios, of_oracle)
+
+
+def _answers_of(logits: Sequence[np.ndarray], forget_class: int) -> np.ndarray:
+    return np.stack([scaled_confidence(each, forget_class) for each in logits])

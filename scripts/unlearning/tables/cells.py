@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy as np
 from unlearning.config.model import REFERENCES
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS_FORMAT, jensen_shannon, tug_of_war
+from unlearning.evaluation.on_request import FORMATS
 from unlearning.files import read_json
 from unlearning.runner.outcomes import MISFIT
-from unlearning.tables.columns import CELL, FAILURE, ERASURE, MEASURED, ON_REQUEST, TO_ORACLE, WITHOUT_GAP
+from unlearning.tables.columns import CELL, ERASURE, FAILURE, MEASURED, ON_REQUEST, TO_ORACLE, WITHOUT_GAP
 
 Row = dict[str, Any]
 
@@ -34,15 +36,25 @@ def key_of(row: Mapping[str, Any]) -> tuple[str, int, str]:
 
 def read_cell(path: str | os.PathLike) -> Row:
     """Read a metrics.json. Raises UserError if it is damaged or a version with other metrics wrote it."""
-    cell = read_json(path)
-    written_as = cell.get("format", 1)
-    if written_as != METRICS_FORMAT:
-        raise UserError(f"{path}: of format {written_as}, not {METRICS_FORMAT}; delete it to have it made again")
+    cell = _read_as(METRICS_FORMAT, path)
     for column in MEASURED:
         value = cell.get(column.name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise UserError(f"{path}: damaged ({column.name} is {value!r}); delete it to have it made again")
     return cell
+
+
+def read_on_request(path: str | os.PathLike) -> Row:
+    """Read a relearning.json or a ulira.json. Raises UserError as `read_cell` does."""
+    return _read_as(FORMATS[Path(path).name], path)
+
+
+def _read_as(wanted: int, path: str | os.PathLike) -> Row:
+    content = read_json(path)
+    written_as = content.get("format", 1)
+    if written_as != wanted:
+        raise UserError(f"{path}: of format {written_as}, not {wanted}; delete it to have it made again")
+    return content
 
 
 def without_misfits(cells: Sequence[Row], *further: Sequence[Any]) -> tuple[list[Any], ...]:

@@ -23,6 +23,7 @@ class Column:
     comparison table that shows it: SCORES, FURTHER, COSTS, or none. ``has_best`` is False if the best value must not be
     bold. ``at_oracle`` is the value of a model that equals the oracle, for a distance to the oracle (0) or a likeness (1).
     ``is_shared_by_seeds`` is True if the seeds share a part of the measurement, so that their spread is no error.
+    ``counted_in`` names a column with a number that stands in the heading, and the words behind that number.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Column:
     has_best: bool = True
     at_oracle: float | None = None
     is_shared_by_seeds: bool = False
+    counted_in: tuple[str, str] | None = None
 
     @property
     def label(self) -> str:
@@ -137,8 +139,10 @@ ERASURE = (
 
 ON_REQUEST = (
     Column("relearn_epochs", "epochs", "0 to the limit", "oracle", "epochs of fine-tuning on a few forget images and the same number of retained images (model in eval mode, the head's row of the forget class first set to the mean of the other rows, so that only features count) until half of original's forget_acc is back; 0: it was never gone; the protocol's relearn.epochs: this number or more. Only with --config relearning=true", "Golatkar et al., CVPR 2020; Tarun et al., TNNLS 2023", title="relearning", block=REQUESTED),
-    _share("ulira_auc", "oracle", "area under the ROC curve of U-LiRA, the likelihood-ratio attack with shadow models that have unlearned (for original: that have not); .5: the attack finds nothing. Only with --config shadow_models=8", "Hayes et al., 2024", title="U-LiRA", block=REQUESTED, is_shared_by_seeds=True),
+    _share("ulira_auc", "oracle", "area under the ROC curve of U-LiRA, the likelihood-ratio attack that tells the training images of the forget class from its test images by shadow models that have unlearned one half of both (for original: that have not); the answers of each model minus their mean; .5: the attack finds nothing, which says little unless it finds something on original: compare with its value there, which shows the attack's power. All seeds share the shadow models: an interval over seeds does not cover them. Only with --config shadow_models=8", "Hayes et al., 2024; Carlini et al., IEEE S&P 2022", title="U-LiRA", block=REQUESTED, is_shared_by_seeds=True, counted_in=("ulira_shadows", "shadow models")),
     _share("ulira_tpr_at_1pct_fpr", "oracle", "share of members that U-LiRA finds with at most 1 % false alarms", "Hayes et al., 2024", is_shared_by_seeds=True),
+    _share("ulira_class_auc", "oracle", "area under the ROC curve of telling the model from the oracle of the same seed by the images of the forget class, training and test: by the likelihood ratio of each image, shadow models that have unlearned the class (for original: that have not) against shadow models that never saw it; .5: the images do not tell that the model once had the class (the oracle itself has .5 by definition); near 1 for original if the attack has power. A shift of all answers of one model counts as evidence, also a shift by chance; shadow models as for ulira_auc", "idea: Hayes et al., 2024; Carlini et al., IEEE S&P 2022", title="U-LiRA of class", block=REQUESTED, is_shared_by_seeds=True),
+    Column("ulira_shadows", "", "4 and up", "", "number of shadow models behind the three metrics above: half of them have unlearned an image, the other half have never seen it; as many again were trained without the class"),
     Column("ulira_failure", "", "", "", "why U-LiRA has no result although the cell is ok: what the method did wrong on a shadow model"),
 )  # fmt: skip
 
@@ -155,7 +159,12 @@ FAILURE = (
     Column("line", "", "1 and up", "", "the line of the method's file that caused it; if none did, the line where unlearn_step begins"),
 )  # fmt: skip
 
-WITHOUT_GAP = ("forget_mia_auc_se", "ulira_failure", *(each.name for each in ERASURE if each.better != TO_THE_ORACLE))
+WITHOUT_GAP = (
+    "forget_mia_auc_se",
+    "ulira_shadows",
+    "ulira_failure",
+    *(each.name for each in ERASURE if each.better != TO_THE_ORACLE),
+)
 
 GAPS = Column("gap_{metric}", "the metric's", "", "", "each measured metric minus the oracle's value of the same seed")
 

@@ -326,8 +326,18 @@ def _metric_block(words: str, cells: _Cells, block: str) -> list[str]:
     def row_of(name: str) -> list[str]:
         return [NOTHING if _state(cells, name) else cells.shown(name, column, best) for column in columns]
 
-    titles = ["method", *(column.heading for column in columns)]
+    titles = ["method", *(_heading(cells, column) for column in columns)]
     return [f"{words}, means over seeds:", markdown_table(cells.rows(row_of, len(columns)), titles)]
+
+
+def _heading(cells: _Cells, column: Column) -> str:
+    """Return the heading of a column, with the number that belongs to it, e.g. "U-LiRA (8 shadow models) →"."""
+    if column.counted_in is None:
+        return column.heading
+    name, words = column.counted_in
+    counts = sorted({int(count) for count in cells.frame[name].dropna()}) if name in cells.frame else []
+    said = f" ({', '.join(map(str, counts))} {words})" if counts else ""
+    return f"{column.label}{said} {column.arrow}".rstrip()
 
 
 def _cost_block(cells: _Cells, costs: pandas.DataFrame) -> str:

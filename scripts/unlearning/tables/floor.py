@@ -28,7 +28,7 @@ OF_FEATURES = {"cka_to_oracle": linear_cka}
 Models = Mapping[str, Sequence[np.ndarray]]
 """One array per oracle, by benchmark: logits or features of the same images."""
 
-Measured = tuple[Mapping[str, Callable[[Any, Any], float]], Models]
+Measured = tuple[Mapping[str, Callable[[Any, Any], float | None]], Models]
 """Distances that do not follow from metrics.csv, and what they compare."""
 
 

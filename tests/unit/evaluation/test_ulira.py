@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
+import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,17 +59,20 @@ def test_the_likelihood_ratio_worked_out_by_hand():
 
 
 def simulated(trace, seed, members=60, non_members=40, shadows=16):
-    """Return an attack on models that answer one number per image, raised by ``trace`` for images that they forgot."""
+    """Return an attack on models that answer one number per image, raised by ``trace`` for images that they forgot.
+
+    As with real models, all answers of a model have an offset; the attacked model's is unlike the others.
+    """
     rng = np.random.default_rng(seed)
     pool = members + non_members
     difficulty = rng.normal(0, 3, pool)
 
-    def model(was_forgotten):
-        answers = difficulty + rng.normal(0, 1, pool) + trace * was_forgotten
+    def model(was_forgotten, offset):
+        answers = difficulty + rng.normal(0, 1, pool) + trace * was_forgotten + offset
         return np.stack([answers, np.zeros(pool)], axis=1)
 
-    target = model(np.arange(pool) < members)
-    of_shadows = [model(row) for row in ulira.shadow_members(pool, shadows)]
+    target = model(np.arange(pool) < members, 6.0)
+    of_shadows = [model(row, rng.normal(0, 4)) for row in ulira.shadow_members(pool, shadows)]
     return ulira.attack(target[:members], target[members:], of_shadows, forget_class=0)
 
 
@@ -79,6 +84,67 @@ def test_a_trace_is_found_that_the_plain_area_misses():
 
 def test_without_a_trace_nothing_is_found():
     assert np.mean([simulated(0.0, seed)["ulira_auc"] for seed in range(20)]) == pytest.approx(0.5, abs=0.05)
+
+
+@given(st.integers(0, 99), st.lists(st.floats(-50, 50), min_size=5, max_size=5))
+def test_a_number_added_to_all_answers_of_a_model_changes_nothing(seed, offsets):
+    logits = np.random.default_rng(seed).normal(0, 2, (5, 20, 3))
+    moved = logits.copy()
+    moved[:, :, 1] += np.array(offsets)[:, None]  # the scaled confidence in class 1 rises by the same number
+    found, of_moved = (ulira.attack(each[0][:12], each[0][12:], each[1:], forget_class=1) for each in (logits, moved))
+    assert of_moved == pytest.approx(found)
+
+
+# --- the attack on the class
+
+
+def test_the_attack_on_the_class_worked_out_image_by_image():
+    """Log odds by NumPy, densities by SciPy, the area by scikit-learn, with a mean and a deviation of each side."""
+    rng = np.random.default_rng(3)
+    model, oracle, *shadows = rng.normal(0, 2, (2 + 4 + 6, 15, 3))
+    had, never_saw = shadows[:4], shadows[4:]
+
+    def log_odds(logits):
+        p = scipy.special.softmax(logits, axis=1)[:, 2]
+        return np.log(p / (1 - p))
+
+    sides = [np.array([log_odds(each) for each in side]) for side in (had, never_saw)]
+    deviations = [np.sqrt(side.var(axis=0, ddof=1).mean()) for side in sides]
+    ratios = []
+    for each in (model, oracle):
+        for image, answer in enumerate(log_odds(each)):
+            of_had, of_never_saw = (
+                scipy.stats.norm(side[:, image].mean(), deviation).logpdf(answer)
+                for side, deviation in zip(sides, deviations, strict=True)
+            )
+            ratios.append(of_had - of_never_saw)
+    expected = sklearn.metrics.roc_auc_score([1] * 15 + [0] * 15, ratios)
+    assert 0.1 < expected < 0.9
+    assert ulira.class_attack(model, oracle, had, never_saw, 2) == pytest.approx(expected)
+
+
+def of_models(seed, *means, images=30):
+    """Return the logits (images, 2) of models that answer each image as hard as it is, plus the model's own mean."""
+    rng = np.random.default_rng(seed)
+    answers = rng.normal(0, 2, images) + rng.normal(0, 0.5, (len(means), images)) + np.array(means)[:, None]
+    return np.stack([answers, np.zeros_like(answers)], axis=2)
+
+
+def test_a_class_that_the_model_had_is_found_and_one_that_it_never_had_is_not():
+    """Four shadow models that had the class answer 3 more than the four that never saw it, on average."""
+    model, stranger, oracle, *shadows = of_models(0, 3, 0, 0, *[3] * 4, *[0] * 4)
+    assert ulira.class_attack(model, oracle, shadows[:4], shadows[4:], 0) > 0.99
+    assert ulira.class_attack(stranger, oracle, shadows[:4], shadows[4:], 0) == pytest.approx(0.5, abs=0.15)
+
+
+@given(st.integers(0, 99), st.floats(-5, 5))
+def test_the_oracle_does_not_differ_from_itself_and_changing_places_turns_the_area_around(seed, shift):
+    model, oracle, *shadows = of_models(seed, shift, 0, *[3] * 2, *[0] * 2)
+    sides = shadows[:2], shadows[2:]
+    assert ulira.class_attack(oracle, oracle, *sides, 0) == 0.5
+    assert ulira.class_attack(model, oracle, sides[1], sides[1], 0) == 0.5  # as in the row of the oracle
+    area = ulira.class_attack(model, oracle, *sides, 0)
+    assert ulira.class_attack(oracle, model, *sides, 0) == pytest.approx(1 - area)
 
 
 def test_the_first_shadow_model_without_an_answer_is_named():

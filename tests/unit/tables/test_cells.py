@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from unlearning.tables.cells import join_cells, join_costs
+from unlearning.errors import UserError
+from unlearning.files import write_json
+from unlearning.tables.cells import join_cells, join_costs, read_on_request
 from unlearning.tables.columns import CELL, MEASURED
 
 KINDS = {"original": "reference", "retrain": "reference", "mine": "method"}
@@ -90,6 +92,17 @@ def test_a_cell_that_is_not_ok_has_nothing_that_was_asked_for():
         "mine", 1
     ]
     assert row["relearn_epochs"] is row["gap_relearn_epochs"] is None
+
+
+@pytest.mark.parametrize(("name", "column"), [("relearning.json", "relearn_epochs"), ("ulira.json", "ulira_auc")])
+def test_a_file_made_on_request_by_another_version_is_explained(tmp_path, name, column):
+    """A stale number under the same name would have another meaning."""
+    path = tmp_path / name
+    write_json(path, {"benchmark": "b", "method": "mine", "seed": 1, column: 0.5})
+    with pytest.raises(UserError, match=f"{name}: of format 1, not 2; delete it to have it made again"):
+        read_on_request(path)
+    write_json(path, {"format": 2, column: 0.5})
+    assert read_on_request(path)[column] == 0.5
 
 
 def cost(rule, seconds=None, **wildcards):
