@@ -82,8 +82,8 @@ def join_cells(
     """Return the rows of metrics.csv, in the order of ``cells``, the contents of the metrics.json files.
 
     ``further`` are the contents of compare.json, and of relearning.json and ulira.json, which are there for all cells
-    or for none. ``non_member_logits`` has one array (N, classes) per cell, None where the cell is not ok. ``kinds`` maps
-    each method to its kind, ``settings`` to the origin of its hyperparameters. Values that are not known are None.
+    or for none. ``non_member_logits`` has one array (N, classes) per cell, None where the cell is not ok. ``kinds``
+    maps each method to its kind, ``settings`` to the origin of its hyperparameters. Unknown values are None.
     """
     asked = [column.name for column in ON_REQUEST if any(column.name in row for row in further)]
     measured = [column.name for column in (*MEASURED, *ERASURE)] + asked
