@@ -71,7 +71,9 @@ class Setup:
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds on this device per training step, per evaluated image and per image of the probe; bytes of the weights.
+    """Seconds on this device per training step, per evaluated image and per image of the probe; sizes of the model.
+
+    ``weights`` is in bytes; ``features`` is how many penultimate features an image has.
 
     Methods are measured on ``small``: the same model, with smaller batches where a training step takes long. Their
     seconds are multiplied by ``scale``: how many times longer a training step takes on whole batches.
@@ -81,6 +83,7 @@ class Speed:
     image: float
     probe: float
     weights: int
+    features: int
     small: Setup
     scale: float
 
@@ -99,7 +102,7 @@ def speed_of(setup: Setup, device: torch.device) -> Speed:
     share = min(1.0, LONGEST_STEP / step)
     small = replace(setup, batch_size=max(2, round(share * setup.batch_size)))
     scale_of_small = step / training_step(small, device) if small != setup else 1.0
-    return Speed(step, looking, probing, weights, small, scale_of_small)
+    return Speed(step, looking, probing, weights, model.head.in_features, small, scale_of_small)
 
 
 def training_step(setup: Setup, device: torch.device) -> float:

@@ -23,6 +23,7 @@ from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark, BenchmarkSettings, Config, Protocol
 from unlearning.data.sources import CHANNELS, SIZES
 from unlearning.errors import UserError
+from unlearning.evaluation.sample import LARGEST_PART
 from unlearning.training.loop import epochs_of
 from unlearning.workflow.process import defer_dynamo, keep_freed_memory
 from unlearning.workflow.progress import PlannedJob, duration, planned_jobs
@@ -174,13 +175,16 @@ class Estimates:
         return self._start + seconds.get(job.rule, lambda: 0.0)()
 
     def megabytes(self, job: PlannedJob) -> float:
-        """Return the megabytes that the job leaves on the disk: a checkpoint and its savepoint, or scores."""
+        """Return the megabytes that the job leaves on the disk: checkpoint and savepoint, or scores and features."""
         match = OF_PATH.fullmatch(job.outputs[0])
         if match is None or job.rule in OVERHEAD:
             return 0.1
         setup, sizes = self._setup(match), self._sizes(match)
         if job.rule == "evaluate":
-            return 4e-6 * setup.classes * (2 * sizes.forget_train + sizes.forget_test)
+            scores = 4e-6 * setup.classes * (2 * sizes.forget_train + sizes.forget_test)
+            retained = (sizes.train - sizes.forget_train, sizes.test - sizes.forget_test)
+            sample = sum(min(LARGEST_PART, part) for part in (sizes.forget_train, sizes.forget_test, *retained))
+            return scores + 2e-6 * self._speed(setup).features * sample
         return 2e-6 * self._speed(setup).weights if job.rule in TRAININGS else 0.1
 
     def _benchmark(self, match: re.Match) -> BenchmarkSettings:

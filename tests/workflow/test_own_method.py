@@ -50,7 +50,14 @@ def project(tmp_path_factory):
 
 def test_a_file_adds_a_row_without_an_edit_and_makes_nothing_else_again(project):
     method = ("--config", "method=mine/my_rule.py")
-    assert project.planned(*method) == ["aggregate", "all", "evaluate my_rule", "table", "unlearn my_rule"]
+    assert project.planned(*method) == [
+        "aggregate",
+        "all",
+        "compare my_rule",
+        "evaluate my_rule",
+        "table",
+        "unlearn my_rule",
+    ]
     project.make("results/table.md", *method)
     assert "\n| my_rule " in project.read("results/table.md")
     assert json.loads(project.read(f"{CELLS}/my_rule/metrics.json"))["status"] == "ok"
@@ -88,7 +95,7 @@ def test_a_mistake_is_explained_in_one_line(project, method, message):
 
 def test_a_file_that_is_a_method_already_joins_the_suite(project):
     planned = project.planned("--config", "method=scripts/methods/scrub.py")
-    assert planned == ["aggregate", "all", "evaluate scrub", "table", "unlearn scrub"]
+    assert planned == ["aggregate", "all", "compare scrub", "evaluate scrub", "table", "unlearn scrub"]
 
 
 def new_method(project, name):

@@ -16,14 +16,19 @@ from project import TINY, Project, jobs_in, merged
 CELLS = "results/resnet20-digits-class0/seed1"
 METHODS = ["head_mask", "retain_finetune", "negative_gradient", "bad_teacher", "scrub"]
 UNLEARN = [f"unlearn {method}" for method in METHODS]
-EVALUATE_METHODS = [f"evaluate {method}" for method in METHODS]
-EVALUATE = ["evaluate original", "evaluate retrain", *EVALUATE_METHODS]
+COMPARE_METHODS = [f"compare {method}" for method in METHODS]
+COMPARE_REFERENCES = ["compare original", "compare retrain"]
+COMPARE = [*COMPARE_REFERENCES, *COMPARE_METHODS]  # all cells depend on the references
+# What is evaluated is compared with the oracle.
+EVALUATE_METHODS = [*(f"evaluate {method}" for method in METHODS), *COMPARE_METHODS]
+EVALUATE_ORIGINAL = ["evaluate original", *COMPARE_REFERENCES]
+EVALUATE = ["evaluate retrain", *EVALUATE_ORIGINAL, *EVALUATE_METHODS]
 END = ["aggregate", "table"]
 TRAIN = ["pretrain", "retrain"]
 EVERYTHING = ["split", *TRAIN, *UNLEARN, *EVALUATE, *END]
 
 EDITED_FILES = {
-    "scripts/methods/scrub.py": ["unlearn scrub", "evaluate scrub", *END],
+    "scripts/methods/scrub.py": ["unlearn scrub", "evaluate scrub", "compare scrub", *END],
     "scripts/unlearning/models.py": [*TRAIN, *UNLEARN, *EVALUATE, *END],
     "scripts/unlearning/training/loop.py": [*TRAIN, *UNLEARN, *EVALUATE, *END],
     "scripts/unlearning/data/datasets.py": EVERYTHING,
@@ -33,6 +38,9 @@ EDITED_FILES = {
     "scripts/unlearning/runner/method_state.py": [*UNLEARN, *EVALUATE_METHODS, *END],
     "scripts/unlearning/evaluation/metrics.py": [*EVALUATE, *END],
     "scripts/unlearning/evaluation/probe.py": [*EVALUATE, *END],
+    "scripts/unlearning/evaluation/sample.py": [*EVALUATE, *END],
+    "scripts/unlearning/evaluation/erasure.py": [*COMPARE, *END],
+    "scripts/unlearning/evaluation/few_shot.py": [*COMPARE, *END],
     "scripts/unlearning/tables/intervals.py": END,
     "scripts/unlearning/tables/columns.py": END,
     "scripts/unlearning/tables/numbers.py": END,
@@ -58,7 +66,7 @@ EDITED_SETTINGS = {
     "a hyperparameter": (
         ["methods", "scrub", "hyperparameters", "temperature"],
         5.0,
-        ["unlearn scrub", "evaluate scrub", *END],
+        ["unlearn scrub", "evaluate scrub", "compare scrub", *END],
     ),
     "the normalisation": (["datasets", "digits", "normalisation"], "half", [*TRAIN, *UNLEARN, *EVALUATE, *END]),
     "what a method is": (["methods", "scrub", "kind"], "method", END),
@@ -268,10 +276,10 @@ def test_the_paper_suite_is_planned_by_a_switch_alone(finished_project):
 DELETED = {
     "results/summary.csv": END,
     "results/provenance.json": END,
-    f"{CELLS}/scrub/cost.json": ["unlearn scrub", "evaluate scrub", *END],
-    f"{CELLS}/scrub/unlearned.pt": ["unlearn scrub", "evaluate scrub", *END],
-    "results/resnet20-digits/seed1/pretrained.pt": ["pretrain", *UNLEARN, "evaluate original", *EVALUATE_METHODS, *END],
-    "results/resnet20-digits/seed1/cost.json": ["pretrain", *UNLEARN, "evaluate original", *EVALUATE_METHODS, *END],
+    f"{CELLS}/scrub/cost.json": ["unlearn scrub", "evaluate scrub", "compare scrub", *END],
+    f"{CELLS}/scrub/unlearned.pt": ["unlearn scrub", "evaluate scrub", "compare scrub", *END],
+    "results/resnet20-digits/seed1/pretrained.pt": ["pretrain", *UNLEARN, *EVALUATE_ORIGINAL, *EVALUATE_METHODS, *END],
+    "results/resnet20-digits/seed1/cost.json": ["pretrain", *UNLEARN, *EVALUATE_ORIGINAL, *EVALUATE_METHODS, *END],
 }
 
 
@@ -374,10 +382,13 @@ def test_a_data_set_that_is_gone_is_fetched_again_for_new_cells_alone(copied_pro
 
 
 REPLACED = {
-    "results/resnet20-digits/seed1/pretrained.pt": [*UNLEARN, "evaluate original", *EVALUATE_METHODS, *END],
-    f"{CELLS}/scrub/unlearned.pt": ["evaluate scrub", *END],
+    "results/resnet20-digits/seed1/pretrained.pt": [*UNLEARN, *EVALUATE_ORIGINAL, *EVALUATE_METHODS, *END],
+    f"{CELLS}/scrub/unlearned.pt": ["evaluate scrub", "compare scrub", *END],
     f"{CELLS}/scrub/metrics.json": END,
     f"{CELLS}/scrub/scores.npz": END,
+    f"{CELLS}/scrub/features.npz": ["compare scrub", *END],
+    f"{CELLS}/retrain/features.npz": [*COMPARE, *END],
+    f"{CELLS}/scrub/compare.json": END,
     "results/resnet20-digits-class0/split.npz": ["retrain", *UNLEARN, *EVALUATE, *END],
     "results/metrics.csv": ["table"],
 }

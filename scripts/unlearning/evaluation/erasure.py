@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from unlearning.clocks import spent_on
 from unlearning.evaluation.few_shot import (
+    ROUNDING,
     class_mean_accuracy,
     few_shot_probe_accuracy,
     normalised,
@@ -18,6 +22,7 @@ from unlearning.evaluation.sample import Representation
 Values = dict[str, float | None]
 
 
+@spent_on("evaluation")
 def erasure(
     model: Representation | None, oracle: Representation | None, original: Representation | None
 ) -> dict[str, Any]:
@@ -33,14 +38,16 @@ def erasure(
 
 def of_model(model: Representation | None) -> Values:
     """Return the measures that need the cell's model alone."""
-    return {
-        "prototype_acc_1": model and prototype_accuracy(model, 1),
-        "prototype_acc_5": model and prototype_accuracy(model, 5),
-        "prototype_acc_10": model and prototype_accuracy(model, 10),
-        "class_mean_acc": model and class_mean_accuracy(model),
-        "few_shot_probe_acc": model and few_shot_probe_accuracy(model),
-        "forget_logit_auc": model and forget_logit_auc(model),
+    measures: dict[str, Callable[[Representation], float | None]] = {
+        "prototype_acc_1": partial(prototype_accuracy, shots=1),
+        "prototype_acc_5": partial(prototype_accuracy, shots=5),
+        "prototype_acc_10": partial(prototype_accuracy, shots=10),
+        "class_mean_acc": class_mean_accuracy,
+        "few_shot_probe_acc": few_shot_probe_accuracy,
+        "forget_logit_auc": forget_logit_auc,
+        "residue_rank": nearest_rank,
     }
+    return {name: None if model is None else measure(model) for name, measure in measures.items()}
 
 
 def to_the_oracle(model: Representation | None, oracle: Representation | None) -> Values:
@@ -105,14 +112,15 @@ def linear_cka(features: np.ndarray, of_other: np.ndarray) -> float | None:
     al., ICML 2019). None if all features of a model are equal.
     """
     x, y = (values - values.mean(axis=0) for values in (features, of_other))
-    both, alone = np.linalg.norm(x.T @ y) ** 2, np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)
-    return float(both / alone) if alone > 0 else None
+    if any(np.abs(each).max() <= ROUNDING * np.abs(of).max() for each, of in ((x, features), (y, of_other))):
+        return None
+    return float(np.linalg.norm(x.T @ y) ** 2 / (np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)))
 
 
 def residue(model: Representation | None, oracle: Representation | None, original: Representation | None) -> Values:
-    """Return the four numbers of RULER (arXiv 2605.27569): M1, M2 and M3 from the oracle, M4 from the model alone.
+    """Return the numbers of RULER (arXiv 2605.27569) that compare with the oracle: M1, M2 and M3.
 
-    Cosines are of two models' features of one image, or of one model's features of two images.
+    The three models started from the same weights: cosines of features have no meaning otherwise.
     """
     cosine = of_retained = before = None
     if model is not None and oracle is not None:
@@ -124,7 +132,6 @@ def residue(model: Representation | None, oracle: Representation | None, origina
         "residue_cosine": cosine,
         "residue_against_retained": None if cosine is None or of_retained is None else cosine - of_retained,
         "residue_against_original": None if cosine is None or before is None else cosine - before,
-        "residue_rank": model and nearest_rank(model),
     }
 
 
@@ -134,11 +141,11 @@ def cosines(model: Representation, other: Representation, part: str) -> np.ndarr
 
 
 def nearest_rank(model: Representation) -> float | None:
-    """Return the mean rank, 0 to 1, of how near a forget-train image is to the retained training images.
+    """Return RULER's M4 (arXiv 2605.27569): the mean rank, 0 to 1, of how near forget images are to retained images.
 
-    How near an image is: its largest cosine with a retained image other than itself. Its rank: the share of retained
-    images that are less near; a tie counts one half. .5 if forget images lie among the retained images as retained
-    images do, near 0 if they lie apart. None with fewer than two retained images.
+    All are training images. How near an image is: its largest cosine with a retained image other than itself. Its rank:
+    the share of retained images that are less near; a tie counts one half. .5 if forget images lie among the retained
+    images as these do themselves, near 0 if they lie apart. None with fewer than two retained images.
     """
     retained = normalised(model.features["retain_train"])
     if len(retained) < 2:

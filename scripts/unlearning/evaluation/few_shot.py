@@ -26,6 +26,9 @@ MOST_STEPS = 1000
 LARGEST_GRADIENT = 1e-4
 """If no weight's gradient is larger, the fit has converged."""
 
+ROUNDING = 1e-6
+"""Features that differ by a smaller share than this are equal: float16, in which they are stored, is coarser."""
+
 CLEARLY = 1e-9
 """A class is named if its score is larger than all others by more than rounding, so that equal features name none."""
 
@@ -106,7 +109,7 @@ def few_shot_probe_accuracy(model: Representation) -> float:
     shares = []
     for features, labels in _few_images(model):
         mean, deviation = features.mean(axis=0), features.std(axis=0)
-        is_constant = deviation <= 1e-6 * np.abs(mean)  # rounding alone; float16 is no finer than this
+        is_constant = deviation <= ROUNDING * np.abs(mean)
         scale = np.where(is_constant, np.inf, deviation)
         weights, biases = fit_probe((features - mean) / scale, labels, len(model.bias))
         tested = (model.features["forget_test"] - mean) / scale

@@ -74,10 +74,10 @@ def _equal_numbers(labels: np.ndarray, part: str) -> np.ndarray:
 def pack(representation: Representation) -> dict[str, np.ndarray]:
     """Return the arrays of features.npz: half the bytes of float32, at a relative error of 2^-11."""
     largest = max(float(np.abs(features).max()) for features in representation.features.values())
-    scale = np.float64(largest / LARGEST_STORED or 1.0)
-    arrays = {"scale": scale, "head_weight": representation.weight, "head_bias": representation.bias}
+    scale = largest / LARGEST_STORED or 1.0
+    arrays = {"scale": np.array(scale), "head_weight": representation.weight, "head_bias": representation.bias}
     for part, features in representation.features.items():
-        arrays[f"{part}_features"] = (features / scale).astype(np.float16)
+        arrays[f"{part}_features"] = (features.astype(np.float64) / scale).astype(np.float16)
         arrays[f"{part}_labels"] = representation.labels[part].astype(np.int64)
     return arrays
 

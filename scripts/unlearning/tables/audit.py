@@ -148,7 +148,7 @@ def audits_of(cells: pandas.DataFrame, floor: pandas.DataFrame | None = None) ->
     """Return the audit of each benchmark in ``cells``, the rows of metrics.csv.
 
     ``floor`` holds the rows of floor.csv, if there: how far the oracles of two seeds are from each other in the metrics
-    that are distances to the oracle (columns benchmark, metric, mean, largest).
+    that are distances to the oracle (columns benchmark, metric, mean, furthest).
     """
     return [_audit(str(benchmark), its, floor) for benchmark, its in cells.groupby("benchmark", sort=False)]
 
@@ -173,14 +173,11 @@ def _values(cells: pandas.DataFrame, metric: str) -> pandas.DataFrame:
 
 
 def _floor_of(check: Check, benchmark: str, floor: pandas.DataFrame | None) -> float:
-    """Return how far the oracle of another seed is from the ideal value of a distance, at most; 0 if not known.
-
-    Of ``mean`` and ``largest`` the one that is farther counts: the largest tow is the nearest, because 1 is the ideal.
-    """
+    """Return how far the oracle of another seed is from the ideal value of a distance, at most; 0 if not known."""
     if floor is None or check.ideal is None:
         return 0.0
     rows = floor[(floor["benchmark"] == benchmark) & (floor["metric"] == check.metric)]
-    far = (rows[["mean", "largest"]] - check.ideal).abs().max(axis=None)
+    far = (rows[["mean", "furthest"]] - check.ideal).abs().max(axis=None)
     return 0.0 if rows.empty or pandas.isna(far) else float(far)
 
 

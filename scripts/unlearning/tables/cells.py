@@ -86,7 +86,9 @@ def join_cells(
     maps each method to its kind, ``settings`` to the origin of its hyperparameters. Unknown values are None.
     """
     asked = [column.name for column in ON_REQUEST if any(column.name in row for row in further)]
-    measured = [column.name for column in (*MEASURED, *ERASURE)] + asked
+    measured = [column.name for column in MEASURED] + asked
+    erasure = [column.name for column in ERASURE]
+    known = [column.name for column in CELL] + measured + [column.name for column in TO_ORACLE] + erasure
     of_cell: dict[tuple, Row] = {}
     for row in further:
         of_cell.setdefault(key_of(row), {}).update(row)
@@ -96,8 +98,8 @@ def join_cells(
     for key, cell in whole.items():
         oracle = (*key[:2], ORACLE)
         cell |= {"kind": kinds[cell["method"]], "settings": (settings or {}).get(cell["method"])}
-        row = {column.name: cell.get(column.name) for column in CELL} | {name: cell.get(name) for name in measured}
-        row |= to_oracle(cell, whole.get(oracle, {}), logits[key], logits.get(oracle), measured)
+        row = {name: cell.get(name) for name in known}
+        row |= to_oracle(cell, whole.get(oracle, {}), logits[key], logits.get(oracle), measured + erasure)
         rows.append(row | {column.name: cell.get(column.name) for column in FAILURE})
     return rows
 

@@ -168,7 +168,7 @@ WITHOUT_GAP = (
 
 GAPS = Column("gap_{metric}", "the metric's", "", "", "each measured metric minus the oracle's value of the same seed")
 
-METRICS_CSV = (*CELL, *MEASURED, *TO_ORACLE, *ERASURE, *ON_REQUEST, GAPS, *FAILURE)
+METRICS_CSV = (*CELL, *MEASURED, *ON_REQUEST, *TO_ORACLE, *ERASURE, GAPS, *FAILURE)
 
 COSTS_CSV = (
     Column("rule", "", "", "", "the rule of the workflow; one row per job that made or measured a model of the table"),

@@ -50,7 +50,7 @@ def test_the_floor_is_read_if_it_is_there(results, capsys):
     audit.main()
     assert "FAIL 0.250" in capsys.readouterr().out
     (results / "floor.csv").write_text(
-        "benchmark,metric,pairs,mean,largest,deviation\nm-d-class0,js_to_oracle,1,0.3,0.3,\n"
+        "benchmark,metric,pairs,mean,furthest,deviation\nm-d-class0,js_to_oracle,1,0.3,0.3,\n"
     )
     audit.main()
     assert "pass 0.250" in capsys.readouterr().out

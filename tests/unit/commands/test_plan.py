@@ -25,7 +25,7 @@ def test_epochs_that_were_not_measured_take_what_the_last_before_them_took(monke
     monkeypatch.setattr(builtins, "seconds", 0.0, raising=False)
     monkeypatch.setattr(estimate.time, "perf_counter", lambda: builtins.seconds)
     setup = estimate.Setup("resnet20", 0.25, 3, 1, 8, 4, "float32")
-    speed = estimate.Speed(step=1.0, image=0.0, probe=0.0, weights=0, small=setup, scale=2.0)
+    speed = estimate.Speed(step=1.0, image=0.0, probe=0.0, weights=0, features=0, small=setup, scale=2.0)
     seconds = unlearning_seconds(speed, torch.device("cpu"), tmp_path / "method.py", {}, epochs=6, steps=10)
     assert seconds == 2 * ((100 - 7) + 10 * (7 + 7 + 1 + 1 + 1 + 1))
 

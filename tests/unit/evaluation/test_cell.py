@@ -9,8 +9,9 @@ from torch.nn import functional as F
 
 from unlearning.data.batches import TensorData, augment
 from unlearning.data.datasets import DataSet, class_split
-from unlearning.evaluation import metrics
+from unlearning.evaluation import metrics, sample
 from unlearning.evaluation.cell import evaluate_model
+from unlearning.evaluation.erasure import erasure
 from unlearning.evaluation.probe import probe_accuracy
 from unlearning.evaluation.relearning import relearning_epochs, relearning_sample
 from unlearning.runner.interface import load_method
@@ -75,7 +76,7 @@ def masked(original, data, split):
 
 
 def evaluated(model, data, split):
-    outcome, found, _ = evaluate_model(model, data, split, PROTOCOL, seed=1)
+    outcome, found, _, _ = evaluate_model(model, data, split, PROTOCOL, seed=1)
     assert outcome.status == "ok"
     return found
 
@@ -153,7 +154,7 @@ def test_members_are_augmented_as_in_training_and_alike_for_every_model(original
 
 
 def test_the_kept_scores_suffice_for_a_new_attack(original, data, split):
-    _, found, scores = evaluate_model(original, data, split, PROTOCOL, seed=1)
+    _, found, scores, _ = evaluate_model(original, data, split, PROTOCOL, seed=1)
     assert {name: values.shape for name, values in scores.items()} == {
         "member_logits": (40, 3),
         "augmented_member_logits": (40, 3),
@@ -165,13 +166,44 @@ def test_the_kept_scores_suffice_for_a_new_attack(original, data, split):
     assert again.items() <= found.items()
 
 
+def represented(model, data, split):
+    return sample.unpack(evaluate_model(model, data, split, PROTOCOL, seed=1)[3])
+
+
+def test_the_kept_features_are_those_of_the_sample(original, data, split, monkeypatch):
+    """Also where the sample is only a part of the images, in several batches."""
+    monkeypatch.setattr(sample, "LARGEST_PART", 30)
+    monkeypatch.setattr("unlearning.training.prediction.PREDICTION_BATCH", 7)
+    found = represented(original, data, split)
+    sides = {part: part.split("_")[1] for part in sample.PARTS}
+    labels = {part: getattr(data, f"{side}_labels").numpy()[split[part]] for part, side in sides.items()}
+    for part, places in sample.places_of_sample(labels).items():
+        features, logits = by_hand(original, data, sides[part], split[part][places])
+        assert len(places) == 30
+        np.testing.assert_allclose(found.features[part], features, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(found.logits(part), logits, atol=0.02)
+        assert list(found.labels[part]) == list(labels[part][places])
+
+
+def test_no_measure_of_erasure_is_taken_in_by_a_masked_logit(original, oracle, masked, data, split):
+    """The control has the original's values where the oracle's are other values."""
+    models = [represented(model, data, split) for model in (original, oracle, masked)]
+    of_original, of_oracle, of_mask = (erasure(model, models[1], models[0]) for model in models)
+    from_the_features = {"prototype_acc_10", "class_mean_acc", "few_shot_probe_acc", "forget_logit_auc", "residue_rank"}
+    for name in from_the_features:
+        assert of_mask[name] == pytest.approx(of_original[name], abs=1e-9), name
+    for name in ("prototype_acc_10", "class_mean_acc", "few_shot_probe_acc", "forget_logit_auc"):
+        assert of_mask[name] > of_oracle[name] + 0.1, name
+    assert of_oracle["routing_tv"] == 0 < of_mask["routing_tv"] < of_original["routing_tv"]
+
+
 def test_a_model_with_logits_that_are_not_finite_has_diverged(original, data, split):
     model = copy.deepcopy(original)
     with torch.no_grad():
         model.head.bias[0] = float("nan")
-    outcome, found, scores = evaluate_model(model, data, split, PROTOCOL, seed=1)
+    outcome, found, scores, features = evaluate_model(model, data, split, PROTOCOL, seed=1)
     assert (outcome.status, outcome.reason) == ("diverged", "the model's logits are not finite")
-    assert found == scores == {}
+    assert found == scores == features == {}
 
 
 def test_one_test_image_of_the_forget_class_is_enough_for_an_evaluation(original, data, split):

@@ -103,7 +103,7 @@ def test_the_floor_widens_the_tolerance_of_a_distance_to_the_oracle_and_of_nothi
             ("b", "tow", 3, 0.7, 0.8, 0.05),
             ("b", "forget_acc", 3, 0.2, 0.3, 0),
         ],
-        columns=["benchmark", "metric", "pairs", "mean", "largest", "deviation"],
+        columns=["benchmark", "metric", "pairs", "mean", "furthest", "deviation"],
     )
     assert [finding(frame, name).tolerance for name in names] == [0.1, 0.1, 0.1]
     assert [finding(frame, name, floor).tolerance for name in names] == pytest.approx([0.3, 0.3, 0.1])

@@ -6,7 +6,7 @@ import pytest
 from unlearning.errors import UserError
 from unlearning.files import write_json
 from unlearning.tables.cells import join_cells, join_costs, read_on_request
-from unlearning.tables.columns import CELL, MEASURED
+from unlearning.tables.columns import CELL, ERASURE, MEASURED
 
 KINDS = {"original": "reference", "retrain": "reference", "mine": "method"}
 
@@ -14,6 +14,12 @@ KINDS = {"original": "reference", "retrain": "reference", "mine": "method"}
 def cell(method, seed=1, **values):
     measured = {column.name: 0.5 for column in MEASURED}
     return {"benchmark": "b", "method": method, "seed": seed, "status": "ok"} | measured | values
+
+
+def compared(method, value=0.5, **values):
+    """Return the content of a compare.json."""
+    measures = dict.fromkeys((column.name for column in ERASURE), value)
+    return {"benchmark": "b", "method": method, "seed": 1} | measures | {"routing": [value] * 10} | values
 
 
 def failed(method, seed=1):
@@ -37,10 +43,11 @@ def join(cells, on_request=(), logits=None):
 
 
 def test_the_oracle_is_at_no_distance_from_itself():
-    row = join([cell("retrain")])["retrain", 1]
+    row = join([cell("retrain")], [compared("retrain")])["retrain", 1]
     assert (row["mean_abs_gap"], row["tow"], row["js_to_oracle"]) == (0, 1, 0)
     gaps = [value for name, value in row.items() if name.startswith("gap_")]
-    assert len(gaps) == len(MEASURED) - 1  # all but the standard error
+    to_compare = sum(column.better == "oracle" for column in ERASURE)
+    assert len(gaps) == len(MEASURED) - 1 + to_compare  # all but the standard error and what is a distance itself
     assert set(gaps) == {0}
 
 
@@ -73,6 +80,19 @@ def test_every_row_has_the_same_columns_in_the_same_order():
     (columns,) = {tuple(row) for row in rows.values()}
     assert columns[: len(CELL)] == tuple(column.name for column in CELL)
     assert columns[len(CELL) :][:4] == ("retain_acc", "forget_acc", "forget_mia_auc", "unlearn_score")
+
+
+def test_the_comparison_with_the_oracle_is_joined_to_every_cell():
+    contents = [compared("mine", 0.3), compared("retrain", 0.1), compared("original", None)]
+    rows = join([cell("mine"), cell("retrain"), failed("original")], contents)
+    mine = rows["mine", 1]
+    assert mine["prototype_acc_10"] == mine["routing_tv"] == 0.3
+    assert mine["gap_prototype_acc_10"] == pytest.approx(0.2)
+    assert "gap_routing_tv" not in mine  # a distance to the oracle, which has none to itself
+    assert "routing" not in mine
+    assert rows["original", 1]["routing_tv"] is None
+    without = join([cell("mine"), cell("retrain")])["mine", 1]  # as in a preview, before it is made
+    assert without["routing_tv"] is without["gap_prototype_acc_10"] is None
 
 
 def test_what_was_asked_for_is_joined_and_compared_as_well():

@@ -73,6 +73,13 @@ def test_an_evaluation_imports_neither_scipy_nor_scikit_learn_nor_pandas():
     assert run(code) == "set()"
 
 
+def test_a_comparison_imports_no_torch_either():
+    """A job with torch would take ten times as long, for each cell."""
+    imports = [line for line in (ROOT / "scripts/compare.py").read_text().splitlines() if line.startswith("from ")]
+    code = "\n".join(imports) + "\nimport sys\nprint({'torch', 'scipy', 'sklearn', 'pandas'} & set(sys.modules))"
+    assert run(code) == "set()"
+
+
 def test_a_clock_counts_every_second_to_one_part(monkeypatch):
     now = 1.0
     monkeypatch.setattr("unlearning.clocks.time.process_time", lambda: now)
