@@ -128,8 +128,8 @@ ERASURE = (
     _share("class_mean_acc", "oracle", "share of forget test images whose nearest class mean, by the cosine of penultimate features, is that of the forget class; a mean is of 10 training images, and all classes have one; mean over 5 draws of the images, the same for all models", "Rebuffi et al., CVPR 2017; CMF, arXiv 2604.08271", title="class mean", block=FEATURES),
     _share("few_shot_probe_acc", "oracle", "share of forget test images that a linear probe of all classes names right (multinomial logistic regression on standardised penultimate features of 10 training images per class); mean over 5 draws of the images, the same for all models; on easy images near 1 for the oracle too", "CMF, arXiv 2604.08271; Alain & Bengio, ICLR 2017 workshop", title="few-shot", block=FEATURES),
     _share("forget_logit_auc", "oracle", "area under the ROC curve of telling the forget class's test images from the retained classes' by z − log Σ exp of the other logits, where z is the forget class's logit; no bias of the class changes it", "this project", title="readout", block=FEATURES),
-    _share("routing_tv", "↓", "total variation distance between the model's and the oracle's mean softmax on test images of the forget class: whether the two send the class to the same other classes", "arXiv 2506.20893v1", title="routing TV", block=DISTANCES, at_oracle=0),
-    _share("cka_to_oracle", "↑", "linear centred kernel alignment of the model's and the oracle's penultimate features of the forget class's test images; to be read beside two oracles of different seeds, and never alone, because a few far images can move it at will (Davari et al., arXiv 2210.16156); empty if all features are equal", "Kornblith et al., ICML 2019", title="CKA", block=FEATURES, has_best=False, at_oracle=1),
+    _share("routing_tv", "↓", "total variation distance between the model's and the oracle's mean softmax on test images of the forget class: whether the two send the class to the same other classes", "arXiv 2506.20893v1", title="routing", block=DISTANCES, at_oracle=0),
+    _share("cka_to_oracle", "↑", "linear centred kernel alignment of the model's and the oracle's penultimate features of the forget class's test images; to be read beside two oracles of different seeds, and never alone, because a few far images can move it at will (Davari et al., arXiv 2210.16156); empty if all features are equal", "Kornblith et al., ICML 2019", title="CKA", block=DISTANCES, has_best=False, at_oracle=1),
     Column("residue_cosine", "", "−1 to 1", "↑", "M1 of RULER: mean cosine between the model's and the oracle's penultimate features of the forget class's training images; for two models that started from the same weights, as all models of a seed here do; meaningless for an external model that did not", RULER, has_best=False),
     Column("residue_against_retained", "", "−2 to 2", "", "M2 of RULER: residue_cosine minus the median of the same cosine on retained training images; 0: the forget class is where the oracle has it, as far as the other classes are; below 0: residue; same condition as residue_cosine", RULER),
     Column("residue_against_original", "", "−2 to 2", "↑", "M3 of RULER: residue_cosine minus the original model's; 0: no nearer to the oracle than before unlearning; same condition as residue_cosine", RULER, has_best=False),
@@ -147,9 +147,9 @@ ON_REQUEST = (
 )  # fmt: skip
 
 TO_ORACLE = (
-    _share("mean_abs_gap", "↓", "mean distance to the oracle of the same seed over retain_acc, forget_acc and forget_mia_auc", "", title="gap to oracle", block=DISTANCES, at_oracle=0),
+    _share("mean_abs_gap", "↓", "mean distance to the oracle of the same seed over retain_acc, forget_acc and forget_mia_auc", "", title="gap", block=DISTANCES, at_oracle=0),
     _share("tow", "↑", "tug of war: product of 1 − |difference of accuracy to the oracle| over forget_train_acc, retain_train_acc and test_acc", "Zhao et al., NeurIPS 2024", title="ToW", block=DISTANCES, at_oracle=1),
-    Column("js_to_oracle", "bits", "0 to 1", "↓", "mean Jensen–Shannon divergence between the softmax of the model and of the oracle on test images of the forget class", "Lin, IEEE Trans. Inf. Theory 1991", title="JS to oracle", block=DISTANCES, at_oracle=0),
+    Column("js_to_oracle", "bits", "0 to 1", "↓", "mean Jensen–Shannon divergence between the softmax of the model and of the oracle on test images of the forget class", "Lin, IEEE Trans. Inf. Theory 1991", title="JS", block=DISTANCES, at_oracle=0),
 )  # fmt: skip
 
 FAILURE = (

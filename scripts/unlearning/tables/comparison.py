@@ -26,7 +26,7 @@ from unlearning.tables.warnings import nothing_to_forget, warnings_of
 
 LABELS = {"original": "*original*", "retrain": "*retrain* (the oracle)"}
 NOTHING = "–"
-RETRAIN_SEEDS = {"mean": "*retrain*, another seed", "furthest": "*retrain*, furthest seed"}
+RETRAIN_SEEDS = {"mean": "*retrain*, other seed", "furthest": "*retrain*, furthest"}
 """The rows of the noise floor, and their columns of floor.csv."""
 PREVIEW_MARK = "**A preview:"
 STILL_KNOWN, FOUND, MORE_THAN_ORACLE = 0.1, 0.6, 0.05
@@ -89,7 +89,7 @@ def _section(benchmark: str, frame: pandas.DataFrame, numbers: Numbers, reasons:
     parts += _distance_block(cells)
     for words, block in (("Left in the features", FEATURES), ("On request", REQUESTED)):
         parts += _metric_block(words, cells, block)
-    parts += ["Costs of the unlearning, means over seeds:", _cost_block(cells, costs)]
+    parts += [f"Costs of the unlearning, {cells.means}:", _cost_block(cells, costs)]
     return parts + (_paired_block(cells) if cells.baselines else [])
 
 
@@ -177,6 +177,11 @@ class _Cells:
             label += ", changed no weight"
         return label if done in (0, self.seeds[name]) else f"{label}, {done} of {self.seeds[name]} seeds"
 
+    @property
+    def means(self) -> str:
+        """What the means are over, in words."""
+        return "means over classes and seeds" if self.is_pooled else "means over seeds"
+
     def is_whole(self, name: str) -> bool:
         return len(self.by_method[name]) == self.seeds[name]
 
@@ -228,12 +233,13 @@ class _Cells:
             return NOTHING
         mean = self.mean(name, column.name)
         is_best = name in self.methods and self.competes(name) and mean == best.get(column.name)
-        low, high = (row.low, row.high) if has_spread and not self.is_pooled else (None, None)
+        has_error = has_spread and not pandas.isna(row.standard_error)
+        low, high = (row.low, row.high) if has_spread and not has_error and not self.is_pooled else (None, None)
         shown = mean_with_range(mean, low, high, column.decimals, is_best)
-        if has_spread and self.is_pooled:
-            shown += f" ({row.deviation:.{column.decimals}f})"
-        elif has_spread and row.seeds == 1 and not pandas.isna(row.standard_error):
+        if has_error:
             shown += f" (SE {row.standard_error:.{column.decimals}f})"
+        elif has_spread and self.is_pooled:
+            shown += f" ({row.deviation:.{column.decimals}f})"
         if column.at_oracle is not None and name != ORACLE:
             shown += f" {LEVEL}" if row.is_within_floor is True else ""
             shown += OTHER_DEVICE if name in self.other_device else ""
@@ -327,7 +333,7 @@ def _metric_block(words: str, cells: _Cells, block: str) -> list[str]:
         return [NOTHING if _state(cells, name) else cells.shown(name, column, best) for column in columns]
 
     titles = ["method", *(_heading(cells, column) for column in columns)]
-    return [f"{words}, means over seeds:", markdown_table(cells.rows(row_of, len(columns)), titles)]
+    return [f"{words}, {cells.means}:", markdown_table(cells.rows(row_of, len(columns)), titles)]
 
 
 def _heading(cells: _Cells, column: Column) -> str:
