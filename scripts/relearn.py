@@ -1,7 +1,8 @@
 """Rule relearn: how many epochs of fine-tuning bring the forget class back to one cell's model."""
 
 from unlearning.data.batches import TensorData
-from unlearning.evaluation.relearning import relearning_epochs
+from unlearning.evaluation.on_request import FORMATS
+from unlearning.evaluation.relearning import fresh_model, relearning, retain_relearned_accuracy
 from unlearning.files import read_arrays, read_json, write_json
 from unlearning.streams import seed_global_streams
 from unlearning.training.checkpoints import expected_of, load_checkpoint
@@ -12,12 +13,17 @@ params, cell = snakemake.params, cell_of(snakemake.wildcards)
 
 with job(snakemake, "{method} on {benchmark}, seed {seed}".format(**cell)):
     device = use_device(snakemake)
-    model, _ = load_checkpoint(snakemake.input.checkpoint, device, expected_of(snakemake.wildcards))
-    original = read_json(snakemake.input.original)
-    epochs = None
+    model, record = load_checkpoint(snakemake.input.checkpoint, device, expected_of(snakemake.wildcards))
+    original, seed = read_json(snakemake.input.original), cell["seed"]
+    found = {"relearn_epochs": None}
     if model is not None and original["status"] == "ok":
         data = TensorData.read(dataset_of(snakemake), device, **params.images)
-        split = read_arrays(snakemake.input.split)
-        seed_global_streams(cell["seed"], "relearning")
-        epochs = relearning_epochs(model, data, split, params.protocol, original["forget_acc"] / 2, cell["seed"])
-    write_json(snakemake.output.relearning, cell | {"relearn_epochs": epochs})
+        setting = (data, read_arrays(snakemake.input.split), params.protocol)
+        seed_global_streams(seed, "relearning")
+        found |= relearning(model, *setting, original, seed)
+        if params.retain:
+            found["retain_relearned_acc"] = retain_relearned_accuracy(model, *setting, seed)
+        if cell["method"] == "original":  # once per benchmark and seed
+            random = fresh_model(record, *setting, seed)
+            found["relearn_epochs_random"] = relearning(random, *setting, original, seed)["relearn_epochs"]
+    write_json(snakemake.output.relearning, cell | {"format": FORMATS["relearning.json"]} | found)

@@ -169,7 +169,7 @@ class Estimates:
             "train_shadow": lambda: self._training(protocol, speed, retain + sizes.forget_train // 2, sizes.test),
             "unlearn": lambda: self._unlearning(match, setup, sizes, protocol),
             "unlearn_shadow": lambda: self._unlearning(match, setup, sizes, protocol),
-            "relearn": lambda: self._relearning(protocol, speed, sizes),
+            "relearn": lambda: self._relearning(match, protocol, speed, sizes),
             "evaluate": lambda: self._evaluation(speed, sizes),
         }
         return self._start + seconds.get(job.rule, lambda: 0.0)()
@@ -262,11 +262,20 @@ class Estimates:
         """
         return (sizes.train + sizes.test + sizes.forget_train) * speed.image + sizes.test * speed.probe
 
-    def _relearning(self, protocol: Protocol, speed: Speed, sizes: Sizes) -> float:
+    def _relearning(self, match: re.Match, protocol: Protocol, speed: Speed, sizes: Sizes) -> float:
+        """Return the seconds of relearning, if every start reaches the limit.
+
+        There are two starts, with the row of original also those of a model with random weights. Each epoch is tested
+        on the forget class.
+        """
         settings = protocol.relearn
         images = 2 * min(settings["images"], sizes.forget_train)
         per_image = speed.step / protocol.batch_size
-        return settings["epochs"] * (images * per_image + sizes.forget_test * speed.image)
+        starts = 4 if match["method"] == "original" else 2
+        seconds = starts * settings["epochs"] * (images * per_image + sizes.forget_test * speed.image)
+        if self.config.is_retain_relearning:
+            seconds += (sizes.train - sizes.forget_train) * per_image + sizes.forget_test * speed.image
+        return seconds
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ rule relearn:
         data=plan.data,
         images=plan.images,
         protocol=plan.relearning,
+        retain=chosen.is_retain_relearning,
         unwatched=plan.unwatched(),
     script:
         "../../scripts/relearn.py"

@@ -62,6 +62,7 @@ class Suite:
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     relearning: bool
+    retain_relearning: bool
     shadow_models: int
 
 
@@ -129,6 +130,7 @@ class Config:
     calibrate: bool
     validation_share: float
     relearning: bool | None = None
+    retain_relearning: bool | None = None
     shadow_models: int | None = None
     method: str | None = None
     checkpoint: str | None = None
@@ -152,8 +154,14 @@ class Config:
 
     @property
     def is_relearning(self) -> bool:
-        """Whether relearning is asked for. The key at the top level takes precedence over the suite's key."""
-        return self.chosen.relearning if self.relearning is None else self.relearning
+        """Whether relearning is asked for, of any kind. Keys at the top level take precedence over the suite's."""
+        asked = self.chosen.relearning if self.relearning is None else self.relearning
+        return asked or self.is_retain_relearning
+
+    @property
+    def is_retain_relearning(self) -> bool:
+        """Whether relearning on retained images alone is asked for."""
+        return self.chosen.retain_relearning if self.retain_relearning is None else self.retain_relearning
 
     @property
     def shadows(self) -> int:

@@ -1,7 +1,8 @@
-"""Relearning: how many epochs of fine-tuning bring the forget class back."""
+"""Relearning: how many epochs of fine-tuning bring the forget class back, and whether retained images alone do."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,65 +11,159 @@ import torch
 from torch.nn import functional as F
 
 from unlearning.clocks import spent_on
-from unlearning.data.batches import TensorData
-from unlearning.models import Classifier
-from unlearning.streams import generator
-from unlearning.training.prediction import accuracy
+from unlearning.data.batches import Batches, TensorData
+from unlearning.models import Classifier, build_model
+from unlearning.streams import generator, seed_global_streams
+from unlearning.training.prediction import PREDICTION_BATCH, accuracy
+
+KEPT = 0.95
+"""The share of the retained accuracy that must be left for the forget class to count as back.
+
+Half of the sample is of the forget class, so that a model which names this class too often reaches the target as
+well. Who brings the class back wants a model that still works. A loss of one correct answer in twenty leaves room for
+the noise of fine-tuning on few images, and is far below the loss of a model that names one class for most images.
+"""
+
+Split = Mapping[str, np.ndarray]
+Protocol = dict[str, Any]
+
+
+def relearning(
+    model: Classifier, data: TensorData, split: Split, protocol: Protocol, original: Mapping[str, float], seed: int
+) -> dict[str, int]:
+    """Return the epochs of `relearning_epochs` from both starts, and the smaller number, by the names of their columns.
+
+    ``original`` has the metrics forget_acc and retain_acc of the model before unlearning. The target is half of its
+    forget_acc. With the head's row reset, the class comes back from the features alone; from the model as it is, it
+    comes back sooner if the head still tells it. ``model`` stays as it is.
+    """
+    target, least = original["forget_acc"] / 2, least_retained(model, data, split, original["retain_acc"])
+    reset = copy.deepcopy(model)
+    reset_head_row(reset, int(data.test_labels[split["forget_test"][0]]))
+    epochs = {
+        "relearn_epochs_reset": relearning_epochs(reset, data, split, protocol, target, least, seed),
+        "relearn_epochs_as_is": relearning_epochs(copy.deepcopy(model), data, split, protocol, target, least, seed),
+    }
+    return {"relearn_epochs": min(epochs.values())} | epochs
+
+
+def least_retained(model: Classifier, data: TensorData, split: Split, of_original: float) -> float:
+    """Return the accuracy (0 to 1) that the retained classes must have left: `KEPT` of what the model has.
+
+    A model that does not name the forget class takes no image for it, and has to lose by that when the class is back:
+    no more is asked than of the original model, which keeps ``of_original``. And no less than of chance is asked: a
+    model that names all images alike has not relearned.
+    """
+    return KEPT * max(min(_retained_accuracy(model, data, split), of_original), 1 / data.classes)
 
 
 @spent_on("training")
 def relearning_epochs(
     model: Classifier,
     data: TensorData,
-    split: Mapping[str, np.ndarray],
-    protocol: dict[str, Any],
+    split: Split,
+    protocol: Protocol,
     target: float,
+    least_kept: float,
     seed: int,
 ) -> int:
-    """Return the epochs of fine-tuning after which the forget class's test accuracy is at least ``target``.
+    """Return the epochs of fine-tuning after which the forget class is back.
 
-    0 if the accuracy is reached before fine-tuning; the limit ``protocol["relearn"]["epochs"]`` if the limit or more
-    epochs are needed. The model is changed in place.
+    It is back when its test accuracy is at least ``target`` and that of the retained classes at least
+    ``least_kept``. 0 if this is so before fine-tuning; the limit ``protocol["relearn"]["epochs"]`` if the limit or
+    more epochs are needed. The model is changed in place.
 
-    All weights are fine-tuned, with Adam, on a sample of ``images`` forget images and an equal number of retain images,
-    so that a model which names everything the forget class does not count as relearned. The model is in eval mode:
-    batch statistics of so small a sample would say more about the sample than about the model. The head's row of the
-    forget class starts as the mean of the other rows, so that the class comes back from the features, and a suppressed
-    logit hides nothing. All methods of one seed have the same sample. Relearn time: Golatkar et al., CVPR 2020; Tarun
-    et al., TNNLS 2023.
+    All weights are fine-tuned on a sample of ``images`` forget images and an equal number of retain images. All
+    methods of one seed, and both starts, have the same sample and batches. Relearn time: Golatkar et al., CVPR 2020;
+    Tarun et al., TNNLS 2023.
     """
     settings = protocol["relearn"]
-    test = torch.from_numpy(split["forget_test"]).to(data.test_images.device)
-    images, labels = data.test_images[test], data.test_labels[test]
 
     def is_back() -> bool:
-        return accuracy(model, images, labels, data.normalisation) >= target
+        has_class = _accuracy(model, data, split["forget_test"]) >= target
+        return has_class and _retained_accuracy(model, data, split) >= least_kept
 
     if is_back():
         return 0
-    _reset_head_row(model, int(labels[0]))
     sample = relearning_sample(split, settings["images"], generator(seed, "relearning sample"))
     batches = data.train_batches(sample, protocol | settings, generator(seed, "relearning batches"))
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
+    optimizer = _optimizer(model, protocol)
     for epoch in range(1, settings["epochs"]):
-        model.eval()
-        for batch, batch_labels in batches.epoch():
-            optimizer.zero_grad(set_to_none=True)
-            F.cross_entropy(model(batch), batch_labels).backward()
-            optimizer.step()
+        fine_tune(model, batches, optimizer)
         if is_back():
             return epoch
     return settings["epochs"]
 
 
+@spent_on("training")
+def retain_relearned_accuracy(
+    model: Classifier, data: TensorData, split: Split, protocol: Protocol, seed: int
+) -> float:
+    """Return the forget class's test accuracy (0 to 1) after fine-tuning on the retained training images alone.
+
+    One pass over all of them, in batches of the training's size, from the model as it is. No image of the forget class
+    is seen: what comes back was still there. The oracle has nothing to bring back. The model stays as it is.
+    Siddiqui et al., "From Dormant to Deleted", 2025 (arXiv:2505.22310), find this for single forgotten images.
+    """
+    model = copy.deepcopy(model)
+    batches = data.train_batches(split["retain_train"], protocol, generator(seed, "retain relearning batches"))
+    fine_tune(model, batches, _optimizer(model, protocol))
+    return _accuracy(model, data, split["forget_test"])
+
+
+def fresh_model(record: Mapping[str, Any], data: TensorData, split: Split, protocol: Protocol, seed: int) -> Classifier:
+    """Return a model of the architecture in a checkpoint's ``record``, with random weights, to be relearned.
+
+    Its batch norms have the statistics of the relearning sample. With the statistics that they are built with, deep
+    features would vanish or overflow, and the epochs would say more about that than about what is not known.
+    """
+    seed_global_streams(seed, "relearning from random weights")
+    model = build_model(record["model"], record["classes"], record["channels"], record["width"])
+    model = model.to(data.train_images.device).train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the statistics of all that it sees, not a moving average
+    images = min(protocol["relearn"]["images"], PREDICTION_BATCH // 2)
+    sample = relearning_sample(split, images, generator(seed, "relearning sample"))
+    with torch.no_grad():
+        model.embed(data.normalisation.apply(data.train_images[torch.from_numpy(sample).to(data.train_images.device)]))
+    return model.eval()
+
+
+def _optimizer(model: Classifier, protocol: Protocol) -> torch.optim.Optimizer:
+    return torch.optim.Adam(model.parameters(), lr=protocol["relearn"]["learning_rate"])
+
+
+def fine_tune(model: Classifier, batches: Batches, optimizer: torch.optim.Optimizer) -> None:
+    """Fine-tune ``model`` in place for one pass over ``batches``, by cross-entropy.
+
+    The model is in eval mode: batch statistics of a small sample would say more about the sample than about the model.
+    """
+    model.eval()
+    for images, labels in batches.epoch():
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+
+def _accuracy(model: Classifier, data: TensorData, images: np.ndarray) -> float:
+    subset = torch.from_numpy(images).to(data.test_images.device)
+    return accuracy(model, data.test_images, data.test_labels, data.normalisation, subset)
+
+
+def _retained_accuracy(model: Classifier, data: TensorData, split: Split) -> float:
+    return _accuracy(model, data, split["retain_test"])
+
+
 @torch.no_grad()
-def _reset_head_row(model: Classifier, forget_class: int) -> None:
+def reset_head_row(model: Classifier, forget_class: int) -> None:
+    """Set the head's row of the forget class, weights and bias, to the mean of the other rows, in place."""
     others = torch.arange(model.head.out_features, device=model.head.weight.device) != forget_class
     for tensor in (model.head.weight, model.head.bias):
         tensor[forget_class] = tensor[others].mean(dim=0)
 
 
-def relearning_sample(split: Mapping[str, np.ndarray], images: int, random_stream: torch.Generator) -> np.ndarray:
+def relearning_sample(split: Split, images: int, random_stream: torch.Generator) -> np.ndarray:
     """Return indices of ``images`` forget images (all if there are fewer) and of an equal number of retain images."""
     parts = [split["forget_train"], split["retain_train"]]
     size = min(images, *map(len, parts))

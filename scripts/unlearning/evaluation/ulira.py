@@ -136,5 +136,29 @@ def class_attack(
     return membership_auc(ratios, of_oracle)
 
 
+def class_attack_by_chance(
+    oracle_logits: np.ndarray,
+    shadow_logits: Sequence[np.ndarray],
+    stranger_logits: Sequence[np.ndarray],
+    forget_class: int,
+) -> float:
+    """Return the largest area (0 to 1) of `class_attack` on a model that never saw the class.
+
+    Each of the strangers is attacked in turn, with the other strangers as those that never saw the class. All answers
+    of a model move together, so that the area is far from .5 for one such model in a few. An area of the attacked model
+    that is no larger than this one is no evidence.
+    """
+    return max(
+        class_attack(
+            stranger,
+            oracle_logits,
+            shadow_logits,
+            [*stranger_logits[:index], *stranger_logits[index + 1 :]],
+            forget_class,
+        )
+        for index, stranger in enumerate(stranger_logits)
+    )
+
+
 def _answers_of(logits: Sequence[np.ndarray], forget_class: int) -> np.ndarray:
     return np.stack([scaled_confidence(each, forget_class) for each in logits])

@@ -187,7 +187,7 @@ class Plan:
 
     def relearning(self, wildcards: Any) -> dict[str, Any]:
         """Return the protocol of relearning."""
-        return self._constants(wildcards, *AUGMENTATION, "relearn")
+        return self._constants(wildcards, "batch_size", *AUGMENTATION, "relearn")
 
     def evaluation(self, wildcards: Any) -> dict[str, Any]:
         """Return the protocol of evaluating."""

@@ -3,7 +3,9 @@
 import os
 import subprocess
 
-from project import ROOT
+import pytest
+from commands.plan import OF_PATH, Estimates
+from project import ROOT, configured
 
 from benches import estimate
 from benches.estimate import unlearning_seconds
@@ -28,6 +30,24 @@ def test_epochs_that_were_not_measured_take_what_the_last_before_them_took(monke
     speed = estimate.Speed(step=1.0, image=0.0, probe=0.0, weights=0, features=0, small=setup, scale=2.0)
     seconds = unlearning_seconds(speed, torch.device("cpu"), tmp_path / "method.py", {}, epochs=6, steps=10)
     assert seconds == 2 * ((100 - 7) + 10 * (7 + 7 + 1 + 1 + 1 + 1))
+
+
+def test_relearning_costs_two_starts_and_on_request_a_pass_over_the_retained_images():
+    """Seconds by hand: .1 per image of training, .01 per image of a test; the original has two starts more."""
+    setup = estimate.Setup("resnet20", 0.25, 10, 1, 8, 32, "float32")
+    speed = estimate.Speed(step=3.2, image=0.01, probe=0.0, weights=0, small=setup, scale=1.0)
+    sizes = estimate.Sizes(train=1000, test=300, forget_train=100, forget_test=30)
+    path = "results/resnet20-digits-class0/seed1/{}/relearning.json"
+    cell, original = (OF_PATH.fullmatch(path.format(method)) for method in ("scrub", "original"))
+    estimates = object.__new__(Estimates)  # nothing is measured
+    estimates.config = configured()
+    protocol = estimates.config.protocols["digits"]  # 20 images of each kind, 20 epochs
+    one_start = 20 * (40 * 0.1 + 30 * 0.01)
+    assert estimates._relearning(cell, protocol, speed, sizes) == pytest.approx(2 * one_start)
+    assert estimates._relearning(original, protocol, speed, sizes) == pytest.approx(4 * one_start)
+    estimates.config = configured(retain_relearning=True)
+    with_retained = 2 * one_start + 900 * 0.1 + 30 * 0.01
+    assert estimates._relearning(cell, protocol, speed, sizes) == pytest.approx(with_retained)
 
 
 def test_the_sizes_of_what_is_not_there_yet_are_those_that_will_be():

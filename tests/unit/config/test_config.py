@@ -66,6 +66,16 @@ def test_what_is_asked_for_on_top_takes_precedence_over_the_suite():
     assert (config.is_relearning, config.shadows) == (False, 8)
 
 
+@pytest.mark.parametrize("of_suite", [True, False])
+@pytest.mark.parametrize("on_top", [True, False, None])
+def test_relearning_on_retained_images_includes_relearning(of_suite, on_top):
+    suites = {"digits": CONFIG["suites"]["digits"] | {"relearning": False, "retain_relearning": of_suite}}
+    config = configured(suites=suites, **({} if on_top is None else {"retain_relearning": on_top}))
+    is_asked_for = of_suite if on_top is None else on_top
+    assert (config.is_retain_relearning, config.is_relearning) == (is_asked_for, is_asked_for)
+    assert configured(suites=suites, relearning=True, retain_relearning=False).is_retain_relearning is False
+
+
 def test_a_shadow_model_beyond_the_last_is_explained():
     config = changed(("shadow_models",), 4)
     check(config, ["results/resnet20-digits-class0/shadow3/scrub/logits.npz"])

@@ -13,7 +13,17 @@ from unlearning.evaluation import metrics, sample
 from unlearning.evaluation.cell import evaluate_model
 from unlearning.evaluation.erasure import erasure
 from unlearning.evaluation.probe import probe_accuracy
-from unlearning.evaluation.relearning import relearning_epochs, relearning_sample
+from unlearning.evaluation.relearning import (
+    KEPT,
+    fresh_model,
+    least_retained,
+    relearning,
+    relearning_epochs,
+    relearning_sample,
+    reset_head_row,
+    retain_relearned_accuracy,
+)
+from unlearning.models import Classifier
 from unlearning.runner.interface import load_method
 from unlearning.streams import generator
 from unlearning.training.loop import train_from_scratch
@@ -24,7 +34,7 @@ PROTOCOL = {
     "flip": False,
     "precision": "float32",
     "pretrain": {"epochs": 40, "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 5e-4, "evaluate_every": 40},
-    "relearn": {"images": 20, "batch_size": 16, "epochs": 15, "learning_rate": 0.001},
+    "relearn": {"images": 20, "batch_size": 16, "epochs": 15, "learning_rate": 0.0005},
 }
 FORGET = 1
 
@@ -216,19 +226,118 @@ def test_one_test_image_of_the_forget_class_is_enough_for_an_evaluation(original
 # --- relearning
 
 
-def relearned(model, data, split, target, **settings):
+def relearned(model, data, split, target, least_kept=0.0, **settings):
     protocol = PROTOCOL | {"relearn": PROTOCOL["relearn"] | settings}
-    return relearning_epochs(copy.deepcopy(model), data, split, protocol, target, seed=1)
+    return relearning_epochs(copy.deepcopy(model), data, split, protocol, target, least_kept, seed=1)
 
 
-def test_what_was_never_gone_takes_no_epoch(original, data, split):
-    assert relearned(original, data, split, target=0.4) == 0
+def without_row(model):
+    """Return a copy of a model whose head has the mean of the rows 0 and 2 as its row 1, the forget class's."""
+    reset, head = copy.deepcopy(model), model.head
+    with torch.no_grad():
+        reset.head.weight[1] = (head.weight[0] + head.weight[2]) / 2
+        reset.head.bias[1] = (head.bias[0] + head.bias[2]) / 2
+    return reset
+
+
+def trajectory(model, data, split, epochs):
+    """Return (forget_acc, retain_acc) of the test images after 0, 1, ... epochs of fine-tuning, written out plainly."""
+    model, settings = copy.deepcopy(model).eval(), PROTOCOL["relearn"]
+    sample = relearning_sample(split, settings["images"], generator(1, "relearning sample"))
+    batches = data.train_batches(sample, PROTOCOL | settings, generator(1, "relearning batches"))
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
+    found = []
+    for _ in range(epochs):
+        found.append(tuple(share_right(model, data, split[name]) for name in ("forget_test", "retain_test")))
+        for images, labels in batches.epoch():
+            model.zero_grad()
+            torch.nn.CrossEntropyLoss()(model(images), labels).backward()
+            optimizer.step()
+    return found
+
+
+def share_right(model, data, chosen):
+    with torch.no_grad():
+        answers = model(data.normalisation.apply(data.test_images[chosen])).argmax(dim=1)
+    return (answers == data.test_labels[chosen]).double().mean().item()
+
+
+def first(steps, target, least_kept, limit):
+    back = [epoch for epoch, (forget, retain) in enumerate(steps) if forget >= target and retain >= least_kept]
+    return min([*back, limit])
+
+
+def suppressed(model, by):
+    """Return a copy whose logit of the forget class is lower."""
+    lower = copy.deepcopy(model).eval()
+    with torch.no_grad():
+        lower.head.bias[FORGET] -= by
+    return lower
+
+
+def test_the_epochs_of_both_starts_are_those_of_a_fine_tuning_written_out(original, data, split):
+    of_original = evaluated(original, data, split)
+    model, limit = suppressed(original, 8.0), PROTOCOL["relearn"]["epochs"]
+    before = copy.deepcopy(model.state_dict())
+    assert share_right(model, data, split["retain_test"]) > of_original["retain_acc"]  # it takes none for the class
+    starts = {"reset": without_row(model), "as_is": model}
+    steps = {start: trajectory(its, data, split, limit) for start, its in starts.items()}
+    least = KEPT * of_original["retain_acc"]
+    expected = {name: first(its, of_original["forget_acc"] / 2, least, limit) for name, its in steps.items()}
+    found = relearning(model, data, split, PROTOCOL, of_original, seed=1)
+    assert found == {
+        "relearn_epochs": min(expected.values()),
+        "relearn_epochs_reset": expected["reset"],
+        "relearn_epochs_as_is": expected["as_is"],
+    }
+    assert len({0, limit, *expected.values()}) == 4  # so that a mix-up would show
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_the_class_is_back_only_while_the_retained_accuracy_holds(oracle, data, split):
+    """In the epoch in which the forget class reaches the target, a demand just above what is kept is not met."""
+    model, target, limit = without_row(oracle), 0.14, 15
+    steps = trajectory(model, data, split, limit)
+    epoch = first(steps, target, 0, limit)
+    kept = steps[epoch][1]
+    assert relearned(model, data, split, target, kept - 1e-4) == epoch
+    assert relearned(model, data, split, target, kept + 1e-4) == first(steps, target, kept + 1e-4, limit) > epoch
+
+
+def test_the_demand_is_of_the_start_of_the_original_or_of_chance(original, oracle, data, split):
+    of_oracle = share_right(copy.deepcopy(oracle).eval(), data, split["retain_test"])
+    names_one_class = suppressed(original, -1000.0)
+    assert least_retained(oracle, data, split, 0.99) == pytest.approx(0.95 * of_oracle)
+    assert least_retained(oracle, data, split, 0.7) == pytest.approx(0.95 * 0.7)
+    assert least_retained(names_one_class, data, split, 0.7) == pytest.approx(0.95 / 3)
+
+
+def test_a_model_that_names_every_image_the_forget_class_has_not_got_it_back(original, data, split):
+    model = suppressed(original, -1000.0)
+    assert share_right(model, data, split["forget_test"]) == 1
+    assert share_right(model, data, split["retain_test"]) == 0
+    found = relearning(model, data, split, PROTOCOL, evaluated(original, data, split), seed=1)
+    assert found["relearn_epochs_as_is"] == PROTOCOL["relearn"]["epochs"]
+
+
+def test_what_was_never_gone_takes_no_epoch_as_it_is(original, data, split):
+    found = relearning(original, data, split, PROTOCOL, evaluated(original, data, split), seed=1)
+    assert found["relearn_epochs"] == found["relearn_epochs_as_is"] == 0 < found["relearn_epochs_reset"]
 
 
 def test_a_masked_class_comes_back_sooner_than_one_that_was_never_seen(original, oracle, masked, data, split):
-    target = evaluated(original, data, split)["forget_acc"] / 2
-    of_mask, of_oracle = (relearned(model, data, split, target) for model in (masked, oracle))
-    assert 1 <= of_mask < of_oracle
+    of_original = evaluated(original, data, split)
+    of_mask, of_oracle = (relearning(model, data, split, PROTOCOL, of_original, seed=1) for model in (masked, oracle))
+    assert 1 <= of_mask["relearn_epochs"] < of_oracle["relearn_epochs"]
+    # No fine-tuning lifts a bias of -1000: from the model as it is, a mask looks like an erased class.
+    assert of_mask["relearn_epochs_as_is"] == PROTOCOL["relearn"]["epochs"]
+
+
+def test_the_reset_row_is_the_mean_of_the_others_and_nothing_else_changes(original):
+    model, expected = copy.deepcopy(original), without_row(original).state_dict()
+    reset_head_row(model, FORGET)
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(tensor, expected[name])
 
 
 def test_the_limit_stands_for_that_many_or_more(oracle, data, split):
@@ -252,15 +361,68 @@ def test_the_relearning_sample_is_forget_and_retain_images_in_equal_parts(data, 
     assert (sample != relearning_sample(split, 10, generator(2, "any"))).any()
 
 
-def test_relearning_sees_the_sample_once_an_epoch_in_eval_mode(oracle, data, split, monkeypatch):
-    seen = []
-    forward = type(oracle).forward
+@pytest.fixture
+def seen(monkeypatch):
+    """Return a list that collects (whether in training mode, number of images) of each call of a model."""
+    calls, forward = [], Classifier.forward
     monkeypatch.setattr(
-        type(oracle), "forward", lambda self, x: seen.append((self.training, len(x))) or forward(self, x)
+        Classifier, "forward", lambda self, x: calls.append((self.training, len(x))) or forward(self, x)
     )
+    return calls
+
+
+def test_relearning_sees_the_sample_once_an_epoch_in_eval_mode(oracle, data, split, seen):
     relearned(oracle, data, split, target=1.1, epochs=2, images=10)
     assert sum(size for _, size in seen) == 20
     assert not any(training for training, _ in seen)
     seen.clear()
     relearned(oracle, data, split, target=1.1, epochs=2, images=10_000)  # all images of the forget class
     assert sum(size for _, size in seen) == 80
+
+
+def fresh(data, split, seed=1):
+    record = {"model": "resnet20", "classes": 3, "channels": 1, "width": 0.25}
+    return fresh_model(record, data, split, PROTOCOL, seed)
+
+
+def test_a_fresh_model_is_the_same_for_a_seed_and_another_for_another(data, split):
+    models = [fresh(data, split, seed).state_dict() for seed in (1, 1, 2)]
+    torch.rand(3)  # it has a random stream of its own
+    models.append(fresh(data, split).state_dict())
+    weight = [model["features.0.weight"] for model in models]
+    assert torch.equal(weight[0], weight[1])
+    assert torch.equal(weight[0], weight[3])
+    assert not torch.equal(weight[0], weight[2])
+
+
+def test_the_batch_norms_of_a_fresh_model_have_the_statistics_of_the_sample(data, split):
+    model = fresh(data, split)
+    sample = relearning_sample(split, PROTOCOL["relearn"]["images"], generator(1, "relearning sample"))
+    with torch.no_grad():
+        seen = model.features[0](data.normalisation.apply(data.train_images[sample]))
+    torch.testing.assert_close(model.features[1].running_mean, seen.mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(model.features[1].running_var, seen.var(dim=(0, 2, 3)))
+    assert not model.training
+
+
+def test_retained_images_alone_are_seen_once_and_teach_no_forget_class(oracle, data, split, seen):
+    assert retain_relearned_accuracy(oracle, data, split, PROTOCOL, seed=1) == 0
+    assert sum(size for _, size in seen) == 80
+    assert {size for _, size in seen} == {PROTOCOL["batch_size"]}
+    assert not any(training for training, _ in seen)
+
+
+def test_what_retained_images_bring_back_is_that_of_a_fine_tuning_written_out(original, data, split):
+    model = suppressed(original, 1.0)
+    before = copy.deepcopy(model.state_dict())
+    found = retain_relearned_accuracy(model, data, split, PROTOCOL, seed=1)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    tuned = model.eval()
+    optimizer = torch.optim.Adam(tuned.parameters(), lr=PROTOCOL["relearn"]["learning_rate"])
+    order = generator(1, "retain relearning batches")
+    for images, labels in data.train_batches(split["retain_train"], PROTOCOL, order).epoch():
+        tuned.zero_grad()
+        F.cross_entropy(tuned(images), labels).backward()
+        optimizer.step()
+    assert found == pytest.approx(share_right(tuned, data, split["forget_test"]))
+    assert 0 < found < share_right(suppressed(original, 0.0), data, split["forget_test"])

@@ -52,6 +52,14 @@ def test_a_cells_files_are_named_for_every_benchmark_method_and_seed_in_the_tabl
     ]
 
 
+def test_each_kind_of_relearning_asks_for_the_same_file_of_every_cell():
+    files = {key: plan_of(**{key: True}).on_request() for key in ("relearning", "retain_relearning")}
+    assert files["relearning"] == files["retain_relearning"]
+    assert f"results/{BENCHMARK}/seed42/original/relearning.json" in files["relearning"]
+    assert len(files["relearning"]) == 2 * 4  # seeds; two references and two methods
+    assert plan_of().on_request() == []
+
+
 def test_the_pretrained_model_is_one_for_all_forget_classes():
     suite = {"benchmarks": [BENCHMARK, "resnet20-digits-class3"], "methods": ["scrub"], "seeds": [42]}
     costs = plan_of(suites={"s": suite}).costs()
@@ -80,7 +88,7 @@ def test_models_from_elsewhere_have_cells_for_their_seeds_alone():
         (protocol("pretrain", epochs=9), {"training"}),
         (protocol("unlearn", epochs=9), {"unlearning"}),
         (protocol("relearn", epochs=9), {"relearning"}),
-        (protocol(batch_size=33), {"training", "unlearning"}),
+        (protocol(batch_size=33), {"training", "unlearning", "relearning"}),
         (protocol(crop_padding=2), {"training", "unlearning", "relearning", "evaluation"}),
         (protocol(precision="bfloat16"), {"training", "unlearning"}),
         (protocol(precision="float32"), set()),  # tf32 is float32 without CUDA; with it, `lost` compares
