@@ -85,8 +85,8 @@ def test_a_preview_has_what_is_finished_and_marks_what_is_not(halfway):
     assert rows["*retrain* (the oracle)"] == ["pending", "–", "–", "–"]
     assert rows["waiting"] == ["pending", "–", "–", "–"]
     assert rows["raising, 1 of 2 seeds"][0] == "failed (1 of 1 seeds)"
-    assert re.fullmatch(r"0\.\d{3}", rows["*original* (before unlearning), 1 of 2 seeds"][0])  # one seed: no interval
-    assert re.fullmatch(r"0\.\d{3} ± \d\.\d{3}", rows["*head_mask* (control)"][0])
+    assert re.fullmatch(r"0\.\d{3}", rows["*original*, 1 of 2 seeds"][0])  # one seed: no interval
+    assert re.fullmatch(r"0\.\d{3} \(\.\d{3}–\.\d{3}\)", rows["*head_mask* (control)"][0])
     assert "- raising, seed 1: failed" in preview
     after = everything_in(project.folder)
     assert after.pop(project.folder / "results/preview.md")

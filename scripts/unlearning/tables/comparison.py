@@ -87,8 +87,8 @@ def _section(benchmark: str, frame: pandas.DataFrame, numbers: Numbers, reasons:
     if not cells.is_pooled:
         parts += _failures(cells.frame)
     parts += _distance_block(cells)
-    for words, block in (("Left in the features", FEATURES), ("On request", REQUESTED)):
-        parts += _metric_block(words, cells, block)
+    parts += _metric_block("Left in the features", cells, FEATURES)
+    parts += [*_metric_block("On request", cells, REQUESTED), *_relearning_from_nothing(cells)]
     parts += [f"Costs of the unlearning, {cells.means}:", _cost_block(cells, costs)]
     return parts + (_paired_block(cells) if cells.baselines else [])
 
@@ -334,6 +334,12 @@ def _metric_block(words: str, cells: _Cells, block: str) -> list[str]:
 
     titles = ["method", *(_heading(cells, column) for column in columns)]
     return [f"{words}, {cells.means}:", markdown_table(cells.rows(row_of, len(columns)), titles)]
+
+
+def _relearning_from_nothing(cells: _Cells) -> list[str]:
+    """Return how soon a model with random weights learns the class, where relearning was asked for."""
+    row = cells.known(ORIGINAL, "relearn_epochs_random")
+    return [] if row is None else [f"A model with random weights has the class after {row.mean:.1f} epochs."]
 
 
 def _heading(cells: _Cells, column: Column) -> str:

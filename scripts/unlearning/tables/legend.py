@@ -45,9 +45,9 @@ def _floor(numbers: Numbers) -> str:
         return f"There is one *retrain*, so nothing says which distances to it are noise, and none is bold. {gap}"
     return (
         "The rows *retrain*, other seed, and *retrain*, furthest, are the noise floor: the mean and the largest "
-        f"distance between the oracles of two seeds. {LEVEL}: not further from *retrain* than that; where this holds for a "
-        "method that is compared, no method is nearest, and none is bold. × floor: the gap divided by the mean of the "
-        f"floor. {gap}"
+        f"distance between the oracles of two seeds. {LEVEL}: not further from *retrain* than that; where this holds "
+        "for a method that is compared, no method is nearest, and none is bold. × floor: the gap divided by the mean "
+        f"of the floor. {gap}"
     )
 
 

@@ -35,7 +35,7 @@ def test_epochs_that_were_not_measured_take_what_the_last_before_them_took(monke
 def test_relearning_costs_two_starts_and_on_request_a_pass_over_the_retained_images():
     """Seconds by hand: .1 per image of training, .01 per image of a test; the original has two starts more."""
     setup = estimate.Setup("resnet20", 0.25, 10, 1, 8, 32, "float32")
-    speed = estimate.Speed(step=3.2, image=0.01, probe=0.0, weights=0, small=setup, scale=1.0)
+    speed = estimate.Speed(step=3.2, image=0.01, probe=0.0, weights=0, features=0, small=setup, scale=1.0)
     sizes = estimate.Sizes(train=1000, test=300, forget_train=100, forget_test=30)
     path = "results/resnet20-digits-class0/seed1/{}/relearning.json"
     cell, original = (OF_PATH.fullmatch(path.format(method)) for method in ("scrub", "original"))
