@@ -79,7 +79,7 @@ def test_a_preview_has_what_is_finished_and_marks_what_is_not(halfway):
     assert (done.returncode, done.stdout) == (0, "results/preview.md: 4 of 10 cells\n"), done.stderr
     preview = project.read("results/preview.md")
     assert "**A preview: 4 of 10 cells are finished.**" in preview
-    first = preview.split("Further metrics and costs:")[0]
+    first = preview.split("Left in the features")[0]
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in first.splitlines() if "|" in line]
     rows = {row[0]: row[1:] for row in cells}
     assert rows["*retrain* (the oracle)"] == ["pending", "–", "–", "–"]

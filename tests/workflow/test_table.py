@@ -17,9 +17,9 @@ from project import ROOT, TINY, Project
 
 from unlearning.evaluation import metrics, ulira
 from unlearning.files import read_table
+from unlearning.paths import TABLES
 from unlearning.tables.columns import ON_REQUEST
 from unlearning.tables.comparison import render_table
-from unlearning.paths import TABLES
 from unlearning.tables.numbers import Numbers
 
 CELLS = "results/resnet20-digits-class0/seed1"
