@@ -1,8 +1,8 @@
 """make audit: ask of each check of the last table whether it tells erasure from a mask, by rows whose outcome is known.
 
 It reads results/metrics.csv, and results/floor.csv if it is there. It exits with status 1 (make: 2) if the oracle fails
-a check on a benchmark, or if no check of features tells head_mask, which erases nothing, from the oracle. A check that
-has no power on a benchmark is only named.
+a check of outputs on a benchmark, or if no check of features does what it should: tell head_mask, which erases nothing,
+from the oracle. A check that has no power on a benchmark is only named.
 """
 
 import sys

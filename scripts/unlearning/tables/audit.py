@@ -13,11 +13,12 @@ of features that `head_mask` passes. A check that the oracle fails is wrong, or 
 What "passes" means is a convention of this project, no test of significance. A row passes if its distance to the oracle
 of the same seed, averaged over the seeds, is within a tolerance: `LEAST_SHARE` (for epochs `LEAST_EPOCHS`), or, if that
 is more, the largest difference between the oracles of two seeds: no method has to be nearer to the oracle than a second
-oracle is. The oracle itself is judged with the tolerance of the other seeds (`held_out`).
+oracle is. The oracle itself is judged by the other seeds (`held_out`): it must not lie on the side of `original`.
 """
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -121,9 +122,9 @@ class Audit:
         if not self.seeds:
             return [f"there is no row {ORACLE} that is ok, and nothing to compare with"]
         found = [
-            f"the oracle fails {finding.check.metric}: the seeds differ by more than the others allow"
+            f"the oracle fails {finding.check.metric}: the one of a seed is nearer to {ORIGINAL} than to the others"
             for finding in self.findings
-            if finding.verdict == ORACLE_FAILS
+            if finding.verdict == ORACLE_FAILS and finding.check.sees == OUTPUT
         ]
         of_features = [finding for finding in self.findings if finding.check.sees == FEATURES]
         masked = [entry for finding in of_features if (entry := finding.entries[HEAD_MASK]) is not None]
@@ -131,7 +132,7 @@ class Audit:
             found.append(
                 f"no check of features has a value for {HEAD_MASK}; add {HEAD_MASK} to the methods of the suite"
             )
-        elif all(entry.passes for entry in masked):
+        elif all(finding.verdict != OK for finding in of_features):
             names = ", ".join(finding.check.metric for finding in of_features)
             found.append(f"no check of features tells {HEAD_MASK}, which erases nothing, from the oracle ({names})")
         return found
@@ -184,7 +185,8 @@ def _floor_of(check: Check, benchmark: str, floor: pandas.DataFrame | None) -> f
 def _finding(check: Check, values: pandas.DataFrame, floor: float) -> Finding:
     oracles = [float(value) for value in values[ORACLE].dropna()] if check.ideal is None else []
     tolerance = max(check.least, spread(oracles), floor)
-    entries = {ORACLE: held_out(oracles, check.least)} | {
+    originals = values[ORIGINAL].mean()
+    entries = {ORACLE: held_out(oracles, float(originals), check.least)} | {
         row: _entry(values[row] - (values[ORACLE] if check.ideal is None else check.ideal), tolerance)
         for row in (ORIGINAL, HEAD_MASK)
     }
@@ -201,19 +203,20 @@ def spread(values: Sequence[float]) -> float:
     return max((abs(one - other) for one, other in combinations(values, 2)), default=0.0)
 
 
-def held_out(oracles: Sequence[float], least: float) -> Entry | None:
-    """Return how the oracles pass if each in turn is judged by the others; None for fewer than two.
+def held_out(oracles: Sequence[float], original: float, least: float) -> Entry | None:
+    """Return how the oracles pass if each in turn is judged by the others; None for fewer than two, or no ``original``.
 
-    Each is compared with the mean of the others, within the tolerance that the others alone give: ``least``, or the
-    largest difference between two of them. With the tolerance of all seeds, no oracle could ever fail. All have to
-    pass; the distance is the largest.
+    ``original`` is the mean of the original models. An oracle fails if it is more than ``least`` away from the mean of
+    the others, and nearer to ``original`` than to them: as far as the check tells, it has the class. All have to pass;
+    the distance is the largest.
     """
     outcomes = []
     for index, value in enumerate(oracles):
         others = [*oracles[:index], *oracles[index + 1 :]]
-        if others:
+        if others and not math.isnan(original):
             distance = abs(value - sum(others) / len(others))
-            outcomes.append(Entry(distance, distance <= max(least, spread(others)) + ROUNDING))
+            passes = distance <= max(least, abs(value - original)) + ROUNDING
+            outcomes.append(Entry(distance, passes))
     if not outcomes:
         return None
     return Entry(max(outcome.distance for outcome in outcomes), all(outcome.passes for outcome in outcomes))
@@ -238,8 +241,8 @@ LEGEND = (
     f"Expected: {ORACLE} passes every check, {ORIGINAL} fails every check, and {HEAD_MASK}, which erases nothing, "
     "fails the checks of features; it may pass those of the output. A ! marks an entry that is not as expected. The "
     "number is the distance to the oracle of the same seed, averaged over seeds, which passes within the tolerance; "
-    f"for {ORACLE}, it is the largest distance of one seed to the others, judged by the tolerance of the others. A "
-    "dash: not judged."
+    f"for {ORACLE}, it is the largest distance of one seed to the mean of the others, and it must not be nearer to "
+    f"{ORIGINAL}. A dash: not judged."
 )
 TITLES = ["check", "looks at", ORACLE, ORIGINAL, HEAD_MASK, "tolerance", "verdict"]
 

@@ -48,13 +48,14 @@ POWER = {"probe_acc": (0.5, 0.9, 0.9)}
         ("probe_acc", (0.5, 0.9, 0.9), [True, False, False], "ok"),
         ("probe_acc", (0.5, 0.9, 0.6), [True, False, True], "no power: head_mask passes"),
         ("probe_acc", (0.5, 0.55, 0.55), [True, True, True], "no power: original passes"),
-        ("probe_acc", ((0.5, 0.5, 0.9), 1.5, 1.5), [False, False, False], "the oracle fails"),
+        ("probe_acc", ((0.5, 0.5, 0.9), 1.2, 1.2), [False, False, False], "the oracle fails"),
+        ("probe_acc", ((0.5, 0.5, 0.9), 1.5, 1.5), [True, False, False], "ok"),
         ("relearn_epochs", (8.0, 0.0, 6.0), [True, False, True], "no power: head_mask passes"),
         ("relearn_epochs", (8.0, 0.0, 5.0), [True, False, False], "ok"),
         ("js_to_oracle", (0.0, 0.9, 0.1), [None, False, True], "ok"),
         ("tow", (1.0, 0.0, 0.95), [None, False, True], "ok"),
         ("tow", (1.0, 0.95, 0.95), [None, True, True], "no power: original passes"),
-        ("probe_acc", (0.5, None, 0.9), [True, None, False], "not judged: no original"),
+        ("probe_acc", (0.5, None, 0.9), [None, None, False], "not judged: no original"),
     ],
 )
 def test_each_outcome_and_each_verdict(metric, values, outcomes, verdict):
@@ -78,18 +79,20 @@ def test_the_tolerance_is_the_least_or_the_largest_difference_of_two_oracles():
     assert finding(cells(relearn_epochs=((8.0, 8.0, 9.0), 0.0, 6.0)), "relearn_epochs").tolerance == 2
 
 
-def test_an_oracle_is_judged_by_the_others_and_could_fail():
-    assert held_out([0.5], 0.1) is None
-    assert held_out([0.0, 0.2], 0.1).passes is False
-    assert held_out([0.0, 0.1], 0.1).passes is True
-    outlier = held_out([0.0, 0.0, 0.0, 1.0], 0.1)
-    assert (outlier.passes, outlier.distance) == (False, 1.0)
-    assert held_out([0.0, 0.3, 0.3, 0.0], 0.1).passes is True  # .2 from the mean of others that differ by .3
+def test_an_oracle_is_judged_by_the_others_and_fails_on_the_side_of_the_original():
+    assert held_out([0.5], 1.0, 0.1) is None
+    assert held_out([0.5, 0.6], float("nan"), 0.1) is None
+    assert held_out([0.0, 0.2], 1.0, 0.1).passes is True
+    outlier = held_out([0.0, 0.0, 0.6], 1.0, 0.1)
+    assert (outlier.passes, outlier.distance) == (False, pytest.approx(0.6))
+    assert held_out([0.0, 0.0, 0.45], 1.0, 0.1).passes is True
+    assert held_out([0.5, 0.5, 0.0], 1.0, 0.1).passes is True  # away from the original
+    assert held_out([0.0, 0.06], 0.1, 0.1).passes is True  # within the least tolerance
 
 
-@given(st.lists(st.floats(0, 1), min_size=2, max_size=6), st.floats(0.01, 1))
-def test_oracles_that_differ_by_no_more_than_the_least_tolerance_pass(values, least):
-    outcome = held_out(values, least)
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=6), st.floats(0, 1), st.floats(0.01, 1))
+def test_oracles_that_differ_by_no_more_than_the_least_tolerance_pass(values, original, least):
+    outcome = held_out(values, original, least)
     assert outcome.distance <= spread(values) + 1e-9
     assert outcome.passes or spread(values) > least
 
@@ -137,7 +140,8 @@ def test_cells_that_are_not_ok_do_not_count():
         ({"forget_acc": (0.0, 1.0, 0.0), **POWER}, []),
         ({"forget_acc": (0.0, 0.0, 0.0), **POWER}, []),  # no power of one check: only named
         ({"relearn_epochs": (8.0, 0.0, 8.0), **POWER}, []),  # another check of features tells the mask
-        ({"forget_acc": ((0.0, 0.0, 0.5), 1.0, 0.0), **POWER}, ["the oracle fails forget_acc: "]),
+        ({"forget_acc": ((0.0, 0.0, 0.6), 1.0, 0.0), **POWER}, ["the oracle fails forget_acc: "]),
+        ({"class_mean_acc": ((0.0, 0.0, 0.6), 1.0, 1.0), **POWER}, []),  # noise in one check of features: only named
         (
             {"probe_acc": (0.9, 1.0, 1.0), "relearn_epochs": (8.0, 0.0, 8.0)},
             ["no check of features tells head_mask, which erases nothing, from the oracle (probe_acc, relearn_epochs)"],
@@ -183,20 +187,6 @@ def test_the_text_has_a_table_per_benchmark_with_marks_and_a_summary_within_120_
     assert second.count("pass 0.050 !") == 2
     assert "\n1 of 2 checks do what they should\nFAIL: no check of features tells head_mask" in second
     assert max(map(len, text.splitlines())) <= 120
-
-
-def test_the_kept_digits_have_no_check_of_features_that_tells_a_mask_from_the_oracle():
-    """Their probe is as good on the oracle: numbers by hand from the file."""
-    metrics = read_table(ROOT / "results/reference/digits-metrics.csv")
-    if "few_shot_probe_acc" in metrics:
-        pytest.skip("the kept digits have further checks of features")
-    its = metrics.set_index(["benchmark", "method", "seed"])["probe_acc"].sort_index()
-    for audit in audits_of(metrics):
-        (probe,) = [each for each in audit.findings if each.check.sees == "features"]
-        differences = its[audit.benchmark, "original"] - its[audit.benchmark, "retrain"]
-        assert probe.entries["original"].distance == pytest.approx(differences.abs().mean())
-        assert probe.verdict == "no power: original passes"
-        assert len(audit.problems()) == 1
 
 
 def test_a_distance_to_the_oracle_has_its_value_for_the_oracle_as_its_ideal():
