@@ -665,6 +665,8 @@ OWN_FILES = {
     "another format": (f"{CELL}/scrub/metrics.json", lambda c: c.replace(b'"format": 2', b'"format": 1'), "of format 1, not 2"),
     "scores.npz": (f"{CELL}/scrub/scores.npz", lambda content: content[:-100], "damaged ("),
     "planted": (f"{CELL}/scrub/scores.npz", lambda _: npz(non_member_logits=OBJECTS), "damaged (Object arrays cannot"),
+    "features.npz": (f"{CELL}/scrub/features.npz", lambda content: content[:-100], "damaged ("),
+    "compare.json": (f"{CELL}/scrub/compare.json", lambda content: content[:50], "damaged ("),
     "cost.json": (f"{CELL}/scrub/cost.json", lambda content: b"[]", "damaged (no JSON object)"),
     "split.npz": ("results/resnet20-digits-class0/split.npz", lambda content: content[:100], "damaged ("),
 }  # fmt: skip

@@ -146,15 +146,18 @@ def test_the_bar_is_that_of_a_real_training(finished_project):
     assert [(bar["done"], bar["all"]) for bar in bars] == [("1", "2"), ("2", "2")]
 
 
+COUNTED = ("pretrain", "retrain", "unlearn", "evaluate", "compare")
+
+
 def test_a_plan_counts_jobs_and_says_what_is_there(copied_project):
     (copied_project.folder / CELLS / "scrub/metrics.json").unlink()
     done = copied_project.command("plan", "methods=head_mask scrub retain_finetune", "seeds=1 2", "--cores", "1")
     assert done.returncode == 0, done.stderr
     rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.strip()}
-    counts = {rule: int(row[0]) for rule, row in rows.items() if rule in ("pretrain", "retrain", "unlearn", "evaluate")}
-    assert counts == {"pretrain": 1, "retrain": 1, "unlearn": 3, "evaluate": 6}
+    counts = {rule: int(row[0]) for rule, row in rows.items() if rule in COUNTED}
+    assert counts == {"pretrain": 1, "retrain": 1, "unlearn": 3, "evaluate": 6, "compare": 6}
     assert re.search(r"core minutes in all; \d+ s with 1 job at a time", done.stdout)
-    assert "there already: 10 of 23 jobs" in done.stdout
+    assert "there already: 14 of 33 jobs" in done.stdout
     assert re.search(r"disk: \d+ MB of results$", done.stdout, re.MULTILINE)
     assert "measuring scrub on resnet20" in done.stderr
     assert "measuring bad_teacher" not in done.stderr

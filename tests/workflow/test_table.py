@@ -84,6 +84,12 @@ def test_the_oracle_is_at_no_distance_from_itself_and_the_others_are(finished_pr
     assert float(masked["forget_acc"]) == 0
     assert masked["probe_acc"] == original["probe_acc"]
     assert float(masked["unlearn_score"]) > float(original["unlearn_score"])
+    for name in ("prototype_acc_10", "class_mean_acc", "few_shot_probe_acc", "residue_rank"):
+        assert masked[name] == original[name]
+    assert (float(oracle["routing_tv"]), float(oracle["cka_to_oracle"])) == (0, pytest.approx(1))
+    comparison = json.loads(finished_project.read(f"{CELLS}/head_mask/compare.json"))
+    assert sum(comparison["routing"]) == pytest.approx(1)
+    assert comparison["routing"][0] == 0 == float(masked["forget_acc"])
 
 
 def dictionary_of(project, file):
@@ -332,6 +338,10 @@ def test_a_failed_cell_has_its_reason_and_place_and_the_others_stand(requested_p
         known = json.loads(requested_project.read(f"{CELLS}/{name}/metrics.json"))
         assert known["reason"] == rows[name]["reason"]
         assert {rows[name][metric] for metric in metrics.METRICS} == {""}
+        compared = json.loads(requested_project.read(f"{CELLS}/{name}/compare.json"))
+        assert compared.pop("seed") == 1
+        assert {value for key, value in compared.items() if key not in ("benchmark", "method")} == {None}
+        assert rows[name]["prototype_acc_10"] == rows[name]["routing_tv"] == ""
     same = "retain_finetune/metrics.json"
     assert requested_project.read(f"{CELLS}/{same}") == finished_project.read(f"{CELLS}/{same}")
     table = requested_project.read("results/table.md")

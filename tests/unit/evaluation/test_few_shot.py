@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
 
@@ -15,6 +16,7 @@ from unlearning.evaluation.few_shot import (
     class_mean_accuracy,
     few_shot_probe_accuracy,
     fit_probe,
+    minimised,
     prototype_accuracy,
     share_named,
 )
@@ -114,7 +116,9 @@ def test_without_a_retained_image_named_right_no_prototype_can_be_judged():
 
 def test_class_means_are_nearest_centroids_of_normalised_features(monkeypatch):
     monkeypatch.setattr(few_shot, "SHOTS", 10_000)  # all images: nothing depends on the draw
-    model = model_of(1.0, noise=1.5)
+    model, rng = model_of(1.0, noise=2.5, of_class=300), np.random.default_rng(3)
+    of_any_length = {part: its * rng.lognormal(0, 2, (len(its), 1)) for part, its in model.features.items()}
+    model = replace(model, features=of_any_length)
     features, labels = (
         np.concatenate([its["forget_train"], its["retain_train"]]) for its in (model.features, model.labels)
     )
@@ -136,23 +140,36 @@ def test_a_draw_has_ten_images_of_each_class():
 
 
 @pytest.mark.parametrize(("classes", "width"), [(3, 5), (10, 64), (12, 300)], ids=["small", "digits", "wide"])
-def test_a_probe_is_scikit_learns(classes, width):
+def test_a_probe_is_scikit_learns(classes, width, monkeypatch):
     """Also if a feature follows from others, is constant, or there are more features than images."""
     rng = np.random.default_rng(1)
     labels = np.repeat(np.arange(classes), 10)
     features = rng.normal(size=(classes, width))[labels] + 2 * rng.normal(size=(len(labels), width))
     features[:, 1], features[:, 2] = features[:, 0] * 2 + 1, 0.5
-    weights, biases = fit_probe(features, labels, classes)
     expected = LogisticRegression(max_iter=10000, tol=1e-9).fit(features, labels)
-    np.testing.assert_allclose(weights, expected.coef_, atol=1e-3)
-    biases, of_other = (each - each.mean() for each in (biases, expected.intercept_))  # only differences count
-    np.testing.assert_allclose(biases, of_other, atol=2e-3)
-    probabilities = features @ weights.T + biases
-    np.testing.assert_allclose(
-        probabilities - probabilities.mean(axis=1, keepdims=True),
-        expected.decision_function(features) - expected.decision_function(features).mean(axis=1, keepdims=True),
-        atol=5e-3,
+    for tolerance, largest_difference in ((1e-8, 1e-4), (few_shot.LARGEST_GRADIENT, 2e-3)):
+        monkeypatch.setattr(few_shot, "LARGEST_GRADIENT", tolerance)
+        weights, biases = fit_probe(features, labels, classes)
+        np.testing.assert_allclose(weights, expected.coef_, atol=largest_difference)
+        found, wanted = softmax(features @ weights.T + biases, axis=1), expected.predict_proba(features)
+        np.testing.assert_allclose(found, wanted, atol=largest_difference)
+
+
+@given(st.integers(0, 999), st.integers(1, 6), st.floats(0.1, 1e4))
+@settings(max_examples=30)
+def test_a_loss_with_a_known_minimum_is_minimised(seed, size, condition):
+    """A quadratic loss, whose curvature the first guess is wrong about, and one that a whole step would overshoot."""
+    rng = np.random.default_rng(seed)
+    turned = np.linalg.qr(rng.normal(size=(size, size)))[0]
+    matrix, minimum = turned @ np.diag(np.geomspace(1, condition, size)) @ turned.T, rng.normal(size=(size, 1))
+    losses = (
+        lambda at: (((at - minimum) * (matrix @ (at - minimum))).sum() / 2, matrix @ (at - minimum)),
+        lambda at: (np.cosh(3 * (at - minimum)).sum(), 3 * np.sinh(3 * (at - minimum))),
     )
+    for loss in losses:
+        with np.errstate(over="ignore"):  # the second loss is infinite far away
+            found = minimised(loss, np.zeros((size, 1)), np.ones((size, 1)), 1e-8)
+        np.testing.assert_allclose(found, minimum, atol=1e-6)
 
 
 def test_the_probe_is_fitted_to_standardised_features(monkeypatch):
@@ -167,6 +184,18 @@ def test_the_probe_is_fitted_to_standardised_features(monkeypatch):
     expected = (probe.predict((model.features["forget_test"] - mean) / deviation) == FORGET).mean()
     assert 0.2 < expected < 0.98
     assert few_shot_probe_accuracy(model) == pytest.approx(expected)
+
+
+def test_a_feature_that_is_equal_in_all_known_images_says_nothing_about_others():
+    """Divided by its deviation, which is zero but for rounding, it would outweigh all other features."""
+    model = model_of(1.5)
+    features = {part: its.copy() for part, its in model.features.items()}
+    for part, its in features.items():
+        its[:, 4] = 0.3 if part == "forget_test" else 0.1
+    without = {part: np.delete(its, 4, axis=1) for part, its in features.items()}
+    expected = few_shot_probe_accuracy(replace(model, features=without))
+    assert 0.5 < expected < 1
+    assert few_shot_probe_accuracy(replace(model, features=features)) == expected
 
 
 def test_a_collapsed_model_names_no_class():
