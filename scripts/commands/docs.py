@@ -16,9 +16,11 @@ from unlearning.evaluation.metrics import METRICS
 from unlearning.files import read_table, write_text
 from unlearning.paths import PUBLISHED
 from unlearning.tables.calibration import render_calibration
+from unlearning.tables.cells import ORACLE
 from unlearning.tables.columns import COLUMN, render_dictionary
 from unlearning.tables.configuration_page import render_configuration
 from unlearning.tables.intervals import half_width
+from unlearning.tables.legend import LEVEL
 from unlearning.tables.markdown import fill_marked, markdown_table, mean_with_interval
 from unlearning.tables.pages import render_catalogue
 from unlearning.tables.reference import REFERENCE, numbers_of
@@ -55,7 +57,7 @@ def calibration_tables(name: str) -> str:
 
 
 def table(suite: str, benchmark: str) -> str:
-    """Return the table of one benchmark of a suite: means over seeds.
+    """Return the table of one benchmark of a suite: means over seeds, with a mark on distances within the noise floor.
 
     The last columns are the score's difference to our method, paired by seed, and the ratio of the seconds to
     retain_finetune in the same suite, if the suite has it.
@@ -70,7 +72,8 @@ def table(suite: str, benchmark: str) -> str:
         row = [f"**{method}**" if method.startswith(OWN) else method]
         for column in COLUMNS:
             its = means.loc[(method, column.name)]
-            row.append(f"{its['mean']:.{column.decimals}f}")
+            is_level = its["is_within_floor"] is True and method != ORACLE
+            row.append(f"{its['mean']:.{column.decimals}f}{f' {LEVEL}' if is_level else ''}")
         row.append("–" if method == OWN else difference((scores[method] - scores[OWN]).dropna()))
         ratio = seconds.get(method, float("nan")) / seconds.get("retain_finetune", float("nan"))
         rows.append([*row, "–" if pandas.isna(ratio) else f"{ratio:.1f}"])
