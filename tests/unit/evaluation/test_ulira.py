@@ -148,13 +148,13 @@ def test_the_oracle_does_not_differ_from_itself_and_changing_places_turns_the_ar
 
 
 def test_what_chance_alone_gives_is_the_area_of_the_most_conspicuous_model_that_never_saw_the_class():
-    """Of four models that never saw the class, the third answers like those that had it."""
-    oracle, *shadows = of_models(1, 0, *[3] * 4, 0, 0.2, 3, -0.2)
+    """Of four models that never saw the class, the third answers a little like those that had it."""
+    oracle, *shadows = of_models(1, 0, *[3] * 4, 0, 0.2, 0.7, -0.2)
     had, strangers = shadows[:4], shadows[4:]
     found = ulira.class_attack_by_chance(oracle, had, strangers, 0)
     others = [strangers[0], strangers[1], strangers[3]]
-    assert found == ulira.class_attack(strangers[2], oracle, had, others, 0) > 0.95
-    assert ulira.class_attack_by_chance(oracle, had, others, 0) < 0.8
+    assert found == ulira.class_attack(strangers[2], oracle, had, others, 0)
+    assert ulira.class_attack_by_chance(oracle, had, others, 0) < found < 0.99
 
 
 def test_the_first_shadow_model_without_an_answer_is_named():
