@@ -30,7 +30,7 @@ DOCS = SCRIPTS.parent / "docs"
 
 OWN = "mask_and_average"
 SCORE = COLUMN["unlearn_score"]
-COLUMNS = [COLUMN[name] for name in (*METRICS, "mean_abs_gap", "js_to_oracle", "probe_acc", "relearn_epochs")]
+COLUMNS = [COLUMN[name] for name in (*METRICS, "mean_abs_gap", "js_to_oracle", "probe_acc", "relearn_epochs_reset")]
 SWEPT = [COLUMN[name] for name in ("retain_acc", "forget_mia_auc_two_sided", "unlearn_score", "mean_abs_gap")]
 
 
