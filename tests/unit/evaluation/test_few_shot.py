@@ -16,7 +16,6 @@ from unlearning.evaluation.few_shot import (
     class_mean_accuracy,
     few_shot_probe_accuracy,
     fit_probe,
-    minimised,
     prototype_accuracy,
     share_named,
 )
@@ -153,23 +152,6 @@ def test_a_probe_is_scikit_learns(classes, width, monkeypatch):
         np.testing.assert_allclose(weights, expected.coef_, atol=largest_difference)
         found, wanted = softmax(features @ weights.T + biases, axis=1), expected.predict_proba(features)
         np.testing.assert_allclose(found, wanted, atol=largest_difference)
-
-
-@given(st.integers(0, 999), st.integers(1, 6), st.floats(0.1, 1e4))
-@settings(max_examples=30)
-def test_a_loss_with_a_known_minimum_is_minimised(seed, size, condition):
-    """A quadratic loss, whose curvature the first guess is wrong about, and one that a whole step would overshoot."""
-    rng = np.random.default_rng(seed)
-    turned = np.linalg.qr(rng.normal(size=(size, size)))[0]
-    matrix, minimum = turned @ np.diag(np.geomspace(1, condition, size)) @ turned.T, rng.normal(size=(size, 1))
-    losses = (
-        lambda at: (((at - minimum) * (matrix @ (at - minimum))).sum() / 2, matrix @ (at - minimum)),
-        lambda at: (np.cosh(3 * (at - minimum)).sum(), 3 * np.sinh(3 * (at - minimum))),
-    )
-    for loss in losses:
-        with np.errstate(over="ignore"):  # the second loss is infinite far away
-            found = minimised(loss, np.zeros((size, 1)), np.ones((size, 1)), 1e-8)
-        np.testing.assert_allclose(found, minimum, atol=1e-6)
 
 
 def test_the_probe_is_fitted_to_standardised_features(monkeypatch):
