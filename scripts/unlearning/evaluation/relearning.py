@@ -24,6 +24,10 @@ well. Who brings the class back wants a model that still works. A loss of one co
 the noise of fine-tuning on few images, and is far below the loss of a model that names one class for most images.
 """
 
+RETAINED_IMAGES = 1000
+"""Retained test images, all if there are fewer, on which it is judged after each epoch whether the accuracy holds. An
+accuracy of .9 has a standard error of .01 there; all of them would cost more than the fine-tuning."""
+
 Split = Mapping[str, np.ndarray]
 Protocol = dict[str, Any]
 
@@ -152,7 +156,9 @@ def _accuracy(model: Classifier, data: TensorData, images: np.ndarray) -> float:
 
 
 def _retained_accuracy(model: Classifier, data: TensorData, split: Split) -> float:
-    return _accuracy(model, data, split["retain_test"])
+    retained = split["retain_test"]
+    chosen = torch.randperm(len(retained), generator=generator(0, "retained images of relearning"))[:RETAINED_IMAGES]
+    return _accuracy(model, data, retained[chosen.numpy()])
 
 
 @torch.no_grad()

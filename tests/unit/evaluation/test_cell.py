@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from unlearning.data.batches import TensorData, augment
 from unlearning.data.datasets import DataSet, class_split
 from unlearning.evaluation import metrics, sample
+from unlearning.evaluation import relearning as relearning_module
 from unlearning.evaluation.cell import evaluate_model
 from unlearning.evaluation.erasure import erasure
 from unlearning.evaluation.probe import probe_accuracy
@@ -310,6 +311,16 @@ def test_the_demand_is_of_the_start_of_the_original_or_of_chance(original, oracl
     assert least_retained(oracle, data, split, 0.99) == pytest.approx(0.95 * of_oracle)
     assert least_retained(oracle, data, split, 0.7) == pytest.approx(0.95 * 0.7)
     assert least_retained(names_one_class, data, split, 0.7) == pytest.approx(0.95 / 3)
+
+
+def test_the_retained_accuracy_is_judged_on_a_fixed_part_of_many_images(oracle, data, split, monkeypatch):
+    """Of ten images, so many tenths are right; the demand is the same each time, as the images are."""
+    monkeypatch.setattr(relearning_module, "RETAINED_IMAGES", 10)
+    demand = least_retained(oracle, data, split, 1.0)
+    tenths = demand / KEPT * 10
+    assert tenths == pytest.approx(round(tenths))
+    assert demand == least_retained(oracle, data, split, 1.0)
+    assert demand != 0.95 * share_right(copy.deepcopy(oracle).eval(), data, split["retain_test"])
 
 
 def test_a_model_that_names_every_image_the_forget_class_has_not_got_it_back(original, data, split):
