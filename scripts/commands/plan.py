@@ -23,6 +23,7 @@ from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark, BenchmarkSettings, Config, Protocol
 from unlearning.data.sources import CHANNELS, SIZES
 from unlearning.errors import UserError
+from unlearning.evaluation.relearning import LARGEST_RETAINED_SAMPLE
 from unlearning.evaluation.sample import LARGEST_PART
 from unlearning.training.loop import epochs_of
 from unlearning.workflow.process import defer_dynamo, keep_freed_memory
@@ -269,7 +270,8 @@ class Estimates:
         on the forget class.
         """
         settings = protocol.relearn
-        images = 2 * min(settings["images"], sizes.forget_train)
+        forget = min(settings["images"], sizes.forget_train)
+        images = forget + min(LARGEST_RETAINED_SAMPLE, forget * (self.config.datasets[match["dataset"]].classes - 1))
         per_image = speed.step / protocol.batch_size
         starts = 4 if match["method"] == "original" else 2
         seconds = starts * settings["epochs"] * (images * per_image + sizes.forget_test * speed.image)

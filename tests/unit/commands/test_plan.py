@@ -41,8 +41,8 @@ def test_relearning_costs_two_starts_and_on_request_a_pass_over_the_retained_ima
     cell, original = (OF_PATH.fullmatch(path.format(method)) for method in ("scrub", "original"))
     estimates = object.__new__(Estimates)  # nothing is measured
     estimates.config = configured()
-    protocol = estimates.config.protocols["digits"]  # 20 images of each kind, 20 epochs
-    one_start = 20 * (40 * 0.1 + 30 * 0.01)
+    protocol = estimates.config.protocols["digits"]  # 20 images of each of 10 classes, 20 epochs
+    one_start = 20 * (200 * 0.1 + 30 * 0.01)
     assert estimates._relearning(cell, protocol, speed, sizes) == pytest.approx(2 * one_start)
     assert estimates._relearning(original, protocol, speed, sizes) == pytest.approx(4 * one_start)
     estimates.config = configured(retain_relearning=True)

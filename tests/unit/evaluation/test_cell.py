@@ -244,7 +244,7 @@ def without_row(model):
 def trajectory(model, data, split, epochs):
     """Return (forget_acc, retain_acc) of the test images after 0, 1, ... epochs of fine-tuning, written out plainly."""
     model, settings = copy.deepcopy(model).eval(), PROTOCOL["relearn"]
-    sample = relearning_sample(split, settings["images"], generator(1, "relearning sample"))
+    sample = relearning_sample(split, data, settings["images"], generator(1, "relearning sample"))
     batches = data.train_batches(sample, PROTOCOL | settings, generator(1, "relearning batches"))
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
     found = []
@@ -308,9 +308,9 @@ def test_the_class_is_back_only_while_the_retained_accuracy_holds(oracle, data, 
 def test_the_demand_is_of_the_start_of_the_original_or_of_chance(original, oracle, data, split):
     of_oracle = share_right(copy.deepcopy(oracle).eval(), data, split["retain_test"])
     names_one_class = suppressed(original, -1000.0)
-    assert least_retained(oracle, data, split, 0.99) == pytest.approx(0.95 * of_oracle)
-    assert least_retained(oracle, data, split, 0.7) == pytest.approx(0.95 * 0.7)
-    assert least_retained(names_one_class, data, split, 0.7) == pytest.approx(0.95 / 3)
+    assert least_retained(oracle, data, split, 0.99) == pytest.approx(KEPT * of_oracle)
+    assert least_retained(oracle, data, split, 0.7) == pytest.approx(KEPT * 0.7)
+    assert least_retained(names_one_class, data, split, 0.7) == pytest.approx(KEPT / 3)
 
 
 def test_the_retained_accuracy_is_judged_on_a_fixed_part_of_many_images(oracle, data, split, monkeypatch):
@@ -320,7 +320,7 @@ def test_the_retained_accuracy_is_judged_on_a_fixed_part_of_many_images(oracle, 
     tenths = demand / KEPT * 10
     assert tenths == pytest.approx(round(tenths))
     assert demand == least_retained(oracle, data, split, 1.0)
-    assert demand != 0.95 * share_right(copy.deepcopy(oracle).eval(), data, split["retain_test"])
+    assert demand != KEPT * share_right(copy.deepcopy(oracle).eval(), data, split["retain_test"])
 
 
 def test_a_model_that_names_every_image_the_forget_class_has_not_got_it_back(original, data, split):
@@ -364,12 +364,18 @@ def test_the_epochs_are_counted_until_the_target_is_reached(oracle, data, split)
     assert relearned(oracle, data, split, target=0.2, epochs=100) <= epochs
 
 
-def test_the_relearning_sample_is_forget_and_retain_images_in_equal_parts(data, split):
-    sample = relearning_sample(split, 10, generator(1, "any"))
-    assert np.isin(sample, split["forget_train"]).sum() == np.isin(sample, split["retain_train"]).sum() == 10
-    assert len(set(sample)) == 20
-    assert (sample == relearning_sample(split, 10, generator(1, "any"))).all()
-    assert (sample != relearning_sample(split, 10, generator(2, "any"))).any()
+def test_the_relearning_sample_has_as_many_images_of_each_class(data, split, monkeypatch):
+    sample = relearning_sample(split, data, 10, generator(1, "any"))
+    assert np.bincount(data.train_labels[sample]).tolist() == [10, 10, 10]
+    assert len(set(sample)) == 30
+    assert np.isin(sample, [*split["forget_train"], *split["retain_train"]]).all()
+    assert (sample == relearning_sample(split, data, 10, generator(1, "any"))).all()
+    assert (sample != relearning_sample(split, data, 10, generator(2, "any"))).any()
+    monkeypatch.setattr(relearning_module, "LARGEST_RETAINED_SAMPLE", 8)
+    sample = relearning_sample(split, data, 10, generator(1, "any"))
+    counts = np.bincount(data.train_labels[sample])
+    assert counts[FORGET] == 10
+    assert sorted(counts) == [4, 4, 10]
 
 
 @pytest.fixture
@@ -384,11 +390,11 @@ def seen(monkeypatch):
 
 def test_relearning_sees_the_sample_once_an_epoch_in_eval_mode(oracle, data, split, seen):
     relearned(oracle, data, split, target=1.1, epochs=2, images=10)
-    assert sum(size for _, size in seen) == 20
+    assert sum(size for _, size in seen) == 30
     assert not any(training for training, _ in seen)
     seen.clear()
     relearned(oracle, data, split, target=1.1, epochs=2, images=10_000)  # all images of the forget class
-    assert sum(size for _, size in seen) == 80
+    assert sum(size for _, size in seen) == 3 * len(split["forget_train"])
 
 
 def fresh(data, split, seed=1):
@@ -408,7 +414,7 @@ def test_a_fresh_model_is_the_same_for_a_seed_and_another_for_another(data, spli
 
 def test_the_batch_norms_of_a_fresh_model_have_the_statistics_of_the_sample(data, split):
     model = fresh(data, split)
-    sample = relearning_sample(split, PROTOCOL["relearn"]["images"], generator(1, "relearning sample"))
+    sample = relearning_sample(split, data, PROTOCOL["relearn"]["images"], generator(1, "relearning sample"))
     with torch.no_grad():
         seen = model.features[0](data.normalisation.apply(data.train_images[sample]))
     torch.testing.assert_close(model.features[1].running_mean, seen.mean(dim=(0, 2, 3)))
