@@ -338,8 +338,10 @@ def _metric_block(words: str, cells: _Cells, block: str) -> list[str]:
 
 def _relearning_from_nothing(cells: _Cells) -> list[str]:
     """Return how soon a model with random weights learns the class, where relearning was asked for."""
-    row = cells.known(ORIGINAL, "relearn_epochs_random")
-    return [] if row is None else [f"A model with random weights has the class after {row.mean:.1f} epochs."]
+    if "relearn_epochs_random" not in cells.frame or ORIGINAL not in cells.by_method:
+        return []
+    epochs = cells.by_method[ORIGINAL]["relearn_epochs_random"].mean()
+    return [] if math.isnan(epochs) else [f"A model with random weights has the class after {epochs:.1f} epochs."]
 
 
 def _heading(cells: _Cells, column: Column) -> str:

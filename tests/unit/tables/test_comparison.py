@@ -139,6 +139,12 @@ def test_columns_on_request_stand_in_a_block_of_their_own_where_they_were_asked_
     ]
 
 
+def test_what_a_model_with_random_weights_needs_stands_below_the_block():
+    frame = metrics(ROWS, relearn_epochs=3, relearn_epochs_random=[7.5, None, None, None, None])
+    assert "\n\nA model with random weights has the class after 7.5 epochs.\n" in render(frame)
+    assert "random weights" not in render(metrics(ROWS, relearn_epochs=3))
+
+
 def test_memory_is_that_of_the_gpu_where_there_is_one_and_the_oracle_has_its_seconds():
     jobs = costs(
         ("unlearn", "alpha", 2.0, 0.5, 100, 300.0, 77.0),
