@@ -17,7 +17,8 @@ def test_two_classes_share_the_pretrained_model_and_nothing_else(project):
     jobs = Counter(project.planned("results/table.md", *TWO))
     assert jobs == {
         **{"dataset": 1, "pretrain": 1, "split": 2, "retrain": 2, "unlearn scrub": 2},
-        **{"evaluate original": 2, "evaluate retrain": 2, "evaluate scrub": 2, "aggregate": 1, "table": 1},
+        **{f"{rule} {row}": 2 for rule in ("evaluate", "compare") for row in ("original", "retrain", "scrub")},
+        **{"aggregate": 1, "table": 1},
     }
 
 

@@ -281,7 +281,7 @@ def _distance_block(cells: _Cells) -> list[str]:
     shown: dict[str, Callable[[str], str]] = {}
     for column in columns:
         shown[column.heading] = partial(cells.shown, column=column, best=best)
-        if column == GAP and len(cells.floor):
+        if column == GAP and GAP.name in cells.floor.index:
             shown["× floor"] = partial(_in_floors, cells)
     shown["AUC − retrain's"] = partial(_area_gap, cells)
 
@@ -301,7 +301,8 @@ def _floor_rows(cells: _Cells, columns: Sequence[Column], titles: Sequence[str])
     for which, label in RETRAIN_SEEDS.items() if len(cells.floor) else ():
         known = cells.floor[which]
         values = {column.heading: (known.get(column.name), column.decimals) for column in columns}
-        values["× floor"] = (known[GAP.name] / cells.floor["mean"][GAP.name], 1)
+        if GAP.name in known:
+            values["× floor"] = (known[GAP.name] / cells.floor["mean"][GAP.name], 1)
         shown = {title: f"{value:.{decimals}f}" for title, (value, decimals) in values.items() if value is not None}
         rows.append([label, *(shown.get(title, NOTHING) for title in titles)])
     return rows

@@ -8,6 +8,10 @@ import yaml
 from commands.keep import main as keep_results
 from project import ROOT
 
+from unlearning.files import read_table
+from unlearning.tables.comparison import render_table
+from unlearning.tables.numbers import numbers_from
+
 REFERENCE = ROOT / "results" / "reference"
 DIGITS = {"suite": "digits", "protocols": {"epochs": 1}}
 
@@ -36,11 +40,25 @@ def keep(folders, target):
 
 def test_runs_of_one_seed_each_are_joined_to_what_one_run_would_have_given(folders, tmp_path):
     assert keep(folders, tmp_path / "reference") == 0
-    for name in ("digits-metrics.csv", "digits-table.md"):
-        assert (tmp_path / "reference" / name).read_bytes() == (REFERENCE / name).read_bytes()
+    assert (tmp_path / "reference/digits-metrics.csv").read_bytes() == (REFERENCE / "digits-metrics.csv").read_bytes()
+    metrics, costs = (read_table(REFERENCE / f"digits-{name}.csv") for name in ("metrics", "costs"))
+    table = (tmp_path / "reference/digits-table.md").read_text()
+    assert table == render_table(numbers_from(metrics, costs), "digits")  # the other tables need all models at once
     runs = json.loads((tmp_path / "reference/digits-provenance.json").read_text())["runs"]
     assert [run["commit"] for run in runs] == ["kept44", "kept42", "kept43"]
     assert str(tmp_path) not in json.dumps(runs)
+
+
+def test_of_one_run_all_tables_are_kept_and_of_several_those_that_can_be_joined(folders, tmp_path):
+    target = tmp_path / "reference"
+    for folder in folders:
+        for name in ("floor", "image_errors"):
+            (folder / f"{name}.csv").write_text((REFERENCE / f"digits-{name}.csv").read_text())
+    assert keep(folders[:1], target) == 0
+    assert (target / "digits-floor.csv").read_text() == (REFERENCE / "digits-floor.csv").read_text()
+    assert (target / "digits-image_errors.csv").exists()
+    assert keep(folders, target) == 0  # those of one seed would be wrong beside the numbers of three
+    assert not list(target.glob("digits-floor.csv")) + list(target.glob("digits-image_errors.csv"))
 
 
 def test_what_does_not_belong_together_is_not_joined(folders, tmp_path, capsys):

@@ -195,6 +195,17 @@ def test_outside_the_floor_the_nearest_method_is_bold():
     assert distances["further"][0] == "0.030"
 
 
+def test_shadow_models_give_a_floor_of_outputs_alone_where_there_is_one_seed():
+    floor = pandas.DataFrame(
+        [("b-d-class0", "js_to_oracle", 6, 0.2, 0.3, 0.05)],
+        columns=["benchmark", "metric", "pairs", "mean", "furthest", "deviation"],
+    )
+    distances = blocks_of(render(metrics(ROWS, js_to_oracle=[0.9, 0, 0.2, 0.25, 0.4]), floor=floor))[DISTANCES]
+    assert distances["method"][:3] == ["gap ↓", "ToW ↑", "JS ↓"]
+    assert distances["*retrain*, furthest"][:3] == ["–", "–", "0.300"]
+    assert [distances[name][2] for name in ("alpha", "beta")] == ["0.250 ≈", "0.400"]
+
+
 def test_a_likeness_is_within_the_floor_if_it_is_as_high_as_that_of_two_oracles():
     frame = two_oracles(("near", 0.5), ("further", 0.5))  # ToW of the two oracles: 1, their accuracies are equal
     frame["tow"] = [1, 1, 0, 0, 1, 1, 0.9, 0.9]
