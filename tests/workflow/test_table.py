@@ -430,7 +430,7 @@ def test_relearning_and_ulira_are_in_the_table_on_request(requested_project):
     assert rows["retrain"]["ulira_class_auc_by_chance"] == ""
     assert rows["head_mask"]["ulira_shadows"] == "4"
     assert rows["raises"]["ulira_auc"] == rows["raises"]["ulira_shadows"] == rows["nan"]["relearn_epochs"] == ""
-    for heading in ("relearning →", "retain relearning →", "U-LiRA →", "U-LiRA of class →"):
+    for heading in ("relearning →", "by retained →", "U-LiRA (4 shadow models) →", "U-LiRA of class →"):
         assert f"| {heading}" in re.sub(" +", " ", requested_project.read("results/table.md"))
 
 
