@@ -183,3 +183,4 @@ def test_a_pair_from_two_devices_is_marked_and_an_unknown_device_is_not():
     devices = {("b", "a", 0): "cpu", ("b", "a", 1): "cpu", ("b", "c", 0): "cpu", ("b", "c", 1): "H100"}
     found = paired_differences(cells, ["score"], None, devices).set_index("method")["has_other_device"]
     assert dict(found) == {"c": True, "d": False}
+    assert not paired_differences(cells, ["score"])["has_other_device"].any()  # no device is known
