@@ -301,7 +301,7 @@ def _floor_rows(cells: _Cells, columns: Sequence[Column], titles: Sequence[str])
     for which, label in RETRAIN_SEEDS.items() if len(cells.floor) else ():
         known = cells.floor[which]
         values = {column.heading: (known.get(column.name), column.decimals) for column in columns}
-        if GAP.name in known:
+        if cells.floor["mean"].get(GAP.name):
             values["× floor"] = (known[GAP.name] / cells.floor["mean"][GAP.name], 1)
         shown = {title: f"{value:.{decimals}f}" for title, (value, decimals) in values.items() if value is not None}
         rows.append([label, *(shown.get(title, NOTHING) for title in titles)])

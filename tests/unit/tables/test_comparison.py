@@ -189,6 +189,14 @@ def test_a_gap_within_the_floor_is_marked_and_no_method_is_nearest():
     assert list(distances).index("*retrain*, other seed") == list(distances).index("*retrain* (the oracle)") + 1
 
 
+def test_oracles_that_agree_in_all_give_a_floor_of_zero_and_no_ratio():
+    frame = two_oracles(("near", 0.01))
+    frame.loc[frame["method"] == "retrain", "retain_acc"] = 0.9
+    distances = blocks_of(render(frame))[DISTANCES]
+    assert distances["*retrain*, other seed"][:2] == ["0.000", "–"]
+    assert distances["near"][:2] == ["**0.010**", "–"]
+
+
 def test_outside_the_floor_the_nearest_method_is_bold():
     distances = blocks_of(render(two_oracles(("near", 0.021), ("further", 0.03))))[DISTANCES]
     assert distances["near"][0] == "**0.021**"
