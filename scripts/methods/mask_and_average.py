@@ -26,9 +26,10 @@ class UnlearningMethod:
     A model that never saw the class would take its images for a mixture of other classes. The original model knows this
     mixture q: its softmax without the class, as in DELETE. If only the output followed q, the class would stay in the
     features. So the penultimate features follow q too: they move to the same mixture of the retained classes' mean
-    features, where no linear probe can tell them apart. The optimizer's steps never shrink, so its last weights are
-    noisy and cost accuracy. The optimizer therefore works on its own weights, and after each step the model holds their
-    average. Step t counts as t^recency: recent steps count most, and the number of steps need not be known.
+    features, where a linear probe should not tell them apart (probes of few images still do: docs/own-method.md). The
+    optimizer's steps never shrink, so its last weights are noisy and cost accuracy. The optimizer therefore works on
+    its own weights, and after each step the model holds their average. Step t counts as t^recency: recent steps count
+    most, and the number of steps need not be known.
 
     Formula: CE(retain) + KL(q || model) + feature_weight * |features - sum_c q_c mean_c|^2 / variance(retain features),
         q = (1 - flatness) * softmax(original logits with the label's own at minus infinity) + flatness * uniform over
