@@ -8,7 +8,9 @@ from the oracle. A check that has no power on a benchmark is only named.
 import sys
 from pathlib import Path
 
-METRICS, FLOOR = Path("results", "metrics.csv"), Path("results", "floor.csv")
+from unlearning.paths import TABLES
+
+METRICS, FLOOR = (Path(TABLES[name]) for name in ("metrics", "floor"))
 
 
 def main() -> int:

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 from commands import audit
+from unlearning.paths import TABLES
 
-METRICS, SUMMARY, COSTS = (Path("results", name) for name in ("metrics.csv", "summary.csv", "costs.csv"))
+METRICS, SUMMARY, COSTS = (Path(TABLES[name]) for name in ("metrics", "summary", "costs"))
 
 
 def main(arguments: list[str]) -> int:

@@ -26,11 +26,10 @@ from itertools import combinations
 
 import pandas
 
-from unlearning.config.model import REFERENCES
+from unlearning.tables.cells import ORACLE, ORIGINAL
 from unlearning.tables.intervals import ROUNDING
 from unlearning.tables.markdown import markdown_table
 
-ORIGINAL, ORACLE = REFERENCES
 HEAD_MASK = "head_mask"
 ROWS = (ORACLE, ORIGINAL, HEAD_MASK)
 
@@ -184,7 +183,7 @@ def _floor_of(check: Check, benchmark: str, floor: pandas.DataFrame | None) -> f
 
 def _finding(check: Check, values: pandas.DataFrame, floor: float) -> Finding:
     oracles = [float(value) for value in values[ORACLE].dropna()] if check.ideal is None else []
-    tolerance = max(check.least, spread(oracles), floor)
+    tolerance = max(check.least, largest_difference(oracles), floor)
     originals = values[ORIGINAL].mean()
     entries = {ORACLE: held_out(oracles, float(originals), check.least)} | {
         row: _entry(values[row] - (values[ORACLE] if check.ideal is None else check.ideal), tolerance)
@@ -198,7 +197,7 @@ def _entry(differences: pandas.Series, tolerance: float) -> Entry | None:
     return None if pandas.isna(distance) else Entry(distance, distance <= tolerance + ROUNDING)
 
 
-def spread(values: Sequence[float]) -> float:
+def largest_difference(values: Sequence[float]) -> float:
     """Return the largest difference between two of ``values``; 0 for fewer than two."""
     return max((abs(one - other) for one, other in combinations(values, 2)), default=0.0)
 

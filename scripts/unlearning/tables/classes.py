@@ -9,9 +9,14 @@ from unlearning.tables.intervals import ALL_CLASSES
 ANY_CLASS = "-class*"
 
 
+def pretraining_of(benchmark: str) -> str:
+    """Return the name that the pretraining of a benchmark has in costs.csv: all its classes share the model."""
+    return benchmark.rsplit("-class", 1)[0]
+
+
 def all_classes_of(benchmark: str) -> str:
     """Return the name under which the classes of a benchmark's model and data set stand together."""
-    return benchmark.rsplit("-class", 1)[0] + ANY_CLASS
+    return pretraining_of(benchmark) + ANY_CLASS
 
 
 def over_classes(metrics: pandas.DataFrame) -> pandas.DataFrame:

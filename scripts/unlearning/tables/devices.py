@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pandas
 
 from unlearning.tables.cells import ORACLE, ORIGINAL
+from unlearning.tables.classes import pretraining_of
 
 MAKING = {"pretrain": ORIGINAL, "retrain": ORACLE}
 """The rules that make the model of a reference; the rule unlearn makes the models of methods."""
@@ -20,7 +21,7 @@ def devices_of(costs: pandas.DataFrame, benchmarks: Iterable[str]) -> dict[tuple
     made = costs[costs["rule"].isin([*MAKING, "unlearn"]) & costs["device"].notna()]
     devices = {}
     for benchmark in benchmarks:
-        names = (benchmark, benchmark.rsplit("-class", 1)[0])
+        names = (benchmark, pretraining_of(benchmark))
         for job in made[made["benchmark"].isin(names)].itertuples():
             devices[benchmark, MAKING.get(job.rule, job.method), int(job.seed)] = str(job.device)
     return devices

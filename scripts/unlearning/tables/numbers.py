@@ -13,7 +13,7 @@ from unlearning.tables.cells import ORIGINAL
 from unlearning.tables.classes import errors_over_classes, floor_over_classes, over_classes
 from unlearning.tables.columns import COLUMN, COMPARED
 from unlearning.tables.devices import devices_of
-from unlearning.tables.intervals import ALL_CLASSES, paired_differences, summary
+from unlearning.tables.intervals import paired_differences, summary
 
 LEAST_KEPT = 0.7
 """A method that keeps a smaller share of the original model's retain_acc has collapsed."""
@@ -37,7 +37,7 @@ class Numbers:
     @property
     def all_floors(self) -> pandas.DataFrame:
         """The noise floor of each benchmark, and of all classes of a model and data set."""
-        return pandas.concat([self.floor, floor_over_classes(self.floor)], ignore_index=True)
+        return with_all_classes(self.floor)
 
 
 def numbers_from(
@@ -54,22 +54,20 @@ def numbers_from(
     floor = noise.noise_floor(metrics) if floor is None else floor
     errors = errors_of_one_seed(metrics) if errors is None else errors
     compared = [name for name in (*COMPARED, image_errors.AREA_GAP) if name in metrics]
-    cells = pandas.concat([metrics, over_classes(metrics)], ignore_index=True)
-    one_class, all_classes = (cells[cells[ALL_CLASSES].isna()], cells[cells[ALL_CLASSES].notna()])
-    devices = devices_of(costs, metrics["benchmark"].unique())
-    means = pandas.concat([summary(part, compared) for part in (one_class, all_classes)], ignore_index=True)
-    collapsed = collapsed_baselines(means, cells)
-    differences = [
-        paired_differences(part, compared, collapsed, devices)
-        for part in (one_class.drop(columns=ALL_CLASSES), all_classes)
-        if len(part)
-    ]
-    all_errors = pandas.concat([errors, errors_over_classes(errors)], ignore_index=True)
-    means = with_errors(means, all_errors)
-    means = in_floors(means, pandas.concat([floor, floor_over_classes(floor)], ignore_index=True))
-    kinds = metrics.drop_duplicates("method").set_index("method")["kind"]
+    parts = [part for part in (metrics, over_classes(metrics)) if len(part)]
+    means = pandas.concat([summary(part, compared) for part in parts], ignore_index=True)
+    collapsed, devices = collapsed_baselines(means, metrics), devices_of(costs, metrics["benchmark"].unique())
+    differences = [paired_differences(part, compared, collapsed, devices) for part in parts]
     comparisons = pandas.concat(differences, ignore_index=True)
+    means = with_errors(means, pandas.concat([errors, errors_over_classes(errors)], ignore_index=True))
+    means = in_floors(means, with_all_classes(floor))
+    kinds = metrics.drop_duplicates("method").set_index("method")["kind"]
     return Numbers(metrics, costs, floor, errors, means, comparisons, agreement(means, kinds))
+
+
+def with_all_classes(floor: pandas.DataFrame) -> pandas.DataFrame:
+    """Return ``floor`` with the rows for all classes of a model and data set."""
+    return pandas.concat([floor, floor_over_classes(floor)], ignore_index=True)
 
 
 def errors_of_one_seed(metrics: pandas.DataFrame) -> pandas.DataFrame:
@@ -89,11 +87,12 @@ def with_errors(means: pandas.DataFrame, errors: pandas.DataFrame) -> pandas.Dat
 def in_floors(means: pandas.DataFrame, floor: pandas.DataFrame) -> pandas.DataFrame:
     """Return ``means`` with each distance to the oracle in units of the noise floor, and whether it is within it."""
     both = means.merge(floor, on=["benchmark", "metric"], how="left", suffixes=("", "_of_floor"))
-    at_oracle = both["metric"].map({name: column.at_oracle for name, column in COLUMN.items()})
+    at_oracle = both["metric"].map({name: column.at_oracle for name, column in COLUMN.items()}).astype(float)
     distance, of_floor, furthest = ((both[name] - at_oracle).abs() for name in ("mean", "mean_of_floor", "furthest"))
     is_known = furthest.notna()
-    means = means.assign(in_floors=(distance / of_floor.where(of_floor > 0)).to_numpy())
-    return means.assign(is_within_floor=(distance <= furthest).astype(object).where(is_known, None).to_numpy())
+    is_within = (distance[is_known] <= furthest[is_known]).astype(object).reindex(both.index)
+    in_units = distance / of_floor.where(of_floor > 0)
+    return means.assign(in_floors=in_units.to_numpy(), is_within_floor=is_within.to_numpy())
 
 
 def collapsed_baselines(means: pandas.DataFrame, cells: pandas.DataFrame) -> dict[str, list[str]]:

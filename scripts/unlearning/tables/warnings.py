@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas
 
-from unlearning.config.model import REFERENCES
+from unlearning.tables.cells import ORIGINAL
+from unlearning.tables.classes import pretraining_of
 
-ORIGINAL = REFERENCES[0]
 NEAR_CHANCE, MOST_ABOVE_CHANCE = 1.5, 0.1
 """An accuracy is near chance below this multiple of chance, and below chance plus this much."""
 
@@ -50,8 +50,7 @@ def nothing_to_forget(cells: pandas.DataFrame, summary: pandas.DataFrame) -> str
 def several_devices(cells: pandas.DataFrame, costs: pandas.DataFrame) -> list[str]:
     """Return a sentence if the cells of the benchmark (rows of metrics.csv) were made on several devices."""
     benchmark = cells["benchmark"].iloc[0]
-    pretraining = benchmark.rsplit("-class", 1)[0]
-    jobs = costs[costs["benchmark"].isin([benchmark, pretraining]) & costs["training_seconds"].notna()]
+    jobs = costs[costs["benchmark"].isin([benchmark, pretraining_of(benchmark)]) & costs["training_seconds"].notna()]
     devices = sorted(jobs["device"].dropna().unique())
     if len(devices) < 2:
         return []

@@ -26,7 +26,7 @@ from unlearning.config.model import (
 )
 from unlearning.errors import UserError
 from unlearning.meaning import by_meaning
-from unlearning.paths import CELL, KNOWN_DIGEST, PRETRAINING, SHADOW, checkpoint_of
+from unlearning.paths import BENCHMARK, CELL, KNOWN_DIGEST, PRETRAINING, checkpoint_of
 from unlearning.watched_code import SCRIPTS, code_of, digest_of_file, meanings_of
 
 AUGMENTATION = ("crop_padding", "flip")
@@ -323,10 +323,8 @@ class Plan:
 
     def shadow_oracles(self) -> list[str]:
         """Return the logits of the shadow models that never saw the forget class: more oracles for the noise floor."""
-        if not self.config.shadows:
-            return []
-        shadows = [f"{SHADOW}/{ORACLE}/logits.npz".replace("{shadow}", str(n)) for n in range(self.config.shadows)]
-        return [file for pattern in shadows for file in self.files(pattern, [ORACLE])]
+        patterns = [f"{BENCHMARK}/shadow{number}/{ORACLE}/logits.npz" for number in range(self.config.shadows)]
+        return [file for pattern in patterns for file in self.files(pattern, [ORACLE])]
 
     def calibrated(self, name: str, baselines: Sequence[str], choices: Mapping[str, str]) -> list[str]:
         """Return the file ``name`` of every cell of a calibration: as configured, and with each of ``choices``."""
