@@ -11,9 +11,15 @@ from unlearning.runner.interface import load_method
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 
 
-def load(name):
+SIZES = {"retain_images": 54, "forget_images": 4, "steps_per_epoch": 9, "steps_per_forget_pass": 1}
+"""As in a run with 10 balanced classes and the batches below: of nine steps, the first is a forget step."""
+
+
+def load(name, sizes=SIZES, **hyperparameters):
+    """Return the method as it is configured, but with the given ``hyperparameters`` in place of those."""
     entry = CONFIG["methods"][name]
-    return load_method(ROOT / method_file(name, entry.get("file")), entry.get("hyperparameters", {}))
+    given = entry.get("hyperparameters", {}) | hyperparameters
+    return load_method(ROOT / method_file(name, entry.get("file")), given, sizes)
 
 
 def batch(count, label, seed, channels=1):
@@ -29,7 +35,7 @@ def tiny_model(classes=10, channels=1):
 RETAIN, FORGET = batch(6, 3, 1), batch(4, 0, 2)
 
 
-def gradients_of(method, model, epoch=0):
+def gradients_of(method, model, epoch=0, step=0):
     """Return the method's returned dict and the gradients of each optimizer step, without changing the weights."""
     steps = []
 
@@ -38,7 +44,7 @@ def gradients_of(method, model, epoch=0):
             steps.append([parameter.grad.clone() for parameter in model.parameters()])
 
     optimizer = Optimizer(model.parameters(), lr=0.0)
-    return method.unlearn_step(model, RETAIN, FORGET, optimizer, 0, epoch), steps
+    return method.unlearn_step(model, RETAIN, FORGET, optimizer, step, epoch), steps
 
 
 def assert_same_gradients(steps, model, loss):

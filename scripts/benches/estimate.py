@@ -7,7 +7,7 @@ import io
 import subprocess  # nosec B404: this Python, to time its start
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -120,18 +120,27 @@ def training_step(setup: Setup, device: torch.device) -> float:
 
 
 def unlearning_seconds(
-    speed: Speed, device: torch.device, file: Path, hyperparameters: dict[str, Any], epochs: int, steps: int
+    speed: Speed,
+    device: torch.device,
+    file: Path,
+    hyperparameters: Mapping[str, Any],
+    epochs: int,
+    sizes: Mapping[str, int],
 ) -> float:
-    """Return the seconds of unlearning with the method in ``file`` for ``epochs`` epochs of ``steps`` steps each.
+    """Return the seconds of unlearning with the method in ``file`` for ``epochs`` epochs; ``sizes`` as in `sizes_of`.
 
-    One step is measured in the first, second, middle and last epoch. It also stands for the unmeasured epochs before
-    it. The very first step is counted separately, because many methods prepare something in it. Raises any error that
-    the method raises.
+    Two steps are measured in the first, second, middle and last epoch: one in which a method takes a forget step even
+    if it makes a single pass over the forget set per epoch (`methods.shared.schedule`), and the epoch's last. They also
+    stand for the unmeasured epochs before it. The very first step is counted separately, because many methods prepare
+    something in it. Raises any error that the method raises.
     """
     model, batch = speed.small.build(device), speed.small.batch(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-6)
+    steps = sizes["steps_per_epoch"]
+    turns = min(sizes["steps_per_forget_pass"], steps)
+    turn, last = (-(-steps // turns) if turns > 1 else 0), steps - 1
     with computing_in(speed.small.precision, device), contextlib.redirect_stdout(io.StringIO()):
-        method = load_method(file, hyperparameters)
+        method = load_method(file, hyperparameters, sizes)
 
         def step_of(epoch: int, step: int) -> Callable[[], None]:
             def run() -> None:
@@ -140,11 +149,15 @@ def unlearning_seconds(
 
             return run
 
+        def epoch_of(epoch: int) -> float:
+            at_turn, at_last = (_seconds(step_of(epoch, step), device, is_warm=True) for step in (turn, last))
+            return turns * at_turn + (steps - turns) * at_last
+
         first = _once(step_of(0, 0), device)
         sampled = sorted({0, min(1, epochs - 1), epochs // 2, epochs - 1})
-        measured = {epoch: _seconds(step_of(epoch, 1), device, is_warm=True) for epoch in sampled}
+        measured = {epoch: epoch_of(epoch) for epoch in sampled}
     of_epochs = (measured[min(sample for sample in sampled if sample >= epoch)] for epoch in range(epochs))
-    return speed.scale * max(first - measured[0] + steps * sum(of_epochs), 0.0)
+    return speed.scale * max(first - measured[0] / steps + sum(of_epochs), 0.0)
 
 
 def start_seconds() -> float:

@@ -13,7 +13,7 @@ import torch
 
 from benches.setting import Run, Setting
 from unlearning.errors import UserError
-from unlearning.runner.interface import load_method
+from unlearning.runner.interface import load_method, sizes_of
 from unlearning.runner.loop import unlearn
 from unlearning.streams import seed_global_streams
 
@@ -36,7 +36,13 @@ def bare(setting: Setting, name: str, method: str) -> Run:
     file, hyperparameters = setting.method(method)
 
     def run(steps: int) -> None:
-        model, method = copy.deepcopy(fresh), load_method(file, hyperparameters)
+        sizes = {
+            "retain_images": steps * len(batch[1]),
+            "forget_images": steps * len(batch[1]),
+            "steps_per_epoch": steps,
+            "steps_per_forget_pass": steps,
+        }
+        model, method = copy.deepcopy(fresh), load_method(file, hyperparameters, sizes)
         optimizer = torch.optim.Adam(model.parameters(), lr=setting.protocol["unlearn"]["learning_rate"])
         for step in range(steps):
             method.unlearn_step(model, batch, batch, optimizer, step, 0)
@@ -51,11 +57,12 @@ def loop(setting: Setting, name: str, method: str) -> Run:
     protocol = setting.protocol["unlearn"] | {"epochs": 1}
 
     def run(steps: int) -> None:
-        model, make_rule = copy.deepcopy(fresh), partial(load_method, file, hyperparameters)
+        model = copy.deepcopy(fresh)
         retain, forget = setting.batches(name, steps), setting.batches(name, steps)
+        make_method = partial(load_method, file, hyperparameters, sizes_of(retain, forget, "retain"))
         seed_global_streams(0, "bench")
         with contextlib.redirect_stderr(io.StringIO()):  # hides the progress bar
-            done = unlearn(model, make_rule, file, retain, forget, protocol)
+            done = unlearn(model, make_method, file, retain, forget, protocol)
         if done.outcome.status != "ok":
             raise UserError(f"{method} on {name}: {done.outcome.reason}")
 

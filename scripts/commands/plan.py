@@ -243,13 +243,19 @@ class Estimates:
         retain, forget = sizes.train - sizes.forget_train, sizes.forget_train
         steps = math.ceil((retain if settings["epoch_of"] == "retain" else forget) / protocol.batch_size)
         epochs = epochs_of(settings, steps)
-        key = (setup, name, epochs, steps)
+        key = (setup, name, epochs, retain, forget)
         if key not in self._methods:
             print(f"measuring {name} on {setup.model} ...", file=sys.stderr, flush=True)
             file = self.config.method_file(name)
             try:
                 speed, given = self._speed(setup), dict(self.config.methods[name].hyperparameters)
-                seconds = unlearning_seconds(speed, self.device, file, given, epochs, steps)
+                given_sizes = {
+                    "retain_images": retain,
+                    "forget_images": forget,
+                    "steps_per_epoch": steps,
+                    "steps_per_forget_pass": math.ceil(forget / protocol.batch_size),
+                }
+                seconds = unlearning_seconds(speed, self.device, file, given, epochs, given_sizes)
             except Exception as error:  # raised by the method: its cell will fail
                 print(f"{name} cannot be measured: {type(error).__name__}: {error}", file=sys.stderr)
                 seconds = 0.0

@@ -1,6 +1,7 @@
 """The contract of every file in scripts/methods/, on a tiny benchmark: a new file is tested without a new test."""
 
 import math
+import re
 from functools import partial
 
 import pytest
@@ -11,7 +12,7 @@ from project import AS_CHOSEN, ROOT
 from unlearning.config.model import method_file
 from unlearning.data.batches import Batches, Normalisation
 from unlearning.models import build_model
-from unlearning.runner.interface import load_method
+from unlearning.runner.interface import load_method, sizes_of
 from unlearning.runner.loop import unlearn
 from unlearning.runner.outcomes import Outcome
 from unlearning.streams import generator, seed_global_streams
@@ -46,8 +47,9 @@ def run(file, classes, channels, device):
     retain = batches(1 + torch.arange(9) % (classes - 1), channels, "retain", device)
     forget = batches(torch.zeros(5, dtype=torch.int64), channels, "forget", device)  # batches of 4 and of 1
     seed_global_streams(2, "method")
-    make_rule = partial(load_method, file, hyperparameters_of(file))
-    return before, model, unlearn(model, make_rule, file, retain, forget, PROTOCOL)
+    sizes = sizes_of(retain, forget, "retain")
+    make_method = partial(load_method, file, hyperparameters_of(file), sizes)
+    return before, model, unlearn(model, make_method, file, retain, forget, PROTOCOL)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -78,7 +80,11 @@ def test_every_method_leaves_the_model_in_train_mode(file):
     torch.manual_seed(0)
     model = build_model("resnet20", 10, 1, width=0.25).train()
     retain, forget = batches(1 + torch.arange(9) % 9, 1, "retain"), batches(torch.zeros(9, dtype=int), 1, "forget")
-    method, optimizer = load_method(file, hyperparameters_of(file)), torch.optim.Adam(model.parameters(), lr=0.001)
+    sizes = sizes_of(retain, forget, "retain")
+    method, optimizer = (
+        load_method(file, hyperparameters_of(file), sizes),
+        torch.optim.Adam(model.parameters(), lr=0.001),
+    )
     for epoch in range(3):
         for step, pair in enumerate(zip(retain.epoch(), forget.epoch(), strict=True)):
             method.unlearn_step(model, *pair, optimizer, step, epoch)
@@ -97,10 +103,26 @@ def test_every_method_says_what_it_is(file):
     assert all(said.values())
 
 
+PROOF = re.compile(r"github\.com/\S+, \S+ at [0-9a-f]{7,40}\b|\bTable [0-9A-Z]+\b")
+
+
+@pytest.mark.parametrize("name", [name for name, entry in CONFIG.items() if entry.get("settings") == "authors"])
+def test_settings_of_the_authors_are_proved_by_a_file_of_their_code_or_a_table_of_their_paper(name):
+    """The file has a revision: github.com/OWNER/REPOSITORY, FILE at REVISION."""
+    file = ROOT / method_file(name, CONFIG[name].get("file"))
+    assert PROOF.search(describe(file)["Source"])
+
+
+@pytest.mark.parametrize(("name", "entry"), CONFIG.items())
+def test_a_method_without_hyperparameters_has_no_settings_of_anybody(name, entry):
+    assert (entry.get("settings") == "none") == (not entry.get("hyperparameters"))
+
+
 @pytest.mark.parametrize("file", OURS, ids=lambda file: file.stem)
 def test_hyperparameters_stand_in_the_configuration_alone(file):
     names = [name for name, kept in CONFIG[file.stem].get("hyperparameters", {}).items()]
-    method = load_method(file, CONFIG[file.stem].get("hyperparameters", {}))
+    sizes = dict.fromkeys(("retain_images", "forget_images", "steps_per_epoch", "steps_per_forget_pass"), 1)
+    method = load_method(file, CONFIG[file.stem].get("hyperparameters", {}), sizes)
     defaults = type(method).__init__.__kwdefaults__ if names else None
     assert defaults is None
     assert all(vars(method)[name] == CONFIG[file.stem]["hyperparameters"][name] for name in names)

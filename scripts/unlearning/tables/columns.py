@@ -101,7 +101,7 @@ CELL = (
     Column("kind", "", "reference, control, baseline, method, external", "", "references, controls and external models (unlearned by another program) are not ranked"),
     Column("classes", "", "2 and up", "", "number of classes of the data set; chance is 1 / classes"),
     Column("changed_weights", "share", "0 to 1", "", "share of the weights (without the statistics of batch norms) that differ from the original model's; 0: the method has changed no weight, whatever the metrics say; empty for references and external models"),
-    Column("settings", "", "authors, tuned, own", "", "where the hyperparameters of a method come from; authors: from its authors; tuned: chosen by a sweep on a validation part of the training data; own: chosen in another way"),
+    Column("settings", "", "authors, task, tuned, own, none", "", "where the hyperparameters of a method come from; authors: from its authors, as docs/methods.md proves; task: published with the task; tuned: chosen by a sweep on a validation part of the training data; own: chosen in another way; none: there are none"),
 )  # fmt: skip
 
 MEASURED = (

@@ -12,7 +12,7 @@ from typing import Any
 from unlearning.errors import UserError
 from unlearning.tables.markdown import shown
 
-LABELS = ("Formula", "Cost", "Defaults", "Deviations", "When to use")
+LABELS = ("Formula", "Cost", "Source", "Defaults", "Deviations", "When to use")
 
 INTRODUCTION = """\
 # Methods

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from unlearning.data.batches import Batches, Normalisation
 from unlearning.errors import UserError
-from unlearning.runner.interface import load_method
+from unlearning.runner.interface import load_method, sizes_of
 from unlearning.runner.loop import unlearn
 from unlearning.runner.outcomes import Outcome
 from unlearning.streams import generator
@@ -131,6 +131,30 @@ def test_a_method_from_elsewhere_runs_unchanged(tmp_path):
         "        return {'loss': loss.item()}\n"
     )
     assert run(load_method(file, {}), loader(8, 1), loader(4, 0)).history[0]["loss"] == pytest.approx(0.69, abs=0.3)
+
+
+ASKING = """
+class UnlearningMethod:
+    def __init__(self, *, forget_images=None, steps_per_epoch, retain_images=7, **others):
+        self.values = forget_images, steps_per_epoch, retain_images, others
+"""
+
+
+def test_a_constructor_gets_the_sizes_that_it_asks_for_and_no_other(tmp_path):
+    """A parameter with a value of its own is a hyperparameter that only has the same name."""
+    file = tmp_path / "asking.py"
+    file.write_text(ASKING)
+    sizes = sizes_of(loader(9, 1), loader(5, 0), "retain")
+    batches, of_forget = len(loader(9, 1)), len(loader(5, 0))
+    assert sizes == {
+        "retain_images": 9,
+        "forget_images": 5,
+        "steps_per_epoch": batches,
+        "steps_per_forget_pass": of_forget,
+    }
+    assert sizes_of(loader(9, 1), loader(5, 0), "forget")["steps_per_epoch"] == of_forget
+    assert load_method(file, {}, sizes).values == (5, batches, 7, {})
+    assert load_method(file, {"steps_per_epoch": 3, "more": 1}, sizes).values == (5, 3, 7, {"more": 1})
 
 
 def test_a_file_without_the_class_is_an_error_that_names_it(tmp_path):
