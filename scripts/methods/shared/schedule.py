@@ -1,7 +1,7 @@
 """When a method takes a forget step, if it is to pass over the forget set once per epoch, as most authors do.
 
-The loop hands a method one retain and one forget mini-batch in every step, and an epoch is one pass over the retain set.
-A method that uses every forget mini-batch passes over the forget set 9 times an epoch with 10 balanced classes, and 97
+The loop hands a method one retain and one forget mini-batch in every step, and an epoch is one pass over the retain
+set. A method that uses every forget mini-batch passes over the forget set 9 times an epoch with 10 balanced classes, and 97
 times with 100 classes. A method asks for the sizes in its constructor (docs/extending.md), and then here in each step:
 
     def __init__(self, *, steps_per_epoch, steps_per_forget_pass):
