@@ -1,16 +1,20 @@
 """make docs: write the generated pages, and fill the generated tables of the others from results/reference/.
 
 docs/methods.md comes from the docstrings of the methods, docs/configuration.md from the schema, metrics.md from the
-definitions of the columns. Tables stand between two marks: <!-- table SUITE BENCHMARK --> or <!-- sweep SUITE --> in
-docs/own-method.md, <!-- calibration NAME --> in docs/calibration.md, and <!-- end -->.
+definitions of the columns. Tables stand between two marks: <!-- table SUITE BENCHMARK --> or <!-- sweep SUITE METHOD -->
+in docs/own-method.md, <!-- calibration NAME --> in docs/calibration.md, those of `unlearning.tables.measured` in
+docs/methods-measured.md, and <!-- end -->.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas
 
-from unlearning.config.reading import SCHEMA, read_yaml, shipped_config
+from unlearning.config.model import Config
+from unlearning.config.reading import CONFIG, SCHEMA, read_config, read_yaml, shipped_config
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS
 from unlearning.files import read_table, write_text
@@ -22,11 +26,13 @@ from unlearning.tables.configuration_page import render_configuration
 from unlearning.tables.intervals import half_width
 from unlearning.tables.legend import LEVEL
 from unlearning.tables.markdown import fill_marked, markdown_table, mean_with_interval
+from unlearning.tables.measured import MAKERS, Measured
 from unlearning.tables.pages import render_catalogue
 from unlearning.tables.reference import REFERENCE, numbers_of
 from unlearning.watched_code import SCRIPTS
 
 DOCS = SCRIPTS.parent / "docs"
+SMALL_SUITES = SCRIPTS.parent / "workflow/suites/small.yaml"
 
 OWN = "mask_and_average"
 SCORE = COLUMN["unlearn_score"]
@@ -38,16 +44,24 @@ def pages() -> dict[Path, str]:
     """Return the text that each page must have. Raises UserError if a method does not say what the page wants."""
     config = shipped_config()
     files = {name: config.method_file(name) for name in config.methods}
-    own_method, calibration = DOCS / "own-method.md", DOCS / "calibration.md"
+    own_method, calibration, measured = (
+        DOCS / f"{page}.md" for page in ("own-method", "calibration", "methods-measured")
+    )
+    found = Measured(hyperparameters_of(read_config([CONFIG, SMALL_SUITES], {})))
+    makers = {mark: partial(maker, found) for mark, maker in MAKERS.items()}
+    reached = {name: found.line_of(name) for name in config.methods}
     return {
-        DOCS / "methods.md": render_catalogue(
-            files, {name: its.hyperparameters for name, its in config.methods.items()}
-        ),
+        DOCS / "methods.md": render_catalogue(files, hyperparameters_of(config), reached),
+        measured: fill_marked(measured.read_text(encoding="utf-8"), makers),
         DOCS / "configuration.md": render_configuration(read_yaml(SCHEMA)),
         own_method: fill_marked(own_method.read_text(encoding="utf-8"), {"table": table, "sweep": sweep_table}),
         calibration: fill_marked(calibration.read_text(encoding="utf-8"), {"calibration": calibration_tables}),
         REFERENCE / "metrics.md": render_dictionary(),
     }
+
+
+def hyperparameters_of(config: Config) -> dict[str, dict[str, Any]]:
+    return {name: its.hyperparameters for name, its in config.methods.items()}
 
 
 def calibration_tables(name: str) -> str:
@@ -87,9 +101,10 @@ def difference(scores: pandas.Series) -> str:
     return mean_with_interval(scores.mean(), half_width(scores), SCORE.decimals, sign="+")
 
 
-def sweep_table(suite: str) -> str:
-    """Return the settings that a sweep of the suite tried: means over its benchmarks."""
+def sweep_table(suite: str, method: str) -> str:
+    """Return the settings that a sweep of the suite tried, of methods that begin so: means over its benchmarks."""
     tried = read_table(REFERENCE / f"{suite}-sweep.csv").dropna(subset="setting")
+    tried = tried[tried["method"].str.startswith(method)]
     means = tried.groupby(["method", "setting"], sort=False)[[column.name for column in SWEPT]].mean()
     rows = [
         [*key, *(f"{values[column.name]:.{column.decimals}f}" for column in SWEPT)] for key, values in means.iterrows()

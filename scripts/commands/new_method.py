@@ -22,6 +22,7 @@ class UnlearningMethod:
 
     Formula: loss = CE(retain) + forget_weight * CE(forget, equal probabilities)
     Cost: two forwards and one backward per step
+    Source: where the settings stand, e.g. github.com/OWNER/REPOSITORY, FILE at REVISION, or Table 2 of the paper
     Defaults: forget_weight 0.1, an example
     Deviations: what differs from the published method, and why
     When to use: an example, to be replaced

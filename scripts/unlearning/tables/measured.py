@@ -1,0 +1,193 @@
+"""What every method reached on small real images: docs/methods-measured.md, and one line per method in docs/methods.md.
+
+All numbers come from results/reference/: small-* has every method as configured, small_settings-* the best setting of
+a sweep and the authors' setting where these are others, small_before-* methods that were changed, as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas
+
+from unlearning.files import read_table
+from unlearning.tables.cells import ORACLE
+from unlearning.tables.columns import COLUMN
+from unlearning.tables.intervals import half_width
+from unlearning.tables.legend import LEVEL
+from unlearning.tables.markdown import markdown_table, mean_with_interval, shown
+from unlearning.tables.numbers import Numbers, numbers_from
+from unlearning.tables.reference import REFERENCE, numbers_of
+from unlearning.tables.sweep import choose
+
+SMALL, OTHERS, BEFORE = "small", "small_settings", "small_before"
+"""The names of the kept tables."""
+
+TUNED, AUTHORS = "_tuned", "_authors"
+"""The ends of the names of a method's rows with another setting than the configured one."""
+
+SCRATCH = "scratch"
+"""The control that starts anew: a method that is not nearer to the oracle than this has saved nothing."""
+
+GAP = COLUMN["mean_abs_gap"]
+COMPARED = [COLUMN[name] for name in ("retain_acc", "forget_acc", "forget_mia_auc", "unlearn_score", "mean_abs_gap")]
+SCHEDULE = "forget_pass"
+"""The hyperparameter that says how often a method passes over the forget set."""
+
+Settings = Mapping[str, Mapping[str, Any]]
+"""The hyperparameters of each row."""
+
+
+def best_settings(sweep: pandas.DataFrame) -> dict[str, str]:
+    """Return the setting of each method, as text, with the smallest gap to the oracle in the rows of sweep.csv."""
+    tried = sweep.dropna(subset="setting").to_dict("records")
+    return {chosen["method"]: chosen["by_gap"] for chosen in choose(tried)}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The kept numbers, and the hyperparameters of all rows (``settings``)."""
+
+    settings: Settings
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """Every method, and its further settings, in one table."""
+        small, others = numbers_of(SMALL), numbers_of(OTHERS)
+        own = others.metrics[~others.metrics["method"].isin(small.metrics["method"].unique())]
+        metrics = pandas.concat([small.metrics, own], ignore_index=True)
+        return numbers_from(metrics, pandas.concat([small.costs, others.costs], ignore_index=True), small.floor)
+
+    @cached_property
+    def means(self) -> pandas.DataFrame:
+        """The rows of summary.csv, by benchmark, method and metric."""
+        return self.numbers.summary.set_index(["benchmark", "method", "metric"])
+
+    @cached_property
+    def sweep(self) -> pandas.DataFrame:
+        return read_table(REFERENCE / f"{SMALL}-sweep.csv")
+
+    @cached_property
+    def benchmarks(self) -> list[str]:
+        return list(self.numbers.metrics["benchmark"].unique())
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the methods, without the rows of their further settings."""
+        ends = (TUNED, AUTHORS)
+        return [
+            name
+            for name in self.settings
+            if not any(name.removesuffix(e) in self.settings for e in ends if name.endswith(e))
+        ]
+
+    def rows_of(self, name: str) -> list[str]:
+        """Return the rows of a method: as configured, then with other settings."""
+        there = set(self.numbers.metrics["method"])
+        return [row for row in (name, name + AUTHORS, name + TUNED) if row in there]
+
+    def value(self, benchmark: str, row: str, column: str) -> float:
+        return float(self.means.loc[(benchmark, row, column), "mean"])
+
+    def gap(self, benchmark: str, row: str) -> str:
+        """Return the gap with a mark if it is within the noise floor."""
+        its = self.means.loc[(benchmark, row, GAP.name)]
+        is_level = its["is_within_floor"] is True and row != ORACLE
+        return f"{its['mean']:.{GAP.decimals}f}{f' {LEVEL}' if is_level else ''}"
+
+    def line_of(self, name: str) -> str | None:
+        """Return what a method reached in one line, None for a method that is not in the kept table."""
+        rows = self.rows_of(name)
+        if not rows:
+            return None
+        parts = [f"{self._gaps(name)} as configured"]
+        if name + AUTHORS in rows:
+            parts.append(f"{self._gaps(name + AUTHORS)} with the authors' {self.difference(name + AUTHORS)}")
+        if name + TUNED in rows:
+            parts.append(f"{self._gaps(name + TUNED)} with {self.difference(name + TUNED)}, the best of the sweep")
+        elif best_settings(self.sweep).get(name):
+            parts[0] += ", the best of the sweep"
+        if name != SCRATCH:
+            parts.append(f"{self._gaps(SCRATCH)} from *scratch*")
+        return "gap to the oracle " + "; ".join(parts)
+
+    def _gaps(self, row: str) -> str:
+        return " and ".join(self.gap(benchmark, row) for benchmark in self.benchmarks)
+
+    def difference(self, row: str) -> str:
+        """Return the hyperparameters of a row that the method's configured setting has not, as text."""
+        configured = self.settings[row.removesuffix(TUNED).removesuffix(AUTHORS)]
+        return shown({key: value for key, value in self.settings[row].items() if configured.get(key) != value})
+
+
+def settings_table(measured: Measured, benchmark: str) -> str:
+    """Return every method with each of its settings: means over seeds, and the distance to starting anew."""
+    gaps = measured.numbers.metrics.query("benchmark == @benchmark").pivot(
+        index="seed", columns="method", values=GAP.name
+    )
+    rows = []
+    for name in [ORACLE, *measured.names]:
+        for row in measured.rows_of(name):
+            if row not in gaps:
+                continue
+            values = [f"{measured.value(benchmark, row, c.name):.{c.decimals}f}" for c in COMPARED[:-1]]
+            floors = measured.means.loc[(benchmark, row, GAP.name), "in_floors"]
+            further = gaps[row] - gaps[SCRATCH]
+            beside = mean_with_interval(further.mean(), half_width(further), GAP.decimals, sign="+")
+            setting = "" if row == name else measured.difference(row)
+            whose = {name + TUNED: "sweep's best", name + AUTHORS: "authors'"}.get(row, "")
+            beside = "–" if row == SCRATCH else beside
+            title = name if row == name else ""
+            rows.append([title, whose, setting, *values, measured.gap(benchmark, row), f"{floors:.1f}", beside])
+    headings = [column.heading for column in COMPARED]
+    return markdown_table(rows, ["method", "setting", "", *headings, "× floor", f"gap − {SCRATCH}'s"], texts=3)
+
+
+def changed_table(measured: Measured, benchmark: str) -> str:
+    """Return the methods that were changed: before → after, means over seeds."""
+    before = numbers_of(BEFORE).summary.set_index(["benchmark", "method", "metric"])
+    names = [name for name in measured.names if (benchmark, name, GAP.name) in before.index]
+    rows = []
+    for name in names:
+        row = [name]
+        for column in COMPARED:
+            old = before.loc[(benchmark, name, column.name), "mean"]
+            row.append(
+                f"{old:.{column.decimals}f} → {measured.value(benchmark, name, column.name):.{column.decimals}f}"
+            )
+        rows.append(row)
+    return markdown_table(rows, ["method", *(column.heading for column in COMPARED)])
+
+
+def schedules_table(measured: Measured) -> str:
+    """Return the settings of the sweep that differ in the schedule of forget steps alone: means over benchmarks."""
+    tried = measured.sweep.dropna(subset="setting")
+    tried = tried[tried["setting"].str.contains(SCHEDULE)]
+    means = tried.groupby(["method", "setting"], sort=False)[[column.name for column in COMPARED_IN_SWEEP]].mean()
+    once, always = f'{SCHEDULE} "once"', f'{SCHEDULE} "always"'
+    rows = []
+    for (method, setting), values in means.iterrows():
+        other = (method, setting.replace(once, always))
+        if once in setting and other in means.index:
+            rest = ", ".join(part for part in setting.split(", ") if not part.startswith(SCHEDULE)) or "–"
+            pairs = (
+                f"{values[c.name]:.{c.decimals}f} / {means.loc[other, c.name]:.{c.decimals}f}"
+                for c in COMPARED_IN_SWEEP
+            )
+            rows.append([method, rest, *pairs])
+    return markdown_table(rows, ["method", "other hyperparameters", *(c.heading for c in COMPARED_IN_SWEEP)], texts=2)
+
+
+COMPARED_IN_SWEEP = [
+    COLUMN[name] for name in ("retain_acc", "forget_acc", "forget_mia_auc_two_sided", "unlearn_score", "mean_abs_gap")
+]
+
+MAKERS: dict[str, Callable[..., str]] = {
+    "settings": settings_table,
+    "changed": changed_table,
+    "schedules": schedules_table,
+}
+"""The tables of docs/methods-measured.md, by the word in their mark."""
