@@ -17,6 +17,9 @@ from unlearning.watched_code import code_of
 
 VGG_LEAST_SIZE = 32
 
+SIZES = ("retain_images", "forget_images", "steps_per_epoch", "steps_per_forget_pass")
+"""What a method's constructor may ask for besides hyperparameters: the keys of `unlearning.runner.interface.sizes_of`."""
+
 
 def check_names(config: Config) -> None:
     """Raise UserError if a name in the configuration refers to nothing, or if a suite cannot run.
@@ -159,7 +162,7 @@ def check_method(name: str, settings: MethodSettings) -> None:
             raise UserError(
                 f"{where}.hyperparameters: {file.name} takes no {key!r}; it takes: {', '.join(accepted) or 'none'}"
             )
-    missing = [key for key, required in accepted.items() if required and key not in given]
+    missing = [key for key, required in accepted.items() if required and key not in (*given, *SIZES)]
     if missing:
         raise UserError(f"{where}.hyperparameters: {file.name} needs a value for {missing[0]!r}")
 

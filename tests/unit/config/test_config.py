@@ -274,6 +274,8 @@ def test_a_benchmarks_name_says_what_it_is(model, dataset, forget_class):
     [
         ("def __init__(self, a, *, b=1): pass", {"a": 1}, None),
         ("def __init__(self, a, *, b=1): pass", {"b": 1}, "needs a value for 'a'"),
+        ("def __init__(self, a, *, retain_images): pass", {}, "needs a value for 'a'"),
+        ("def __init__(self, a, *, retain_images): pass", {"a": 1}, None),  # the loop gives it
         ("def __init__(self, a, *, b=1): pass", {"a": 1, "c": 1}, "takes no 'c'; it takes: a, b"),
         ("def __init__(self, **options): pass", {"anything": 1}, None),
         ("x = 1", {}, None),

@@ -10,6 +10,7 @@ from project import AS_CHOSEN
 from torch import nn
 from torch.nn import functional as F
 
+from unlearning.config.checks import SIZES
 from unlearning.data.batches import Batches, Normalisation
 from unlearning.errors import UserError
 from unlearning.runner.interface import load_method, sizes_of
@@ -152,6 +153,7 @@ def test_a_constructor_gets_the_sizes_that_it_asks_for_and_no_other(tmp_path):
         "steps_per_epoch": batches,
         "steps_per_forget_pass": of_forget,
     }
+    assert tuple(sizes) == SIZES  # the configuration asks for no value of these
     assert sizes_of(loader(9, 1), loader(5, 0), "forget")["steps_per_epoch"] == of_forget
     assert load_method(file, {}, sizes).values == (5, batches, 7, {})
     assert load_method(file, {"steps_per_epoch": 3, "more": 1}, sizes).values == (5, 3, 7, {"more": 1})
