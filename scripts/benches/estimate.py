@@ -129,16 +129,17 @@ def unlearning_seconds(
 ) -> float:
     """Return the seconds of unlearning with the method in ``file`` for ``epochs`` epochs; ``sizes`` as in `sizes_of`.
 
-    Two steps are measured in the first, second, middle and last epoch: one in which a method takes a forget step even
-    if it makes a single pass over the forget set per epoch (`methods.shared.schedule`), and the epoch's last. They also
-    stand for the unmeasured epochs before it. The very first step is counted separately, because many methods prepare
-    something in it. Raises any error that the method raises.
+    Three steps are measured in the first, second, middle and last epoch: two in which a method may take a forget step
+    even if it makes a single pass over the forget set per epoch (`methods.shared.schedule`: spread, or at the
+    beginning), of which the slower one counts, and the epoch's last. They also stand for the unmeasured epochs before
+    it. The very first step is counted separately, because many methods prepare something in it. Raises any error that
+    the method raises.
     """
     model, batch = speed.small.build(device), speed.small.batch(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-6)
     steps = sizes["steps_per_epoch"]
     turns = min(sizes["steps_per_forget_pass"], steps)
-    turn, last = (-(-steps // turns) if turns > 1 else 0), steps - 1
+    forget_steps, last = ({1, -(-steps // turns)} if turns > 1 else {0}), steps - 1
     with computing_in(speed.small.precision, device), contextlib.redirect_stdout(io.StringIO()):
         method = load_method(file, hyperparameters, sizes)
 
@@ -150,8 +151,8 @@ def unlearning_seconds(
             return run
 
         def epoch_of(epoch: int) -> float:
-            at_turn, at_last = (_seconds(step_of(epoch, step), device, is_warm=True) for step in (turn, last))
-            return turns * at_turn + (steps - turns) * at_last
+            at_turn = max(_seconds(step_of(epoch, step), device, is_warm=True) for step in forget_steps)
+            return turns * at_turn + (steps - turns) * _seconds(step_of(epoch, last), device, is_warm=True)
 
         first = _once(step_of(0, 0), device)
         sampled = sorted({0, min(1, epochs - 1), epochs // 2, epochs - 1})

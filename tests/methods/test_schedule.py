@@ -1,9 +1,11 @@
 """When a method takes a forget step: `methods.shared.schedule`."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from methods.shared.schedule import is_forget_turn, is_measuring
+from methods.shared.schedule import is_forget_turn, is_in_forget_round, is_measuring
 
 SIZES = st.integers(1, 400)
 
@@ -17,9 +19,25 @@ def test_the_forget_steps_of_an_epoch_make_one_pass_and_are_spread_evenly(steps,
     assert max(gaps) - min(gaps) <= 1
 
 
+@given(steps=SIZES, of_forget=SIZES, passes=st.floats(0, 10))
+def test_several_passes_have_their_share_of_the_steps_spread_evenly(steps, of_forget, passes):
+    turns = [step for step in range(steps) if is_forget_turn(step, steps, of_forget, passes=passes)]
+    assert abs(len(turns) - min(passes * of_forget, steps)) <= 0.5
+    gaps = [later - earlier for earlier, later in pairwise([*turns, steps])]
+    assert max(gaps, default=0) - min(gaps, default=0) <= 1
+
+
 @given(steps=SIZES, of_forget=SIZES)
-def test_always_is_every_step(steps, of_forget):
-    assert all(is_forget_turn(step, steps, of_forget, "always") for step in range(steps))
+def test_a_forget_round_is_as_many_steps_at_the_beginning_of_the_epoch(steps, of_forget):
+    is_in_round = [is_in_forget_round(step, steps, of_forget) for step in range(steps)]
+    assert sum(is_in_round) == sum(is_forget_turn(step, steps, of_forget) for step in range(steps))
+    assert is_in_round == sorted(is_in_round, reverse=True)
+
+
+@pytest.mark.parametrize("is_forget_step", [is_forget_turn, is_in_forget_round])
+@given(steps=SIZES, of_forget=SIZES)
+def test_always_is_every_step(is_forget_step, steps, of_forget):
+    assert all(is_forget_step(step, steps, of_forget, "always") for step in range(steps))
 
 
 @pytest.mark.parametrize(("retain", "forget", "every"), [(352, 40, 8.8), (387, 4, 96.75), (422, 47, 9)])
@@ -29,9 +47,10 @@ def test_the_published_benchmarks_have_their_forget_steps_as_often_as_by_hand(re
     assert turns[1] == pytest.approx(every, abs=1)
 
 
-def test_another_word_for_the_schedule_is_refused():
+@pytest.mark.parametrize("is_forget_step", [is_forget_turn, is_in_forget_round])
+def test_another_word_for_the_schedule_is_refused(is_forget_step):
     with pytest.raises(ValueError, match="forget_pass is 'twice'; write once or always"):
-        is_forget_turn(0, 9, 1, "twice")
+        is_forget_step(0, 9, 1, "twice")
 
 
 @given(steps=SIZES, of_forget=SIZES, least=SIZES)

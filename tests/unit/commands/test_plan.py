@@ -33,16 +33,18 @@ def test_epochs_that_were_not_measured_take_what_the_last_before_them_took(monke
     assert seconds == 2 * ((100 - 7) + 10 * (7 + 7 + 1 + 1 + 1 + 1))
 
 
-def test_a_method_that_forgets_once_in_a_while_is_measured_in_both_kinds_of_steps(monkeypatch, tmp_path):
-    """9 s in 40 of 352 steps and 1 s in the others: of a pass over the forget set per epoch."""
+@pytest.mark.parametrize("when", ["is_forget_turn", "is_in_forget_round"])
+@pytest.mark.parametrize("forget", [5, 40])
+def test_a_method_that_forgets_once_in_a_while_is_measured_in_both_kinds_of_steps(monkeypatch, tmp_path, when, forget):
+    """9 s in the steps of a pass over the forget set per epoch, spread or at its beginning, and 1 s in the others."""
     (tmp_path / "method.py").write_text(
-        "from methods.shared.schedule import is_forget_turn\n"
+        f"from methods.shared.schedule import {when}\n"
         "class UnlearningMethod:\n"
         "    def __init__(self, *, steps_per_epoch, steps_per_forget_pass):\n"
         "        self.sizes = steps_per_epoch, steps_per_forget_pass\n"
         "    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):\n"
         "        import builtins\n"
-        "        builtins.seconds += 9 if is_forget_turn(step, *self.sizes) else 1\n"
+        f"        builtins.seconds += 9 if {when}(step, *self.sizes) else 1\n"
         "        return {'loss': 0.0}\n"
     )
     import builtins
@@ -53,9 +55,9 @@ def test_a_method_that_forgets_once_in_a_while_is_measured_in_both_kinds_of_step
     monkeypatch.setattr(estimate.time, "perf_counter", lambda: builtins.seconds)
     setup = estimate.Setup("resnet20", 0.25, 3, 1, 8, 4, "float32")
     speed = estimate.Speed(step=1.0, image=0.0, probe=0.0, weights=0, features=0, small=setup, scale=1.0)
-    sizes = {"steps_per_epoch": 352, "steps_per_forget_pass": 40}
+    sizes = {"steps_per_epoch": 352, "steps_per_forget_pass": forget}
     seconds = unlearning_seconds(speed, torch.device("cpu"), tmp_path / "method.py", {}, 20, sizes)
-    assert seconds == pytest.approx(20 * (40 * 9 + 312 * 1), rel=0.001)
+    assert seconds == pytest.approx(20 * (forget * 9 + (352 - forget) * 1), rel=0.002)
 
 
 def test_relearning_costs_two_starts_and_on_request_a_pass_over_the_retained_images():
