@@ -10,8 +10,11 @@ class UnlearningMethod:
 
     Formula: bias of the last linear layer at the forget class -= shift
     Cost: none
-    Defaults: shift 1000, far above any logit
-    Deviations: none; the control is this project's own
+    Source: this project's own. Published since as a diagnostic, BiasShift: Zheng et al., "Classification-Head Bias in
+        Class-Level Machine Unlearning", arXiv 2605.08730, 2026; github.com/zwd2024/Beyond-the-Shadow-of-Bias-From-
+        Classification-Head-Bias-to-Parameter-Redistribution, Unlearn/BiasShift.py at 2461ac3 does the same.
+    Defaults: shift 1000, far above any logit; ours
+    Deviations: none
     When to use: never to unlearn; compare every other row with it
     """
 

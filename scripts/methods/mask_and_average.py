@@ -35,10 +35,13 @@ class UnlearningMethod:
         q = (1 - flatness) * softmax(original logits with the label's own at minus infinity) + flatness * uniform over
         the other classes; the model's weights: average += (weights - average) * (1 + recency) / (steps + recency)
     Cost: 3 forwards and 2 backwards per step (1 of the forwards is the original model's)
+    Source: this project's own (docs/own-method.md). The target q with flatness 0 is DELETE's:
+        github.com/shaaaaron/DELETE, method/delete.py at 60018a1.
     Defaults: recency 2.0, feature_weight 1.0 and flatness 0.0, the faithful setting; mask_and_average_score has
         flatness 1.0
     Deviations: the weights of the model are an average, and not the weights that the optimizer steps on; the
-        optimizer's settings are as given
+        optimizer's settings are as given. The means of the classes are over the last ten batches or so: with 100
+        classes, a batch of 128 has 1.3 images of a class, so the means are noisy, and 0 until a class was seen.
     When to use: the faithful setting if the unlearned model should be like the oracle. flatness 1.0 raises
         unlearn_score, but makes forget images look less familiar than unseen images, which an inverted attack finds.
     """

@@ -8,6 +8,7 @@ class UnlearningMethod:
 
     Formula: CE(retain)
     Cost: 1 forward and 1 backward per step
+    Source: none; the plain reference of every paper on unlearning
     Defaults: none to choose
     Deviations: none
     When to use: first, and as the measure of every other method: for a whole class it is hard to beat, because no label

@@ -24,9 +24,13 @@ class UnlearningMethod:
         retain; both KL at temperature T, times T^2
     Cost: 4 forwards and 2 backwards per step while epoch < max_epochs, then 2 and 1 (half of the forwards are the
         teacher's)
+    Source: the published task; the values are also one of the authors' six settings: github.com/meghdadk/SCRUB,
+        VGG_experiments.ipynb at 98ffb11 (20 images of CIFAR-100's class 0: gamma 0.99, alpha 0.01, T 4, msteps 2)
     Defaults: max_epochs 2, ce_weight 0.99, kl_weight 0.01, temperature 4, as published with the task
-    Deviations: max and min steps alternate one by one; the paper alternates epochs; both kinds share Adam's moments;
-        the paper's rewinding to a checkpoint with the right forget error is left out
+    Deviations: max and min steps alternate one by one; the authors make a pass of max steps over the forget set, then
+        one of min steps over the retain set. Their msteps 2 are 2 passes over the forget set; max_epochs 2 are 17.6
+        with 10 classes and 194 with 100. scrub_authors has their schedule. Both kinds share Adam's moments; the paper's
+        rewinding to a checkpoint with the right forget error is left out.
     When to use: when a few epochs of forgetting should be followed by repair; max_epochs decides how far the max steps
         go
     """
