@@ -16,7 +16,7 @@ from unlearning.config.model import method_file
 from unlearning.data.batches import TensorData
 from unlearning.data.datasets import DataSet
 from unlearning.errors import UserError
-from unlearning.runner.interface import load_method
+from unlearning.runner.interface import load_method, sizes_of
 from unlearning.runner.loop import unlearn
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.loop import train_from_scratch
@@ -107,7 +107,8 @@ def unlearner(data, method_file, hyperparameters=None, **otherwise):
             data.train_batches(np.flatnonzero(chosen), PROTOCOL, generator(3, name))
             for name, chosen in {"retain": labels != 0, "forget": labels == 0}.items()
         )
-        make = partial(load_method, method_file, hyperparameters or {})
+        sizes = sizes_of(retain, forget, (PROTOCOL["unlearn"] | otherwise)["epoch_of"])
+        make = partial(load_method, method_file, hyperparameters or {}, sizes)
         done = unlearn(model, make, method_file, retain, forget, PROTOCOL["unlearn"] | otherwise, savepoint)
         assert done.outcome.status == "ok", done.outcome
         return model, done
@@ -243,6 +244,35 @@ def test_common_idioms_are_kept(tmp_path, data, capfd):
     """Losses of torch, arrays, sets, queues, counters, random streams, dataclasses."""
     file = tmp_path / "idioms.py"
     file.write_text(IDIOMS)
+    run = unlearner(data, file)
+    (whole, done), (resumed, resumed_done) = run(), interrupted(run, tmp_path / "kept", [1, 3])
+    assert "cannot be kept" not in capfd.readouterr().out
+    assert same(whole, resumed)
+    assert done == resumed_done
+
+
+EXCHANGING = """
+class UnlearningMethod:
+    def __init__(self):
+        self.others = None
+
+    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+        if self.others is None:
+            self.others = [{} for _ in model.parameters()]
+        for images, labels, sign in ((*forget_batch, -0.1), (*retain_batch, 1)):
+            optimizer.zero_grad()
+            loss = sign * F.cross_entropy(model(images), labels)
+            loss.backward()
+            optimizer.step()
+            for index, parameter in enumerate(model.parameters()):
+                self.others[index], optimizer.state[parameter] = optimizer.state[parameter], self.others[index]
+        return {"loss": loss}
+"""
+
+
+def test_moments_that_a_method_exchanges_with_the_optimizers_are_kept(tmp_path, data, capfd):
+    file = tmp_path / "exchanging.py"
+    file.write_text(EXCHANGING)
     run = unlearner(data, file)
     (whole, done), (resumed, resumed_done) = run(), interrupted(run, tmp_path / "kept", [1, 3])
     assert "cannot be kept" not in capfd.readouterr().out
