@@ -376,6 +376,27 @@ def test_a_method_that_touches_the_optimizers_settings_has_failed(change, named)
     assert named in found.reason
 
 
+class Exchanging(FineTuning):
+    """Takes every other step with the state, and perhaps with the settings, of another optimizer."""
+
+    def __init__(self, with_settings):
+        self.with_settings = with_settings
+
+    def before_step(self, model, optimizer):
+        if not hasattr(self, "other"):
+            self.other = torch.optim.Adam(model.parameters(), lr=0.5)
+        self.other.state, optimizer.state = optimizer.state, self.other.state
+        if self.with_settings:
+            optimizer.param_groups = self.other.param_groups
+
+
+@pytest.mark.parametrize(("with_settings", "status"), [(False, "ok"), (True, "failed")])
+def test_the_optimizers_moments_may_be_exchanged_but_not_its_settings(with_settings, status):
+    found = run(Exchanging(with_settings)).outcome
+    assert found.status == status
+    assert ("(lr)" in str(found.reason)) == with_settings
+
+
 def test_a_setting_that_is_put_back_after_the_step_is_noticed_in_it():
     class Cheats(FineTuning):
         def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
