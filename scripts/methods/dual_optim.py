@@ -105,6 +105,9 @@ def names(modules):
 
 
 def none_of(batch):
-    """Return a batch of no images. A mean over them is not a number, but has no gradient."""
+    """Return a batch of no images.
+
+    A mean over them is not a number, but has no gradient. So a method whose loss is a sum of two means returns both.
+    """
     images, labels = batch
     return images[:0], labels[:0]
