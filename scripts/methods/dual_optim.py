@@ -12,13 +12,14 @@ from methods import (
     random_label,
     salun,
     scrub,
+    scrub_authors,
     sfron,
     trew,
 )
 from methods.shared.moments import StepsWith
 from methods.shared.schedule import ALWAYS, is_forget_turn
 
-WITH_A_STEP_PER_LOSS = (fanchuan, scrub, sfron)
+WITH_A_STEP_PER_LOSS = (fanchuan, scrub, scrub_authors, sfron)
 WITH_ONE_STEP_FOR_BOTH = (bad_teacher, boundary_shrink, delete, neggrad_plus, npo, random_label, salun, trew)
 
 
