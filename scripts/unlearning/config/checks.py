@@ -18,7 +18,7 @@ from unlearning.watched_code import code_of
 VGG_LEAST_SIZE = 32
 
 SIZES = ("retain_images", "forget_images", "steps_per_epoch", "steps_per_forget_pass")
-"""What a method's constructor may ask for besides hyperparameters: the keys of `unlearning.runner.interface.sizes_of`."""
+"""What a constructor may ask for besides hyperparameters: the keys of `unlearning.runner.interface.sizes_of`."""
 
 
 def check_names(config: Config) -> None:

@@ -23,8 +23,8 @@ compares. CE is the cross-entropy, KL the Kullback-Leibler divergence, a step on
 backward the forward or backward pass of one mini-batch.
 
 *Source* is where the formula and the settings were checked. *Measured* is the distance to the oracle on parts of
-CIFAR-10 and of FashionMNIST (two numbers; ≈: as near as another oracle), mean of 3 seeds; [Methods, measured](methods-measured.md)
-has the tables. *scratch* is the control that starts anew with the same budget.
+CIFAR-10 and of FashionMNIST (two numbers; ≈: as near as another oracle), mean of 3 seeds;
+[Methods, measured](methods-measured.md) has the tables. *scratch* is the control that starts anew with the same budget.
 """
 
 
