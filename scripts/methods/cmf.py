@@ -56,13 +56,14 @@ class UnlearningMethod:
         self.forget_share = forget_images / (retain_images + forget_images)
         self.sizes = steps_per_epoch, steps_per_forget_pass
         self.measured = []
-        self.mean = self.rows = None
+        self.measured_steps = self.mean = self.rows = None
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         steps = self.sizes[0]
-        measured_steps = min(math.ceil(PER_CLASS * model.head.out_features / len(retain_batch[0])), steps)
-        is_before_the_first_update = epoch == 0 and step < measured_steps
-        if is_before_the_first_update or step >= steps - measured_steps:
+        if self.measured_steps is None:
+            self.measured_steps = min(math.ceil(PER_CLASS * model.head.out_features / len(retain_batch[0])), steps)
+        is_before_the_first_update = epoch == 0 and step < self.measured_steps
+        if is_before_the_first_update or step >= steps - self.measured_steps:
             self.measured.append((retain_batch, forget_batch))
         if is_before_the_first_update:
             loss = loss_as_it_is(model, *retain_batch)

@@ -75,6 +75,15 @@ def test_the_first_steps_measure_and_leave_the_model_as_it_is(model):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+def test_a_short_last_batch_does_not_make_it_measure_longer(model):
+    method = load("cmf", sizes=SIZES)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    method.unlearn_step(model, batch(500, 3, 4), FORGET, optimizer, 0, 0)  # 50 images per class at once
+    before = copy.deepcopy(model.features.state_dict())
+    method.unlearn_step(model, RETAIN, FORGET, optimizer, 1, 0)
+    assert any(not torch.equal(value, before[name]) for name, value in model.features.state_dict().items())
+
+
 @pytest.mark.parametrize(("step", "forgets"), [(0, True), (1, False)])
 def test_the_features_are_trained_under_a_head_that_stays(model, step, forgets):
     method = unlearned(model, epochs=(0,))
