@@ -2,8 +2,8 @@
 
 docs/methods.md comes from the docstrings of the methods, docs/configuration.md from the schema, metrics.md from the
 definitions of the columns. Tables stand between two marks: <!-- table SUITE BENCHMARK --> or
-<!-- sweep SUITE METHOD --> in docs/own-method.md, <!-- calibration NAME --> in docs/calibration.md, those of `unlearning.tables.measured` in
-docs/methods-measured.md, and <!-- end -->.
+<!-- sweep SUITE METHOD --> in docs/own-method.md, <!-- calibration NAME --> in docs/calibration.md, those of
+`unlearning.tables.measured` in docs/methods-measured.md, and <!-- end -->.
 """
 
 import sys

@@ -8,9 +8,13 @@ class UnlearningMethod:
 
     Formula: CE(retain) + alpha * max(0, 1 - epoch / decay_epochs) * sum of |w| over all weights
     Cost: 1 forward and 1 backward per step
-    Defaults: decay_epochs 10 is the authors' number of epochs. alpha is 1e-5; runs of their code use 1e-4 with SGD.
-        Adam moves each weight by the learning rate even if the gradient is small, so that at 1e-4 the pull would be
-        stronger than the loss on most weights of a large model.
+    Source: github.com/OPTML-Group/Unlearn-Sparse, unlearn/FT.py at 80ba55d for the loss and its decay, README.MD for 10
+        epochs of SGD at 0.01. Their alpha is unknown: the README leaves it open, and the default of the argument, 0.2,
+        is shared with other methods. Others ran the method at 1e-4 (github.com/JingWu321/Scissorhands,
+        Classification/sh/main_cls0_svhn.sh at 73ae065). The paper's own value is not verified.
+    Defaults: decay_epochs 10 is the authors' number of epochs; alpha 1e-5 is ours. Adam moves each weight by the
+        learning rate even if the gradient is small, so that at 1e-4 the pull would be stronger than the loss on most
+        weights of a large model.
     Deviations: the pull ends after decay_epochs; the authors end it together with the unlearning, but a method does not
         know how long the unlearning is
     When to use: in place of retain_finetune, at the same cost, where plain fine-tuning leaves too much behind

@@ -14,17 +14,25 @@ def inner(first, second):
 class UnlearningMethod:
     """Descend on the retain loss, measured at nearby weights where the forget set is forgotten.
 
-    Each step first climbs the forget loss by ``rho``, takes the retain gradient there, and goes back. It removes the
-    part of the gradient that would lower the forget loss again.
+    Each step first climbs the forget loss by ``rho``, takes the retain gradient there, and goes back. With ``gamma``,
+    the step leaves out the gradient's component along the forget gradient.
 
     Formula: w_hat = w + rho * g_f / |g_f|; step along (1 - gamma * P_f) g_r(w_hat), where g_f and g_r are the gradients
         of CE(forget) and CE(retain), and P_f is the projection on g_f
     Cost: 3 forwards and 3 backwards per step
-    Defaults: gamma 1.0 as in the authors' code; rho is ours, because no value is published
-    Deviations: rho is constant; in the authors' code it falls with a cosine over the run, but a method does not know
-        how long the run is. The projection is the one in the paper's update, over all weights together; the authors'
-        released code for images takes a gamma and does not use it. The forget gradient comes from one forward pass over
-        both mini-batches, as in their code. Batch norm's running statistics see the images at both points.
+    Source: github.com/Harry24k/machine-unlearning-pytorch, torchunlearn/optim/minimizer.py at 405bab1 for the step;
+        torchunlearn/unlearn/easymode.py at 1cf67eb for rho 0.1 and gamma 0.0, the values of its ready-made call. The
+        values of the published results are not in the code. The paper's text was not at hand: which projection it
+        means, and its values, are not verified.
+    Defaults: rho 0.1 and gamma 0.0 are the authors' code. Its step takes a gamma and never uses it, so that gamma 0.0
+        is the code at any gamma.
+    Deviations: rho is constant; in the authors' code it falls with a cosine to zero over the run, but a method does
+        not know how long the run is. The projection (gamma above 0) is over all weights together and removes the
+        component whatever its sign: a positive inner product of g_r and g_f, where the step would lower the forget
+        loss again, and also a negative one, where the step would have raised it, which helps to forget. A function in
+        the authors' file (reverse_proj_v1_on_v2, never called) acts on negative ones alone. As in their code, every
+        step climbs on a forget mini-batch, and the forget gradient comes from one forward pass over both mini-batches.
+        Batch norm's running statistics see the images at both points.
     When to use: when ascent on the forget loss ruins the model: no step ever ascends
     """
 

@@ -14,10 +14,14 @@ class UnlearningMethod:
     Formula: noise = argmin of noise_penalty * |noise|^2 - CE(original(noise), forget class); impair: CE over retain
         images and noise; repair: CE(retain)
     Cost: noise_steps forwards and backwards once; 2 forwards and 2 backwards per step of impairing; then 1 and 1
-    Defaults: as in adaptations of the authors' code: 40 steps of Adam at 0.1, noise_penalty 0.1, one epoch of impairing
-    Deviations: one fixed learning rate; the authors impair at 0.02 and repair at 0.01. All retain images are used; the
-        authors use a part of each class. Repair continues for all further epochs; the authors need one. Noise is
-        learned in eval mode.
+    Source: github.com/vikram2000b/Fast-Machine-Unlearning, Machine%20Unlearning.ipynb at 252bc92, for all settings
+    Defaults: the authors' notebook: 5 x 8 = 40 steps of Adam at 0.1, noise_penalty 0.1, one epoch of impairing
+    Deviations: one fixed learning rate; the authors impair at 0.02 and repair at 0.01. All retain images are used, and
+        each comes once per epoch with the whole noise, half of every mini-batch; the authors take 1000 images of each
+        class and 20 copies of the noise, 36 % of an epoch that is six times shorter. (Their loop runs over the 3
+        channels of the first noise image in place of the 256 images, so that only 3 of them are used, 20 times each.)
+        Repair continues for all further epochs; the authors need one. Noise is learned in eval mode, theirs in train
+        mode.
     When to use: when the forget images are already deleted: it reads only their labels and their shape. How much is
         forgotten depends on a single batch of noise.
     """
