@@ -2,7 +2,7 @@
 
 docs/methods.md comes from the docstrings of the methods, docs/configuration.md from the schema, metrics.md from the
 definitions of the columns. Tables stand between two marks: <!-- table SUITE BENCHMARK --> or
-<!-- sweep SUITE METHOD --> in docs/own-method.md, <!-- calibration NAME --> in docs/calibration.md, those of
+<!-- sweep NAME METHOD --> in docs/own-method.md, <!-- calibration NAME --> in docs/calibration.md, those of
 `unlearning.tables.measured` in docs/methods-measured.md, and <!-- end -->.
 """
 
@@ -101,9 +101,9 @@ def difference(scores: pandas.Series) -> str:
     return mean_with_interval(scores.mean(), half_width(scores), SCORE.decimals, sign="+")
 
 
-def sweep_table(suite: str, method: str) -> str:
-    """Return the settings that a sweep of the suite tried, of methods that begin so: means over its benchmarks."""
-    tried = read_table(REFERENCE / f"{suite}-sweep.csv").dropna(subset="setting")
+def sweep_table(name: str, method: str) -> str:
+    """Return the settings of NAME-sweep.csv, of the methods that begin with ``method``: means over its benchmarks."""
+    tried = read_table(REFERENCE / f"{name}-sweep.csv").dropna(subset="setting")
     tried = tried[tried["method"].str.startswith(method)]
     means = tried.groupby(["method", "setting"], sort=False)[[column.name for column in SWEPT]].mean()
     rows = [
