@@ -56,6 +56,7 @@ class UnlearningMethod:
             return {"loss": loss}
         if self.fisher is not None:
             self._add_noise(model, forget_batch[1].unique())
+            self.fisher = None
         return {"loss": 0.0}
 
     def _add_to_fisher(self, model, images):

@@ -26,12 +26,12 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 PROTOCOL = {"epochs": 3, "learning_rate": 0.001} | AS_CHOSEN  # what a method starts after its first epoch runs twice
 
 
-def batches(labels, channels, name, device="cpu"):
-    """Return batches of 4 random 8 x 8 images with ``labels``, shuffled, cropped and flipped as in a real run."""
+def batches(labels, channels, name, device="cpu", size=4):
+    """Return batches of ``size`` random 8 x 8 images with ``labels``, shuffled, cropped, flipped as in a real run."""
     images = torch.randint(256, (len(labels), 8, 8, channels), generator=generator(0, name), dtype=torch.uint8)
     normalisation = Normalisation(torch.full((channels,), 127.0), torch.full((channels,), 64.0))
     images, labels, normalisation = (thing.to(device) for thing in (images, labels, normalisation))
-    return Batches(images, labels, normalisation, 4, 1, True, generator(1, name))
+    return Batches(images, labels, normalisation, size, 1, True, generator(1, name))
 
 
 def hyperparameters_of(file):
@@ -44,8 +44,9 @@ def run(file, classes, channels, device):
     torch.manual_seed(0)
     before, model = (build_model("resnet20", classes, channels, width=0.25).to(device) for _ in range(2))
     before.load_state_dict(model.state_dict())
-    retain = batches(1 + torch.arange(9) % (classes - 1), channels, "retain", device)
-    forget = batches(torch.zeros(5, dtype=torch.int64), channels, "forget", device)  # batches of 4 and of 1
+    # Shares as with about ten classes; the last mini-batch of each set has one image.
+    retain = batches(1 + torch.arange(25) % (classes - 1), channels, "retain", device, size=12)
+    forget = batches(torch.zeros(5, dtype=torch.int64), channels, "forget", device)
     seed_global_streams(2, "method")
     sizes = sizes_of(retain, forget, "retain")
     make_method = partial(load_method, file, hyperparameters_of(file), sizes)
@@ -72,6 +73,31 @@ def test_every_method_keeps_the_contract(file, classes, channels, device, capfd)
     _, again, done_again = run(file, classes, channels, device)
     assert all(torch.equal(value, new[key]) for key, value in again.state_dict().items())
     assert done_again == done
+
+
+SETS = {
+    # Classes, labels of the retain set, number of forget images, size of a mini-batch.
+    "one_forget_image_and_batches_of_one": (10, 1 + torch.arange(3), 1, 1),
+    "classes_of_one_image_and_one_large": (100, torch.cat([torch.arange(1, 100), torch.ones(20, dtype=int)]), 2, 59),
+    "more_forget_than_retain_images": (10, 1 + torch.arange(5), 19, 4),  # 2 steps an epoch, 5 forget mini-batches
+}
+"""The last mini-batch of each retain set has one image."""
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("case", SETS)
+def test_every_method_bears_unusual_sets(file, case):
+    classes, labels, forget_images, size = SETS[case]
+    torch.manual_seed(0)
+    model = build_model("resnet20", classes, 1, width=0.25)
+    retain = batches(labels, 1, "retain", size=size)
+    forget = batches(torch.zeros(forget_images, dtype=torch.int64), 1, "forget", size=size)
+    seed_global_streams(2, "method")
+    make_method = partial(load_method, file, hyperparameters_of(file), sizes_of(retain, forget, "retain"))
+    done = unlearn(model, make_method, file, retain, forget, PROTOCOL)
+    assert done.outcome == Outcome(), done.outcome
+    assert all(math.isfinite(row["loss"]) for row in done.history)
+    assert all(value.isfinite().all() for value in model.state_dict().values())
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

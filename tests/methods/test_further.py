@@ -6,6 +6,8 @@ import math
 import pytest
 import torch
 from method_helpers import FORGET, RETAIN, SIZES, cross_entropy, gradients_of, kl, load, tiny_model
+from methods.shared.gradients import add_squared_gradients_of_images
+from torch.nn import functional as F
 
 BOTH = torch.cat([RETAIN[0], FORGET[0]])
 
@@ -108,10 +110,38 @@ def test_random_other_labels_are_each_other_class_and_never_the_own():
 def test_salun_moves_the_half_with_the_largest_forget_gradients_and_nothing_else(model):
     saliency = flat(gradient(cross_entropy(model.eval()(FORGET[0]), FORGET[1]), model)).abs()
     is_free = saliency > saliency.median()
-    start, *first_epoch, end, _ = apply(load("salun"), model, epochs=[0, 1])
-    assert all(torch.equal(weights, start) for weights in first_epoch)
+    start, measured, *_, end = apply(load("salun"), model, epochs=[0, 1])
+    assert torch.equal(measured, start)
     assert torch.equal(end[~is_free], start[~is_free])
     assert (end != start)[is_free].float().mean() > 0.9  # except for dead units
+
+
+@pytest.mark.parametrize(("kept", "share"), [(0.0, 0.0), (0.25, 0.25), (1.0, 1.0)])
+def test_salun_keeps_exactly_the_share_of_the_weights(model, kept, share):
+    method = load("salun", kept=kept)
+    gradients_of(method, model)
+    gradients_of(method, model, epoch=1)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert sum(int(mask.sum()) for mask in method.masks) == int(share * count)
+    assert all(mask.shape == parameter.shape for mask, parameter in zip(method.masks, model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("forget_pass", "step"), [("once", 0), ("once", 1), ("always", 1)])
+def test_salun_relabels_forget_images_in_forget_steps_and_only_repairs_in_others(model, forget_pass, step):
+    method = load("salun", kept=1.0, forget_pass=forget_pass)
+    gradients_of(method, model)
+    torch.manual_seed(1)
+    _, (found,) = gradients_of(method, model.train(), epoch=1, step=step)
+    torch.manual_seed(1)
+    labels = torch.randint(10, (len(FORGET[0]),))  # of all classes, the own among them
+    is_turn = forget_pass == "always" or step == 0
+    images, targets = (BOTH, torch.cat([RETAIN[1], labels])) if is_turn else RETAIN
+    assert_same_gradients(found, model, cross_entropy(model(images), targets))
+
+
+def test_salun_measures_for_one_pass_over_the_forget_set(model):
+    method = load("salun", sizes=SIZES | {"steps_per_forget_pass": 2})
+    assert [len(gradients_of(method, model, step=step)[1]) for step in range(4)] == [0, 0, 1, 1]
 
 
 def test_boundary_shrink_labels_a_forget_image_with_the_class_across_the_boundary(model):
@@ -146,29 +176,142 @@ def test_unsir_impairs_with_noise_that_the_model_takes_for_no_forget_image_and_t
     assert_same_gradients(step, model, cross_entropy(model(RETAIN[0]), RETAIN[1]))
 
 
-def test_ssd_dampens_once_by_the_ratio_of_importances(model):
-    of_retain, of_forget = (
-        flat(gradient(cross_entropy(model.eval()(images), labels), model)).square()
-        for images, labels in (RETAIN, FORGET)
-    )
-    start, *first_epoch, dampened, later = apply(load("ssd"), model, epochs=[0, 1])
-    assert all(torch.equal(weights, start) for weights in first_epoch)
-    is_selected = of_forget > 10 * of_retain
-    assert 0 < is_selected.sum() < len(start) / 2
-    expected = torch.where(is_selected, start * of_retain / of_forget, start)
-    torch.testing.assert_close(dampened, expected, rtol=1e-3, atol=1e-6)
+def squares_of_images(model, images, labels):
+    """Return the squared gradient of each image's cross-entropy, computed one by one: (images, weights)."""
+    one_by_one = (cross_entropy(model(images[i : i + 1]), labels[i : i + 1]) for i in range(len(images)))
+    return torch.stack([flat(gradient(loss, model)).square() for loss in one_by_one])
+
+
+def test_random_signs_give_the_sum_of_the_images_squared_gradients_without_bias(model):
+    """Each of the 2^B choices of signs, the negated half left out, has the same chance: their mean is the sum."""
+    model.eval()
+    images = torch.cat([RETAIN[0][:2], FORGET[0][:2]])
+    labels = torch.tensor([3, 3, 0, 1])
+    expected = squares_of_images(model, images, labels).sum(0)
+    of_batch = flat(gradient(F.cross_entropy(model(images), labels, reduction="sum"), model)).square()
+    assert (of_batch - expected).norm() > 0.1 * expected.norm()  # gradients of the images add up or cancel
+    found, draws = [], 0
+    while len(found) < 8:  # until each choice has been drawn
+        torch.manual_seed(draws)
+        signs = 2 * torch.randint_like(torch.zeros(4), 2) - 1
+        choice = tuple((signs * signs[0]).tolist())
+        if choice not in [done for done, _ in found]:
+            torch.manual_seed(draws)
+            totals = [torch.zeros_like(parameter) for parameter in model.parameters()]
+            add_squared_gradients_of_images(totals, model, F.cross_entropy(model(images), labels, reduction="none"))
+            found.append((choice, flat(totals)))
+        draws += 1
+    assert_same(torch.stack([total for _, total in found]).mean(0), expected)
+
+
+def test_ssd_measures_the_mean_squared_gradient_of_an_image(model):
+    """Mini-batches of different sizes: an image counts as much in a small one as in a large one."""
+    method = load("ssd")
+    model.eval()
+    parts = [(RETAIN[0][:5], RETAIN[1][:5]), (RETAIN[0][5:], RETAIN[1][5:])]
+    expected = squares_of_images(model, *RETAIN).mean(0)
+    draws = 400
+    torch.manual_seed(0)
+    for _ in range(draws):
+        for part in parts:
+            method._add_importances("retain", model, *part)
+    assert method.images["retain"] == draws * len(RETAIN[0])
+    found = flat(method.totals["retain"]) / method.images["retain"]
+    assert found.sum().item() == pytest.approx(expected.sum().item(), rel=0.1)
+
+
+def ssd_in_full(model, sizes, **hyperparameters):
+    """Let SSD measure one step, with the importances in place of their estimates, and dampen; return both weights."""
+    method = load("ssd", sizes=sizes, **hyperparameters)
+    _, steps = gradients_of(method, model)
+    assert steps == []
+    for name, batch in (("retain", RETAIN), ("forget", FORGET)):
+        shapes = [parameter.shape for parameter in model.parameters()]
+        parts = squares_of_images(model.eval(), *batch).sum(0).split([shape.numel() for shape in shapes])
+        method.totals[name] = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+    start, dampened, later = apply(method, model, epochs=[1])
     assert torch.equal(later, dampened)
+    return start, dampened
 
 
-def test_fisher_forgetting_adds_noise_once_by_the_inverse_root_of_the_fisher_information(model):
-    method = load("fisher_forgetting")
-    start = flat(model.parameters()).detach()
-    method.fisher, method.batches = [torch.full_like(parameter, 0.08) for parameter in model.parameters()], 2
-    method.fisher[-1].zero_()  # the head's bias: ten weights without any effect
-    _, noisy, later = apply(method, model, epochs=[1])
-    noise = noisy - start
-    assert noise[:-10].std().item() == pytest.approx(math.sqrt(1e-6 / 0.04), rel=0.05)
-    assert 0.01 < noise[-10:].std().item() < 0.1  # the root of 1e-6 / 1e-3 is 0.03
+@pytest.mark.parametrize(("selection", "dampening"), [(5, 1.0), (3, 0.1), (0.5, 2.0)])
+def test_ssd_dampens_once_by_the_ratio_of_importances(model, selection, dampening):
+    of_retain, of_forget = (squares_of_images(model.eval(), *batch).mean(0) for batch in (RETAIN, FORGET))
+    sizes = SIZES | {"retain_images": 90, "forget_images": 10}
+    start, dampened = ssd_in_full(model, sizes, selection=selection, dampening=dampening)
+    of_all = 0.1 * of_forget + 0.9 * of_retain
+    is_selected = of_forget > selection * of_all
+    assert 0 < is_selected.sum() < len(start)
+    expected = torch.where(is_selected, start * (dampening * of_all / of_forget).clamp(max=1), start)
+    torch.testing.assert_close(dampened, expected, rtol=1e-3, atol=1e-6)
+    if dampening == 1:
+        assert (dampened.abs() >= 0.1 * start.abs() * 0.999).all()  # the forget set's share is the least factor
+
+
+@pytest.mark.parametrize(("retain_images", "changes"), [(90, False), (190, True)])
+def test_ssd_selects_nothing_if_selection_times_the_forget_sets_share_is_one(model, retain_images, changes):
+    """The authors' 10 with 10 balanced classes, and with 20."""
+    sizes = SIZES | {"retain_images": retain_images, "forget_images": 10}
+    start, dampened = ssd_in_full(model, sizes, selection=10.0)
+    assert torch.equal(dampened, start) != changes
+
+
+@pytest.mark.parametrize("name", ["ssd", "fisher_forgetting"])
+@pytest.mark.parametrize(("steps_per_epoch", "of_forget", "measured"), [(9, 1, 9), (200, 10, 50), (200, 80, 80)])
+def test_what_does_not_train_measures_for_a_pass_over_the_forget_set_and_fifty_steps_at_least(
+    model, name, steps_per_epoch, of_forget, measured
+):
+    method = load(name, sizes=SIZES | {"steps_per_epoch": steps_per_epoch, "steps_per_forget_pass": of_forget})
+    optimizer = torch.optim.Adam(model.parameters())
+    start, place = flat(model.parameters()).detach(), (measured - 1, 0)
+    method.unlearn_step(model.train(), RETAIN, FORGET, optimizer, *place)
+    assert torch.equal(flat(model.parameters()), start)
+    place = (0, 1) if measured == steps_per_epoch else (measured, 0)
+    method.unlearn_step(model.train(), RETAIN, FORGET, optimizer, *place)
+    assert not torch.equal(flat(model.parameters()), start)
+
+
+def noise_of_fisher_forgetting(model, fisher, draws=60, **hyperparameters):
+    """Return the mean and the variance of each changed weight, per parameter, for a given Fisher information."""
+    results = []
+    for _ in range(draws):
+        method, copied = load("fisher_forgetting", **hyperparameters), copy.deepcopy(model)
+        method.fisher, method.images = [part.clone() * 7 for part in fisher], 7
+        apply(method, copied, epochs=[1])
+        results.append([parameter.detach() for parameter in copied.parameters()])
+    return [(torch.stack(draw).mean(0), torch.stack(draw).var(0)) for draw in zip(*results, strict=True)]
+
+
+@pytest.mark.parametrize("reset_head", [True, False])
+def test_fisher_forgetting_adds_noise_by_the_authors_numbers(model, reset_head):
+    """Expected variances by hand, for F = 1e-2 or 0 and alpha 1e-4; the forget class is 0."""
+    fisher = [torch.full_like(parameter, 0.01) for parameter in model.parameters()]
+    fisher[0].zero_()  # the first convolution: the limit of 1 / F
+    fisher[3][:, 0] = 0  # a later one, of one of its four inputs: the mean over the inputs
+    fisher[-2][1] = 0  # the head, of one class
+    found = noise_of_fisher_forgetting(model, fisher, alpha=1e-4, reset_head=reset_head)
+    old = list(model.parameters())
+    assert found[0][1].mean().item() == pytest.approx(1e-4 * 1e3, rel=0.2)
+    assert fisher[3].shape[1] == 4
+    assert found[3][1].mean().item() == pytest.approx(1e-4 * (1000 + 3 * 100) / 4, rel=0.1)
+    assert found[3][1][:, 0].mean().item() == pytest.approx(found[3][1][:, 1].mean().item(), rel=0.2)
+    assert old[1].ndim == 1
+    assert found[1][1].mean().item() == pytest.approx(10 * 1e-4 * 100, rel=0.4)  # batch norm
+    head_mean, head_variance = found[-2]
+    assert head_variance[1:].mean().item() == pytest.approx(10 * 1e-4 * 100, rel=0.1)  # limited to 100 in the head
+    assert (head_mean[1:] - old[-2][1:]).abs().max() < 5 * math.sqrt(0.1 / 60)
+    if reset_head:
+        assert head_variance[0].mean().item() == pytest.approx(10 * 1e-4, rel=0.3)
+        assert head_mean[0].abs().max() < 5 * math.sqrt(1e-3 / 60)
+        assert found[-1][1][0].item() == pytest.approx(10 * 1e-4, rel=0.7)
+    else:
+        assert head_variance[0].mean().item() == pytest.approx(0.1, rel=0.3)
+        assert (head_mean[0] - old[-2][0]).abs().max() < 5 * math.sqrt(0.1 / 60)
+
+
+def test_fisher_forgetting_adds_noise_once(model):
+    _, measured, *_, noisy, later = apply(load("fisher_forgetting"), model, epochs=[0, 1])
+    assert not torch.equal(noisy, measured)
     assert torch.equal(later, noisy)
 
 
@@ -178,11 +321,11 @@ def test_fisher_forgetting_estimates_the_fisher_information(model):
     with torch.no_grad():
         model.head.weight.mul_(0.1)  # an unsure model
         probabilities = model.eval()(RETAIN[0]).softmax(1)
-    draws = 300
-    for _ in range(draws):
+    torch.manual_seed(0)
+    for _ in range(300):
         method._add_to_fisher(model, RETAIN[0])
     expected = (probabilities * (1 - probabilities)).mean(0).sum()
-    assert method.fisher[-1].sum().item() / draws == pytest.approx(expected.item(), rel=0.2)
+    assert method.fisher[-1].sum().item() / method.images == pytest.approx(expected.item(), rel=0.1)
 
 
 @pytest.mark.parametrize(("epoch", "share"), [(0, 1.0), (5, 0.5), (10, 0.0), (15, 0.0)])
@@ -297,17 +440,28 @@ def test_sfron_measures_for_one_pass_over_the_forget_set_and_spreads_its_forget_
     assert second == [2, 1, 1, 1, 1, 1, 1, 1, 1]
 
 
-def test_uam_descends_from_where_the_forget_set_is_forgotten(model):
-    start = flat(model.parameters()).detach()
-    _, (step,) = gradients_of(load("uam"), model)
+@pytest.mark.parametrize(("rho", "gamma"), [(0.1, 0.0), (0.5, 1.0), (0.5, 0.3)])
+@pytest.mark.parametrize("retain_label", [3, 0])
+def test_uam_descends_from_where_the_forget_set_is_forgotten(model, rho, gamma, retain_label):
+    """The projection removes the component along the forget gradient, whatever its sign."""
+    method = load("uam", rho=rho, gamma=gamma)
+    retain = (RETAIN[0], torch.full_like(RETAIN[1], retain_label))
+    steps, start = [], flat(model.parameters()).detach()
+
+    class Optimizer(torch.optim.SGD):
+        def step(self):
+            steps.append(flat([parameter.grad for parameter in model.parameters()]))
+
+    method.unlearn_step(model, retain, FORGET, Optimizer(model.parameters(), lr=0.0), 0, 0)
     assert torch.equal(flat(model.parameters()).detach(), start)
-    ascent = gradient(cross_entropy(logits_of(model)[1], FORGET[1]), model)
-    direction = flat(ascent) / flat(ascent).norm()
+    ascent = flat(gradient(cross_entropy(logits_of(model)[1], FORGET[1]), model))
+    direction = ascent / ascent.norm()
     there = copy.deepcopy(model)
-    torch.nn.utils.vector_to_parameters(start + 0.5 * direction, there.parameters())
-    descent = flat(gradient(cross_entropy(there(RETAIN[0]), RETAIN[1]), there))
-    assert_same(flat(step), descent - (descent @ direction) * direction)
-    assert abs(flat(step) @ direction) < 1e-4 * descent.norm()
+    torch.nn.utils.vector_to_parameters(start + rho * direction, there.parameters())
+    descent = flat(gradient(cross_entropy(there(retain[0]), retain[1]), there))
+    if gamma:
+        assert (descent @ direction > 0) == (retain_label == 0)  # both signs are tried
+    assert_same(steps[0], descent - gamma * (descent @ direction) * direction)
 
 
 def test_fanchuan_forgets_towards_uniform_then_by_contrast_and_then_only_repairs(model):
