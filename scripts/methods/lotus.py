@@ -30,9 +30,10 @@ class UnlearningMethod:
         and in the first epoch on the first forget batch. They end early if a is .01 below its goal, but for a class the
         goal is 0, so they never do; a is not rounded here.
     When to use: for random images, whose accuracy is to come down to that of unseen images, as the authors do. For a
-        class it stops half-way: a uniform target makes the class equal to the others, not less than they, and at an
-        accuracy of 0 the target would be the original model's answer. In the authors' own results for classes
-        (notebooks/results_class.ipynb) forget accuracies of .14 to .39 are left. a is in history.csv (forget_accuracy).
+        class it stops half-way: a uniform target makes the class equal to the others, not less than they, and near an
+        accuracy of 0 the target is the original model's answer, which teaches the class again. In the authors' own
+        results for classes (notebooks/results_class.ipynb) forget accuracies of .14 to .39 are left. With forget_pass
+        always, a goes up and down from epoch to epoch, and the last epoch decides: see forget_accuracy in history.csv.
     """
 
     def __init__(self, *, alpha, forget_pass, steps_per_epoch, steps_per_forget_pass):

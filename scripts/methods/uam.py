@@ -28,9 +28,9 @@ class UnlearningMethod:
         is the code at any gamma.
     Deviations: rho is constant; in the authors' code it falls with a cosine to zero over the run, but a method does
         not know how long the run is. The projection (gamma above 0) is over all weights together and removes the
-        component whatever its sign: a positive inner product of g_r and g_f, where the step would lower the forget
-        loss again, and also a negative one, where the step would have raised it, which helps to forget. A function in
-        the authors' file (reverse_proj_v1_on_v2, never called) acts on negative ones alone. As in their code, every
+        component whatever its sign: where the inner product of g_r and g_f is positive the step would lower the forget
+        loss again, but where it is negative the step would have raised it, which helps to forget. A function in the
+        authors' file (reverse_proj_v1_on_v2, never called) acts where it is negative alone. As in their code, every
         step climbs on a forget mini-batch, and the forget gradient comes from one forward pass over both mini-batches.
         Batch norm's running statistics see the images at both points.
     When to use: when ascent on the forget loss ruins the model: no step ever ascends
