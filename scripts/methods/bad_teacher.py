@@ -26,10 +26,9 @@ class UnlearningMethod:
         their share of the shuffled images, in one epoch. It averages the KL over images and classes, which is a
         constant factor.
     When to use: when forget images have no label to move away from. On forget images it teaches what a random network
-        answers, which no retrained model does. Such a ResNet-20 in eval mode answers one class for nearly all images
-        (a share of 0.93, with a mean probability of 0.6 to 0.7; 140 draws on forget images of class 0 of digits and
-        CIFAR-10), in 1 of C draws the forget class itself: 13 of the 140, 8 with a mean probability above 0.5, and then
-        it teaches the class anew. A random VGG-16 or MobileNetV2 answers almost uniformly (at most 0.12 of 10 classes).
+        answers, which no retrained model does. A random ResNet-20 in eval mode answers one class, with confidence, for
+        nearly all images; in one of as many draws as there are classes this is the forget class itself, and then it
+        teaches the class anew. A random VGG-16 or MobileNetV2 answers almost uniformly.
     """
 
     def __init__(self, *, temperature):

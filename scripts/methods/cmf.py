@@ -29,14 +29,13 @@ class UnlearningMethod:
     Defaults: temperature 1 and max_norm 1, the authors'; forget_pass once, as they shuffle the forget images among the
         others
     Deviations: w_c is orthogonal to m. The authors' is not, and then no linear head gives their answers, because the
-        length of the features has a say; here the saved weights' answers are the method's. On small CIFAR-10 the two
-        give the same answer on 99.5 % of the test images with the original model, and on 99.3 % with a retrained one.
-        Means are measured on 50 images per class, of the last steps of an epoch (at first: of the first steps), and not
-        on all images. A forget step has as many forget as retain images. The authors first fine-tune the original model
-        under this head for one epoch, and use SGD.
+        length of the features has a say; here the saved weights' answers are the method's, which are different for few
+        images. Means are measured on 50 images per class, of the last steps of an epoch (at first: of the first steps),
+        and not on all images. A forget step has as many forget as retain images. The authors first fine-tune the
+        original model under this head for one epoch, and use SGD.
     When to use: against attacks that read the features, because no logit is suppressed. The head keeps a row for the
-        forget class, so even the features of a retrained model would not give a forget_acc of 0 (0.28 on small
-        CIFAR-10). With temperature 1 all probabilities are nearly equal.
+        forget class, so even the features of a retrained model would not give a forget_acc of 0. With temperature 1 all
+        probabilities are nearly equal.
     """
 
     def __init__(
