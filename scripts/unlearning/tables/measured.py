@@ -42,9 +42,12 @@ Settings = Mapping[str, Mapping[str, Any]]
 
 
 def best_settings(sweep: pandas.DataFrame) -> dict[str, str]:
-    """Return the setting of each method, as text, with the smallest gap to the oracle in the rows of sweep.csv."""
+    """Return the setting, as text, with the smallest gap to the oracle in the rows of sweep.csv.
+
+    Methods of which one setting was tried are left out.
+    """
     tried = sweep.dropna(subset="setting").to_dict("records")
-    return {chosen["method"]: chosen["by_gap"] for chosen in choose(tried)}
+    return {chosen["method"]: chosen["by_gap"] for chosen in choose(tried) if chosen["settings"] > 1}
 
 
 @dataclass(frozen=True)
