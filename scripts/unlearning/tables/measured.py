@@ -14,6 +14,7 @@ from typing import Any
 import pandas
 
 from unlearning.files import read_table
+from unlearning.meaning import by_meaning
 from unlearning.tables.cells import ORACLE
 from unlearning.tables.columns import COLUMN
 from unlearning.tables.intervals import half_width
@@ -106,16 +107,18 @@ class Measured:
         rows = self.rows_of(name)
         if not rows:
             return None
-        parts = [f"{self._gaps(name)} as configured"]
-        if name + AUTHORS in rows:
-            parts.append(f"{self._gaps(name + AUTHORS)} with the authors' {self.difference(name + AUTHORS)}")
-        if name + TUNED in rows:
-            parts.append(f"{self._gaps(name + TUNED)} with {self.difference(name + TUNED)}, the best of the sweep")
-        elif best_settings(self.sweep).get(name):
-            parts[0] += ", the best of the sweep"
+        parts = []
+        for row in rows:
+            how = {name: "as configured", name + AUTHORS: f"with the authors' {self.difference(row)}"}
+            is_best = ", the best of the sweep" if self.is_best(name, row) else ""
+            parts.append(f"{self._gaps(row)} {how.get(row, f'with {self.difference(row)}')}{is_best}")
         if name != SCRATCH:
             parts.append(f"{self._gaps(SCRATCH)} from *scratch*")
         return "gap to the oracle " + "; ".join(parts)
+
+    def is_best(self, name: str, row: str) -> bool:
+        """Return whether a row of the method ``name`` has the setting with the smallest gap in the sweep."""
+        return row in self.settings and best_settings(self.sweep).get(name) == shown(by_meaning(self.settings[row]))
 
     def _gaps(self, row: str) -> str:
         return " and ".join(self.gap(benchmark, row) for benchmark in self.benchmarks)
@@ -141,7 +144,7 @@ def settings_table(measured: Measured, benchmark: str) -> str:
             further = gaps[row] - gaps[SCRATCH]
             beside = mean_with_interval(further.mean(), half_width(further), GAP.decimals, sign="+")
             setting = "" if row == name else measured.difference(row)
-            whose = {name + TUNED: "sweep's best", name + AUTHORS: "authors'"}.get(row, "")
+            whose = "authors'" if row == name + AUTHORS else "sweep's best" if measured.is_best(name, row) else ""
             beside = "–" if row == SCRATCH else beside
             title = name if row == name else ""
             rows.append([title, whose, setting, *values, measured.gap(benchmark, row), f"{floors:.1f}", beside])
@@ -184,6 +187,22 @@ def schedules_table(measured: Measured) -> str:
     return markdown_table(rows, ["method", "other hyperparameters", *(c.heading for c in COMPARED_IN_SWEEP)], texts=2)
 
 
+def chosen_table(measured: Measured) -> str:
+    """Return for each method of the sweep the setting with the smallest gap and the one with the highest score."""
+    tried = measured.sweep.dropna(subset="setting")
+    means = tried.groupby(["method", "setting"], sort=False)[[column.name for column in COMPARED_IN_SWEEP]].mean()
+    rows = []
+    for chosen in choose(tried.to_dict("records")):
+        row = [chosen["method"], str(chosen["settings"])]
+        for how in ("by_gap", "by_score"):
+            values = means.loc[(chosen["method"], chosen[how])]
+            row += [chosen[how], *(f"{values[c.name]:.{c.decimals}f}" for c in COMPARED_IN_SWEEP[-3:])]
+        rows.append(row)
+    headings = [column.heading for column in COMPARED_IN_SWEEP[-3:]]
+    titles = ["method", "settings", "with the smallest gap", *headings, "with the highest score", *headings]
+    return markdown_table(rows, titles)
+
+
 COMPARED_IN_SWEEP = [
     COLUMN[name] for name in ("retain_acc", "forget_acc", "forget_mia_auc_two_sided", "unlearn_score", "mean_abs_gap")
 ]
@@ -192,5 +211,6 @@ MAKERS: dict[str, Callable[..., str]] = {
     "settings": settings_table,
     "changed": changed_table,
     "schedules": schedules_table,
+    "chosen": chosen_table,
 }
 """The tables of docs/methods-measured.md, by the word in their mark."""

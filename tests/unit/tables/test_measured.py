@@ -49,9 +49,9 @@ SWEEP = pandas.DataFrame(
     [
         ("v", "retrain", None, "reference", "ok", 0.9, 0.0, 0.5, 0.9, 0.0),
         ("v", "scratch", "none", "control", "ok", 0.6, 0.0, 0.5, 0.6, 0.1),
-        ("v", "fade", 'forget_pass "once", rate 1.0', "method", "ok", 0.9, 0.0, 0.5, 0.9, 0.02),
-        ("v", "fade", 'forget_pass "always", rate 1.0', "method", "ok", 0.8, 0.0, 0.5, 0.8, 0.01),
-        ("v", "fade", 'forget_pass "once", rate 5.0', "method", "failed", 0.9, 0.0, 0.5, 0.9, 0.0),
+        ("v", "fade", 'forget_pass "once", rate 1', "method", "ok", 0.9, 0.0, 0.5, 0.9, 0.02),
+        ("v", "fade", 'forget_pass "always", rate 1', "method", "ok", 0.8, 0.0, 0.5, 0.8, 0.01),
+        ("v", "fade", 'forget_pass "once", rate 5', "method", "failed", 0.9, 0.0, 0.5, 0.9, 0.0),
     ],
     columns=[
         *("benchmark", "method", "setting", "kind", "status", "retain_acc", "forget_acc"),
@@ -74,7 +74,7 @@ def measured(monkeypatch):
 
 
 def test_the_best_setting_is_the_nearest_to_the_oracle_that_did_not_fail():
-    assert best_settings(SWEEP) == {"fade": 'forget_pass "always", rate 1.0'}
+    assert best_settings(SWEEP) == {"fade": 'forget_pass "always", rate 1'}
 
 
 def test_a_line_names_each_setting_by_what_is_different_in_it_and_starting_anew(measured):
@@ -125,3 +125,11 @@ def test_the_table_of_schedules_pairs_settings_that_differ_in_nothing_else(measu
         "0.900 / 0.800",
         "0.020 / 0.010",
     ]
+
+
+def test_the_table_of_the_sweep_has_the_setting_nearest_to_the_oracle_and_the_one_with_the_highest_score(measured):
+    of_scratch, of_fade = rows_of(module.chosen_table(measured))
+    assert of_scratch[:3] == ["scratch", "1", "none"]
+    assert of_fade[:2] == ["fade", "3"]
+    assert of_fade[2:6] == ['forget_pass "always", rate 1', "0.500", "0.800", "0.010"]
+    assert of_fade[6:] == ['forget_pass "once", rate 1', "0.500", "0.900", "0.020"]
