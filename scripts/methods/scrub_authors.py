@@ -24,8 +24,8 @@ class UnlearningMethod:
     Formula: max step -KL(original || model) on forget; min step ce_weight * CE + kl_weight * KL(original || model) on
         retain; both KL at temperature T, times T^2
     Cost: 2 forwards and 1 backward per step (half of the forwards are the teacher's)
-    Source: github.com/meghdadk/SCRUB, large_scale_unlearning.ipynb and BadT_experiments.ipynb at 98ffb11 (class 5 of
-        CIFAR-10, whole: gamma 0.99, alpha 0.001, T 4, msteps 2 of 3 epochs); the losses are in
+    Source: github.com/meghdadk/SCRUB, large_scale_unlearning.ipynb at 98ffb11 (class 5 of CIFAR-10, whole: gamma 0.99,
+        alpha 0.001, T 4, msteps 2 of 3 epochs; BadT_experiments.ipynb has the same); the losses are in
         thirdparty/repdistiller/helper/loops.py
     Defaults: max_epochs 2 (msteps), ce_weight 0.99 (gamma), kl_weight 0.001 (alpha) and temperature 4 as there. Other
         notebooks of theirs, for a few images or for confused labels, have 1 and 99, 0.01 and 0.5, 2, and 3 and 5.

@@ -320,9 +320,10 @@ def test_defaults_are_filled_in_and_the_files_values_stand():
         "least_steps": 100,
     }
     assert config.methods["scrub"].kind == "baseline"
-    assert config.methods["munba"].hyperparameters == {}
-    # Each configuration has its own mapping.
-    assert config.methods["munba"].hyperparameters is not config.methods["random_label"].hyperparameters
+    assert config.methods["retain_finetune"].hyperparameters == {}
+    # Each method has its own mapping.
+    assert config.methods["retain_finetune"].grid is not config.methods["head_mask"].grid
+    assert config.methods["retain_finetune"].hyperparameters is not config.methods["retain_finetune"].grid
 
 
 def test_the_filled_in_configuration_is_that_of_snakemakes_own_validation():
