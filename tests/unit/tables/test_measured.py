@@ -118,7 +118,7 @@ def test_the_table_of_schedules_pairs_settings_that_differ_in_nothing_else(measu
     (row,) = rows_of(module.schedules_table(measured))
     assert row == [
         "fade",
-        "rate 1.0",
+        "rate 1",
         "0.900 / 0.800",
         "0.000 / 0.000",
         "0.500 / 0.500",
