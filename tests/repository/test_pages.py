@@ -18,8 +18,11 @@ from unlearning.config.reading import CONFIG, SCHEMA, read_config
 from unlearning.config.variants import PARTS
 from unlearning.evaluation.metrics import METRICS
 from unlearning.files import read_table
+from unlearning.meaning import by_meaning
 from unlearning.paths import PUBLISHED
 from unlearning.tables.configuration_page import levels_of
+from unlearning.tables.markdown import shown
+from unlearning.tables.measured import AUTHORS, TUNED, best_settings
 from unlearning.watched_code import SCRIPTS
 
 README, DOCS = ROOT / "README.md", ROOT / "docs"
@@ -57,6 +60,32 @@ def test_the_table_of_all_methods_bears_out_what_is_said_of_its_ends():
     retained = metrics.groupby("method")["retain_acc"].mean()
     assert retained.idxmin() == "negative_gradient"
     assert retained.min() < 0.75
+
+
+SMALL = read_config([CONFIG, ROOT / "workflow/suites/small.yaml"], {})
+
+
+def test_the_table_of_small_real_images_has_every_method_in_every_seed():
+    metrics = read_table(REFERENCE / "small-metrics.csv")
+    suite = SMALL.suites["small"]
+    assert list(suite.methods) == yaml.safe_load((ROOT / "config.yaml").read_text())["suites"]["methods"]["methods"]
+    assert list(metrics["method"].unique()[2:]) == list(suite.methods)
+    assert (metrics["status"] == "ok").all()
+    assert (metrics.groupby(["benchmark", "method"])["seed"].nunique() == len(suite.seeds)).all()
+
+
+def test_the_best_settings_are_those_that_the_sweep_chose():
+    """Among at most eight settings per method. Every method with a grid was swept; ours has a sweep of its own."""
+    sweep = read_table(REFERENCE / "small-sweep.csv")
+    best = best_settings(sweep)
+    with_grid = {name for name in SMALL.suites["small"].methods if SMALL.methods[name].grid}
+    assert set(best) == {name for name in with_grid if not name.startswith("mask_and_average")}
+    assert sweep.groupby("method")["setting"].nunique().max() <= 8
+    for name, setting in best.items():
+        rows = [row for row in (name, name + AUTHORS, name + TUNED) if row in SMALL.methods]
+        settings = [shown(by_meaning(SMALL.methods[row].hyperparameters)) for row in rows]
+        assert settings.count(setting) == 1, name
+        assert not rows[-1].endswith(TUNED) or settings[-1] == setting, name
 
 
 def section(text, title):
@@ -147,7 +176,7 @@ def test_every_number_of_the_walk_through_stands_in_the_table(page, said_in, ite
 def test_the_generated_pages_are_what_make_docs_writes():
     made = docs.pages()
     assert {path.name for path in made} == {
-        *("methods.md", "configuration.md", "own-method.md", "calibration.md", "metrics.md")
+        *("methods.md", "methods-measured.md", "configuration.md", "own-method.md", "calibration.md", "metrics.md")
     }
     assert [path.name for path, text in made.items() if text != path.read_text()] == [], "make docs"
 
