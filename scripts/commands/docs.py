@@ -85,7 +85,10 @@ def table(suite: str, benchmark: str) -> str:
     for method in cells["method"].unique():
         row = [f"**{method}**" if method.startswith(OWN) else method]
         for column in COLUMNS:
-            its = means.loc[(method, column.name)]
+            its = means.loc[(method, column.name)] if (method, column.name) in means.index else None
+            if its is None or pandas.isna(its["mean"]):
+                row.append("–")
+                continue
             is_level = its["is_within_floor"] is True and method != ORACLE
             row.append(f"{its['mean']:.{column.decimals}f}{f' {LEVEL}' if is_level else ''}")
         row.append("–" if method == OWN else difference((scores[method] - scores[OWN]).dropna()))
