@@ -37,9 +37,11 @@ class UnlearningMethod:
         is_turn = is_forget_turn(step, *self.sizes, self.forget_pass)
         optimizer.zero_grad()
         logits = model(torch.cat([images, forget_batch[0]]) if is_turn else images)
-        loss = F.cross_entropy(logits[:retained], labels)
+        losses = {"retain_loss": F.cross_entropy(logits[:retained], labels)}
         if is_turn:
-            loss = loss + F.cross_entropy(logits[retained:], random_other_labels(forget_batch[1], logits.shape[1]))
+            new_labels = random_other_labels(forget_batch[1], logits.shape[1])
+            losses["forget_loss"] = F.cross_entropy(logits[retained:], new_labels)
+        loss = sum(losses.values())
         loss.backward()
         optimizer.step()
-        return {"loss": loss}
+        return {"loss": loss} | losses
