@@ -7,6 +7,7 @@ definitions of the columns. Tables stand between two marks: <!-- table SUITE BEN
 """
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def pages() -> dict[Path, str]:
     }
 
 
-def hyperparameters_of(config: Config) -> dict[str, dict[str, Any]]:
+def hyperparameters_of(config: Config) -> dict[str, Mapping[str, Any]]:
     return {name: its.hyperparameters for name, its in config.methods.items()}
 
 
