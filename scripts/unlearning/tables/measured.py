@@ -97,7 +97,9 @@ class Measured:
         return float(self.means.loc[(benchmark, row, column), "mean"])
 
     def gap(self, benchmark: str, row: str) -> str:
-        """Return the gap with a mark if it is within the noise floor."""
+        """Return the gap, with a mark if it is within the noise floor; – if the row was not run on the benchmark."""
+        if (benchmark, row, GAP.name) not in self.means.index:
+            return "–"
         its = self.means.loc[(benchmark, row, GAP.name)]
         is_level = its["is_within_floor"] is True and row != ORACLE
         return f"{its['mean']:.{GAP.decimals}f}{f' {LEVEL}' if is_level else ''}"

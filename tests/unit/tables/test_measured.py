@@ -84,6 +84,7 @@ def test_a_line_names_each_setting_by_what_is_different_in_it_and_starting_anew(
     )
     assert measured.line_of(SCRATCH) == "gap to the oracle 0.100 as configured"
     assert measured.line_of("unmeasured") is None
+    assert measured.gap("another-benchmark", "fade") == "–"
 
 
 def rows_of(table):
