@@ -78,20 +78,21 @@ class Measured:
     def benchmarks(self) -> list[str]:
         return list(self.numbers.metrics["benchmark"].unique())
 
+    @cached_property
+    def further_rows(self) -> set[str]:
+        """The rows that are a method in another than its configured setting."""
+        own, others = (set(numbers_of(kept).metrics["method"]) for kept in (SMALL, OTHERS))
+        return others - own
+
     @property
     def names(self) -> list[str]:
-        """The names of the methods, without the rows of their further settings."""
-        ends = (TUNED, AUTHORS)
-        return [
-            name
-            for name in self.settings
-            if not any(name.removesuffix(e) in self.settings for e in ends if name.endswith(e))
-        ]
+        """The names of the methods."""
+        return [name for name in self.settings if name not in self.further_rows]
 
     def rows_of(self, name: str) -> list[str]:
         """Return the rows of a method: as configured, then with other settings."""
         there = set(self.numbers.metrics["method"])
-        return [row for row in (name, name + AUTHORS, name + TUNED) if row in there]
+        return [name] * (name in there) + [name + end for end in (AUTHORS, TUNED) if name + end in self.further_rows]
 
     def value(self, benchmark: str, row: str, column: str) -> float:
         return float(self.means.loc[(benchmark, row, column), "mean"])
@@ -196,9 +197,12 @@ def chosen_table(measured: Measured) -> str:
     rows = []
     for chosen in choose(tried.to_dict("records")):
         row = [chosen["method"], str(chosen["settings"])]
+        settings = tried.loc[tried["method"] == chosen["method"], "setting"]
+        of_all = set.intersection(*(set(setting.split(", ")) for setting in settings))
         for how in ("by_gap", "by_score"):
             values = means.loc[(chosen["method"], chosen[how])]
-            row += [chosen[how], *(f"{values[c.name]:.{c.decimals}f}" for c in COMPARED_IN_SWEEP[-3:])]
+            varied = [part for part in chosen[how].split(", ") if part not in of_all]
+            row += [", ".join(varied), *(f"{values[c.name]:.{c.decimals}f}" for c in COMPARED_IN_SWEEP[-3:])]
         rows.append(row)
     headings = [column.heading for column in COMPARED_IN_SWEEP[-3:]]
     titles = ["method", "settings", "with the smallest gap", *headings, "with the highest score", *headings]
