@@ -128,7 +128,8 @@ class Measured:
 
     def difference(self, row: str) -> str:
         """Return the hyperparameters of a row that the method's configured setting has not, as text."""
-        configured = self.settings[row.removesuffix(TUNED).removesuffix(AUTHORS)]
+        end = TUNED if row.endswith(TUNED) else AUTHORS
+        configured = self.settings[row.removesuffix(end)]
         return shown({key: value for key, value in self.settings[row].items() if configured.get(key) != value})
 
 

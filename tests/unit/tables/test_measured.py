@@ -95,6 +95,11 @@ def test_a_line_names_each_setting_by_what_is_different_in_it_and_starting_anew(
     assert measured.gap("another-benchmark", "fade") == "–"
 
 
+def test_another_setting_of_a_method_whose_name_ends_like_one_is_compared_with_that_method():
+    settings = {"fade": {"rate": 1.0}, "fade_authors": {"rate": 5.0}, "fade_authors_tuned": {"rate": 5.0, "more": 1}}
+    assert Measured(settings).difference("fade_authors_tuned") == "more 1"
+
+
 def rows_of(table):
     return [[value.strip() for value in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
 
