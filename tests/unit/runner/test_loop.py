@@ -156,7 +156,7 @@ def test_a_constructor_gets_the_sizes_that_it_asks_for_and_no_other(tmp_path):
     assert tuple(sizes) == SIZES  # the configuration asks for no value of these
     assert sizes_of(loader(9, 1), loader(5, 0), "forget")["steps_per_epoch"] == of_forget
     assert load_method(file, {}, sizes).values == (5, batches, 7, {})
-    assert load_method(file, {"steps_per_epoch": 3, "more": 1}, sizes).values == (5, 3, 7, {"more": 1})
+    assert load_method(file, {"steps_per_epoch": 30, "more": 1}, sizes).values == (5, 30, 7, {"more": 1})
 
 
 def test_a_file_without_the_class_is_an_error_that_names_it(tmp_path):

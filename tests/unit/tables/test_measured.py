@@ -72,7 +72,7 @@ SWEEP = pandas.DataFrame(
 def measured(monkeypatch):
     kept = {
         module.SMALL: numbers(["retrain", "scratch", "scratch_authors", "fade"]),
-        module.OTHERS: numbers(["retrain", f"fade{AUTHORS}", f"fade{TUNED}"]),
+        module.OTHERS: numbers(["retrain", "scratch", f"fade{AUTHORS}", f"fade{TUNED}"]),
         module.BEFORE: numbers(["retrain", f"fade{AUTHORS}"]),
     }
     kept[module.BEFORE].summary["method"] = kept[module.BEFORE].summary["method"].str.removesuffix(AUTHORS)
