@@ -204,6 +204,14 @@ def test_the_summary_of_our_method_has_the_numbers_of_its_tables_each_in_its_pla
             assert row.split("|")[number + 1].split()[0] == value.strip(), (name, benchmark, number)
 
 
+def test_every_number_that_is_said_of_the_measured_methods_stands_in_a_table():
+    page = (DOCS / "methods-measured.md").read_text()
+    tables = " ".join(line for line in page.splitlines() if line.startswith("|"))
+    said = re.findall(r"\d\.\d{3}", " ".join(line for line in page.splitlines() if not line.startswith("|")))
+    assert said
+    assert [number for number in said if number not in tables] == []
+
+
 def test_the_page_of_the_configuration_has_every_key_with_a_description():
     page = (DOCS / "configuration.md").read_text()
     schema = yaml.safe_load(SCHEMA.read_text())
