@@ -6,7 +6,7 @@ from functools import partial
 from unlearning.data.batches import TensorData
 from unlearning.files import read_arrays
 from unlearning.runner.answers import probe_of
-from unlearning.runner.interface import load_method, sizes_of
+from unlearning.runner.interface import load_method
 from unlearning.runner.look import look_every
 from unlearning.runner.loop import unlearn
 from unlearning.streams import generator, seed_global_streams
@@ -36,8 +36,7 @@ with job(
             for part in ("retain", "forget")
         )
         file = params.unwatched["method"]
-        sizes = sizes_of(retain, forget, params.protocol["unlearn"]["epoch_of"])
-        make_method = partial(load_method, file, params.unwatched["hyperparameters"], sizes)
+        make_method = partial(load_method, file, params.unwatched["hyperparameters"])
         seed_global_streams(seed, "method", wildcards.method)
         with computing_in(params.unwatched["precision"], device):
             protocol, probe = params.protocol["unlearn"], probe_of(data, split)

@@ -10,7 +10,7 @@ from unlearning.data.batches import TensorData
 from unlearning.evaluation.ulira import forget_pool, shadow_members_of
 from unlearning.files import read_arrays, write_arrays
 from unlearning.runner.answers import answers_to, differs_from_its_weights, probe_of
-from unlearning.runner.interface import load_method, sizes_of
+from unlearning.runner.interface import load_method
 from unlearning.runner.loop import unlearn
 from unlearning.seeds import stream_seed
 from unlearning.streams import generator, seed_global_streams
@@ -46,8 +46,7 @@ with job(snakemake, f"{wildcards.method}, {wildcards.model} on {wildcards.datase
             for part, chosen in {"retain": split["retain_train"], "forget": members}.items()
         )
         file = params.unwatched["method"]
-        sizes = sizes_of(retain, forget, params.protocol["unlearn"]["epoch_of"])
-        make_method = partial(load_method, file, params.unwatched["hyperparameters"], sizes)
+        make_method = partial(load_method, file, params.unwatched["hyperparameters"])
         seed_global_streams(seed, "method", wildcards.method)
         with computing_in(params.unwatched["precision"], device):
             protocol, savepoint = params.protocol["unlearn"], savepoint_of(snakemake, device)

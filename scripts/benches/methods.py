@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from benches.setting import Run, Setting
+from benches.setting import Run, Setting, sizes_for
 from unlearning.errors import UserError
-from unlearning.runner.interface import load_method, sizes_of
+from unlearning.runner.interface import load_method
 from unlearning.runner.loop import unlearn
 from unlearning.streams import seed_global_streams
 
@@ -36,12 +36,8 @@ def bare(setting: Setting, name: str, method: str) -> Run:
     file, hyperparameters = setting.method(method)
 
     def run(steps: int) -> None:
-        sizes = {
-            "retain_images": steps * len(batch[1]),
-            "forget_images": steps * len(batch[1]),
-            "steps_per_epoch": steps,
-            "steps_per_forget_pass": steps,
-        }
+        images = steps * len(batch[1])
+        sizes = sizes_for(images, images, len(batch[1]), "retain")
         model, method = copy.deepcopy(fresh), load_method(file, hyperparameters, sizes)
         optimizer = torch.optim.Adam(model.parameters(), lr=setting.protocol["unlearn"]["learning_rate"])
         for step in range(steps):
@@ -57,9 +53,8 @@ def loop(setting: Setting, name: str, method: str) -> Run:
     protocol = setting.protocol["unlearn"] | {"epochs": 1}
 
     def run(steps: int) -> None:
-        model = copy.deepcopy(fresh)
+        model, make_method = copy.deepcopy(fresh), partial(load_method, file, hyperparameters)
         retain, forget = setting.batches(name, steps), setting.batches(name, steps)
-        make_method = partial(load_method, file, hyperparameters, sizes_of(retain, forget, "retain"))
         seed_global_streams(0, "bench")
         with contextlib.redirect_stderr(io.StringIO()):  # hides the progress bar
             done = unlearn(model, make_method, file, retain, forget, protocol)

@@ -167,6 +167,17 @@ def made_up_images(model: str, classes: int) -> tuple[Tensor, Tensor]:
     return images, torch.randint(classes, (IMAGES,), generator=random_stream)
 
 
+def sizes_for(retain_images: int, forget_images: int, batch_size: int, epoch_of: str) -> dict[str, int]:
+    """Return what `unlearning.runner.interface.sizes_of` would for sets of so many images, without having them."""
+    steps = {"retain": math.ceil(retain_images / batch_size), "forget": math.ceil(forget_images / batch_size)}
+    return {
+        "retain_images": retain_images,
+        "forget_images": forget_images,
+        "steps_per_epoch": steps[epoch_of],
+        "steps_per_forget_pass": steps["forget"],
+    }
+
+
 def device_name(device: torch.device) -> str:
     """Return e.g. "AMD EPYC with AVX-512 and bf16, 1 thread" or the GPU's name."""
     if device.type == "cuda":

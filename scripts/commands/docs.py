@@ -21,13 +21,11 @@ from unlearning.evaluation.metrics import METRICS
 from unlearning.files import read_table, write_text
 from unlearning.paths import PUBLISHED
 from unlearning.tables.calibration import render_calibration
-from unlearning.tables.cells import ORACLE
 from unlearning.tables.columns import COLUMN, render_dictionary
 from unlearning.tables.configuration_page import render_configuration
 from unlearning.tables.intervals import half_width
-from unlearning.tables.legend import LEVEL
 from unlearning.tables.markdown import fill_marked, markdown_table, mean_with_interval
-from unlearning.tables.measured import MAKERS, Measured
+from unlearning.tables.measured import MAKERS, Measured, mean_with_level
 from unlearning.tables.pages import render_catalogue
 from unlearning.tables.reference import REFERENCE, numbers_of
 from unlearning.watched_code import SCRIPTS
@@ -85,13 +83,7 @@ def table(suite: str, benchmark: str) -> str:
     rows = []
     for method in cells["method"].unique():
         row = [f"**{method}**" if method.startswith(OWN) else method]
-        for column in COLUMNS:
-            its = means.loc[(method, column.name)] if (method, column.name) in means.index else None
-            if its is None or pandas.isna(its["mean"]):
-                row.append("–")
-                continue
-            is_level = its["is_within_floor"] is True and method != ORACLE
-            row.append(f"{its['mean']:.{column.decimals}f}{f' {LEVEL}' if is_level else ''}")
+        row += [mean_with_level(means, method, column) for column in COLUMNS]
         row.append("–" if method == OWN else difference((scores[method] - scores[OWN]).dropna()))
         ratio = seconds.get(method, float("nan")) / seconds.get("retain_finetune", float("nan"))
         rows.append([*row, "–" if pandas.isna(ratio) else f"{ratio:.1f}"])

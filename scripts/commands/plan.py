@@ -18,7 +18,7 @@ import torch
 from tabulate import tabulate
 
 from benches.estimate import Setup, Sizes, Speed, speed_of, start_seconds, unlearning_seconds
-from benches.setting import device_name
+from benches.setting import device_name, sizes_for
 from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark, BenchmarkSettings, Config, Protocol
 from unlearning.data.sources import CHANNELS, SIZES
@@ -241,21 +241,15 @@ class Estimates:
     def _unlearning(self, match: re.Match, setup: Setup, sizes: Sizes, protocol: Protocol) -> float:
         settings, name = protocol.unlearn, match["method"]
         retain, forget = sizes.train - sizes.forget_train, sizes.forget_train
-        steps = math.ceil((retain if settings["epoch_of"] == "retain" else forget) / protocol.batch_size)
-        epochs = epochs_of(settings, steps)
+        of_method = sizes_for(retain, forget, protocol.batch_size, settings["epoch_of"])
+        epochs = epochs_of(settings, of_method["steps_per_epoch"])
         key = (setup, name, epochs, retain, forget)
         if key not in self._methods:
             print(f"measuring {name} on {setup.model} ...", file=sys.stderr, flush=True)
             file = self.config.method_file(name)
             try:
                 speed, given = self._speed(setup), dict(self.config.methods[name].hyperparameters)
-                given_sizes = {
-                    "retain_images": retain,
-                    "forget_images": forget,
-                    "steps_per_epoch": steps,
-                    "steps_per_forget_pass": math.ceil(forget / protocol.batch_size),
-                }
-                seconds = unlearning_seconds(speed, self.device, file, given, epochs, given_sizes)
+                seconds = unlearning_seconds(speed, self.device, file, given, epochs, of_method)
             except Exception as error:  # raised by the method: its cell will fail
                 print(f"{name} cannot be measured: {type(error).__name__}: {error}", file=sys.stderr)
                 seconds = 0.0

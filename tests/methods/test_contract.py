@@ -48,8 +48,7 @@ def run(file, classes, channels, device):
     retain = batches(1 + torch.arange(25) % (classes - 1), channels, "retain", device, size=12)
     forget = batches(torch.zeros(5, dtype=torch.int64), channels, "forget", device)
     seed_global_streams(2, "method")
-    sizes = sizes_of(retain, forget, "retain")
-    make_method = partial(load_method, file, hyperparameters_of(file), sizes)
+    make_method = partial(load_method, file, hyperparameters_of(file))
     return before, model, unlearn(model, make_method, file, retain, forget, PROTOCOL)
 
 
@@ -93,7 +92,7 @@ def test_every_method_bears_unusual_sets(file, case):
     retain = batches(labels, 1, "retain", size=size)
     forget = batches(torch.zeros(forget_images, dtype=torch.int64), 1, "forget", size=size)
     seed_global_streams(2, "method")
-    make_method = partial(load_method, file, hyperparameters_of(file), sizes_of(retain, forget, "retain"))
+    make_method = partial(load_method, file, hyperparameters_of(file))
     done = unlearn(model, make_method, file, retain, forget, PROTOCOL)
     assert done.outcome == Outcome(), done.outcome
     assert all(math.isfinite(row["loss"]) for row in done.history)

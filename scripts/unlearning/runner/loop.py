@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from unlearning.data.batches import Batches
 from unlearning.runner.answers import answers_to, checked, means
 from unlearning.runner.containment import contained
 from unlearning.runner.guard import ProtocolGuard
-from unlearning.runner.interface import Method
+from unlearning.runner.interface import Method, sizes_of
 from unlearning.runner.outcomes import MethodError, Outcome, Unlearning, blamed_on_method
 from unlearning.runner.resume import Interruptible
 from unlearning.training.loop import epochs_of
@@ -30,7 +30,7 @@ T = TypeVar("T")
 @spent_on("training")
 def unlearn(
     model: nn.Module,
-    make_method: Callable[[], Method],
+    make_method: Callable[[Mapping[str, int]], Method],
     method_file: str | Path,
     retain: Batches,
     forget: Batches,
@@ -41,8 +41,9 @@ def unlearn(
 ) -> Unlearning:
     """Apply a method to ``model`` in place, for the epochs of ``protocol``: passes over the set of "epoch_of".
 
-    ``make_method`` returns the method, by `load_method`; a failure is located by the line of ``method_file``. The loop
-    continues from ``savepoint`` if it is usable, and updates it after every epoch if the method's state can be kept.
+    ``make_method`` takes the sizes of `sizes_of` and returns the method, by `load_method`; a failure is located by the
+    line of ``method_file``. The loop continues from ``savepoint`` if it is usable, and updates it after every epoch if
+    the method's state can be kept.
 
     The optimizer is Adam with ``protocol["learning_rate"]``; the other set starts again whenever it is used up. Before
     each step the model is put into train mode, and its batch norms into the mode that "batch_norm" names. A row of the
@@ -64,7 +65,7 @@ def unlearn(
         # The whole loop, because a method's mistake may show only in the next use of the model or the device.
         with blamed_on_method(file):
             with contained():
-                method = make_method()
+                method = make_method(sizes_of(retain, forget, protocol["epoch_of"]))
             optimizer = torch.optim.Adam(model.parameters(), lr=protocol["learning_rate"])
             guard = ProtocolGuard(model, optimizer)
             leading, following = order(retain, forget)

@@ -16,7 +16,7 @@ import pandas
 from unlearning.files import read_table
 from unlearning.meaning import by_meaning
 from unlearning.tables.cells import ORACLE
-from unlearning.tables.columns import COLUMN
+from unlearning.tables.columns import COLUMN, Column
 from unlearning.tables.intervals import half_width
 from unlearning.tables.legend import LEVEL
 from unlearning.tables.markdown import markdown_table, mean_with_interval, shown
@@ -51,6 +51,18 @@ def best_settings(sweep: pandas.DataFrame) -> dict[str, str]:
     return {chosen["method"]: chosen["by_gap"] for chosen in choose(tried) if chosen["settings"] > 1}
 
 
+def mean_with_level(means: pandas.DataFrame, row: str, column: Column) -> str:
+    """Return a mean, with a mark if it is within the noise floor; – if the row was not run, or has no such number.
+
+    ``means`` are rows of summary.csv of one benchmark, by method and metric.
+    """
+    its = means.loc[(row, column.name)] if (row, column.name) in means.index else None
+    if its is None or pandas.isna(its["mean"]):
+        return "–"
+    is_level = its["is_within_floor"] is True and row != ORACLE
+    return f"{its['mean']:.{column.decimals}f}{f' {LEVEL}' if is_level else ''}"
+
+
 @dataclass(frozen=True)
 class Measured:
     """The kept numbers, and the hyperparameters of all rows (``settings``)."""
@@ -58,12 +70,20 @@ class Measured:
     settings: Settings
 
     @cached_property
+    def small(self) -> Numbers:
+        return numbers_of(SMALL)
+
+    @cached_property
+    def others(self) -> Numbers:
+        return numbers_of(OTHERS)
+
+    @cached_property
     def numbers(self) -> Numbers:
         """Every method, and its further settings, in one table."""
-        small, others = numbers_of(SMALL), numbers_of(OTHERS)
-        own = others.metrics[~others.metrics["method"].isin(small.metrics["method"].unique())]
-        metrics = pandas.concat([small.metrics, own], ignore_index=True)
-        return numbers_from(metrics, pandas.concat([small.costs, others.costs], ignore_index=True), small.floor)
+        further = self.others.metrics[self.others.metrics["method"].isin(self.further_rows)]
+        metrics = pandas.concat([self.small.metrics, further], ignore_index=True)
+        costs = pandas.concat([self.small.costs, self.others.costs], ignore_index=True)
+        return numbers_from(metrics, costs, self.small.floor)
 
     @cached_property
     def means(self) -> pandas.DataFrame:
@@ -75,14 +95,17 @@ class Measured:
         return read_table(REFERENCE / f"{SMALL}-sweep.csv")
 
     @cached_property
+    def best(self) -> dict[str, str]:
+        return best_settings(self.sweep)
+
+    @cached_property
     def benchmarks(self) -> list[str]:
         return list(self.numbers.metrics["benchmark"].unique())
 
     @cached_property
     def further_rows(self) -> set[str]:
         """The rows that are a method in another than its configured setting."""
-        own, others = (set(numbers_of(kept).metrics["method"]) for kept in (SMALL, OTHERS))
-        return others - own
+        return set(self.others.metrics["method"]) - set(self.small.metrics["method"])
 
     @property
     def names(self) -> list[str]:
@@ -91,19 +114,15 @@ class Measured:
 
     def rows_of(self, name: str) -> list[str]:
         """Return the rows of a method: as configured, then with other settings."""
-        there = set(self.numbers.metrics["method"])
-        return [name] * (name in there) + [name + end for end in (AUTHORS, TUNED) if name + end in self.further_rows]
+        configured = [name] if name in self.small.metrics["method"].values else []
+        return configured + [name + end for end in (AUTHORS, TUNED) if name + end in self.further_rows]
 
     def value(self, benchmark: str, row: str, column: str) -> float:
         return float(self.means.loc[(benchmark, row, column), "mean"])
 
     def gap(self, benchmark: str, row: str) -> str:
         """Return the gap, with a mark if it is within the noise floor; – if the row was not run on the benchmark."""
-        if (benchmark, row, GAP.name) not in self.means.index:
-            return "–"
-        its = self.means.loc[(benchmark, row, GAP.name)]
-        is_level = its["is_within_floor"] is True and row != ORACLE
-        return f"{its['mean']:.{GAP.decimals}f}{f' {LEVEL}' if is_level else ''}"
+        return mean_with_level(self.means.loc[benchmark], row, GAP)
 
     def line_of(self, name: str) -> str | None:
         """Return what a method reached in one line, None for a method that is not in the kept table."""
@@ -121,7 +140,7 @@ class Measured:
 
     def is_best(self, name: str, row: str) -> bool:
         """Return whether a row of the method ``name`` has the setting with the smallest gap in the sweep."""
-        return row in self.settings and best_settings(self.sweep).get(name) == shown(by_meaning(self.settings[row]))
+        return row in self.settings and self.best.get(name) == shown(by_meaning(self.settings[row]))
 
     def _gaps(self, row: str) -> str:
         return " and ".join(self.gap(benchmark, row) for benchmark in self.benchmarks)

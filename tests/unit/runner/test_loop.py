@@ -24,7 +24,7 @@ PROTOCOL = {"epochs": 2, "learning_rate": 0.001} | AS_CHOSEN
 def run(method, retain=None, forget=None, model=None, **otherwise):
     """Apply ``method``, whose code is in this file, with a protocol that has the changes ``otherwise``."""
     parts = (retain or loader(10, 1), forget or loader(5, 0))
-    return unlearn(model or small_model(), lambda: method, __file__, *parts, PROTOCOL | otherwise)
+    return unlearn(model or small_model(), lambda _: method, __file__, *parts, PROTOCOL | otherwise)
 
 
 def loader(count, label, batch_size=4):
@@ -493,7 +493,7 @@ def test_failures_of_the_machine_are_not_blamed_on_the_method(error):
 def test_a_file_that_cannot_be_used_has_failed(tmp_path, text, reason, line):
     file = tmp_path / "theirs.py"
     file.write_text(text)
-    done = unlearn(small_model(), lambda: load_method(file, {}), file, loader(8, 1), loader(4, 0), PROTOCOL)
+    done = unlearn(small_model(), lambda _: load_method(file, {}), file, loader(8, 1), loader(4, 0), PROTOCOL)
     assert done.outcome.status == "failed"
     assert reason in done.outcome.reason
     assert "\n" not in done.outcome.reason

@@ -92,7 +92,7 @@ def test_a_line_names_each_setting_by_what_is_different_in_it_and_starting_anew(
     )
     assert measured.line_of(SCRATCH) == "gap to the oracle 0.100 as configured"
     assert measured.line_of("unmeasured") is None
-    assert measured.gap("another-benchmark", "fade") == "–"
+    assert measured.gap("resnet20-a-class0", "unmeasured") == "–"
 
 
 def test_another_setting_of_a_method_whose_name_ends_like_one_is_compared_with_that_method():

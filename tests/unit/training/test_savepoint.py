@@ -16,7 +16,7 @@ from unlearning.config.model import method_file
 from unlearning.data.batches import TensorData
 from unlearning.data.datasets import DataSet
 from unlearning.errors import UserError
-from unlearning.runner.interface import load_method, sizes_of
+from unlearning.runner.interface import load_method
 from unlearning.runner.loop import unlearn
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.loop import train_from_scratch
@@ -107,8 +107,7 @@ def unlearner(data, method_file, hyperparameters=None, **otherwise):
             data.train_batches(np.flatnonzero(chosen), PROTOCOL, generator(3, name))
             for name, chosen in {"retain": labels != 0, "forget": labels == 0}.items()
         )
-        sizes = sizes_of(retain, forget, (PROTOCOL["unlearn"] | otherwise)["epoch_of"])
-        make = partial(load_method, method_file, hyperparameters or {}, sizes)
+        make = partial(load_method, method_file, hyperparameters or {})
         done = unlearn(model, make, method_file, retain, forget, PROTOCOL["unlearn"] | otherwise, savepoint)
         assert done.outcome.status == "ok", done.outcome
         return model, done
