@@ -37,9 +37,9 @@ def copied_project(finished_project, tmp_path):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the tests in the folder that starts Snakemake, so that the other tests can be run while editing."""
+    """Mark the tests in the folders that start Snakemake, so that the other tests can be run while editing."""
     for item in items:
-        if ROOT / "tests" / "workflow" in item.path.parents:
+        if {ROOT / "tests/workflow", ROOT / "tests/slurm"} & set(item.path.parents):
             item.add_marker(pytest.mark.snakemake)
 
 

@@ -18,6 +18,8 @@ RULES = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in RULE_FI
 class Project:
     """A copy of the workflow in a folder of its own, run with the real Snakemake."""
 
+    WHERE = ("--cores", "2")
+
     def __init__(self, folder: Path, changes: dict):
         self.folder = folder
         for name in ("workflow", "scripts", "envs"):
@@ -34,7 +36,7 @@ class Project:
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen:
         """Start ``snakemake`` in the project's folder, in a process group of its own, with other variables."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        command = [sys.executable, "-m", "snakemake", *self.WHERE, *arguments]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
         # Jobs call "python"; it must be the Python that runs the tests.
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"

@@ -19,7 +19,7 @@ rule aggregate:
         "../../envs/unlearning.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=10,
     params:
         *code("aggregate.py"),
@@ -46,7 +46,7 @@ rule table:
         "../../envs/unlearning.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=10,
     params:
         *code("table.py"),

@@ -17,8 +17,9 @@ rule relearn:
         "../../envs/unlearning.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=GPUS,
         gpu_slots=GPU_SLOTS,
     params:
         *code("relearn.py"),
@@ -48,8 +49,9 @@ rule train_shadow:
         "../../envs/unlearning.yaml"
     threads: 1
     resources:
-        mem_mb=6000,
-        runtime=1440,
+        mem_mb=growing(6000),
+        runtime=growing(480),
+        gpu=GPUS,
         gpu_slots=GPU_SLOTS,
     params:
         *code("train_shadow.py"),
@@ -79,8 +81,9 @@ rule unlearn_shadow:
         "../../envs/unlearning.yaml"
     threads: 1
     resources:
-        mem_mb=6000,
-        runtime=720,
+        mem_mb=growing(6000),
+        runtime=growing(240),
+        gpu=GPUS,
         gpu_slots=GPU_SLOTS,
     params:
         *code("unlearn_shadow.py"),
@@ -120,7 +123,7 @@ rule ulira:
         "../../envs/unlearning.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=10,
     params:
         *code("ulira.py"),

@@ -17,7 +17,7 @@ rule calibrate:
         "../../envs/unlearning.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=10,
     params:
         *code("calibrate.py"),

@@ -23,8 +23,10 @@ from unlearning.config.variants import VALIDATION, baselines_of, with_calibratio
 from unlearning.errors import UserError
 from unlearning.meaning import by_meaning
 from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, SHADOW, TABLES
+from unlearning.workflow.cluster import settle_orphans
 from unlearning.workflow.plan import Plan, relative
 from unlearning.workflow.workspace import (
+    before_planning,
     check_readable,
     check_room,
     claim,
@@ -60,8 +62,6 @@ or_exit(check_request, chosen, [argument for argument in sys.argv[1:] if argumen
 if workflow.is_main_process:
     or_exit(check_room, Path("results"))
     or_exit(check_readable, Path("results"))
-    if workflow.local_exec:
-        or_exit(check_device, chosen.device, sees_gpu())
 
 compare_replaced_files()
 
@@ -79,14 +79,32 @@ if workflow.is_main_process:
     hint = hint_of_old_words(workflow.config_settings.config)
     print(plan.summary(), *([hint] if hint else []), sep="\n", file=sys.stderr, flush=True)
 
-# The share of a GPU that a job with a model takes. The profile sets the number of slots; a cluster counts whole GPUs.
+# A job with a model asks a cluster for one GPU. A profile may ask by another name, as the default resource `gres`.
+GPUS = 0 if chosen.device == "cpu" or "gres" in (workflow.resource_settings.default_resources or ()) else 1
+# On this machine, a job with a model takes one of the slots that the profile sets, if there is a GPU.
 GPU_SLOTS = 1 if chosen.device.startswith("cuda") or (chosen.device == "auto" and sees_gpu()) else 0
 
 
-def prepare_run():
+def growing(amount):
+    """Return a resource that grows with each attempt: on a cluster, a job that ended at a limit is tried again."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def take_the_results():
     """Lock the results for this run, or end the run with one line that says why this is not possible."""
     global results_lock  # kept open as long as this process lives
+    if workflow.local_exec:
+        or_exit(check_device, chosen.device, sees_gpu())
     results_lock = or_exit(claim, Path("results"))
+    or_exit(settle_orphans, Path.cwd(), chosen.orphans)
+
+
+if workflow.is_main_process:
+    before_planning(workflow, take_the_results)
+
+
+def prepare_run():
+    """Remove what killed jobs left half-written, and adapt Snakemake to the run."""
     remove_partial_files(Path("results"))
     prepare_snakemake(workflow)
 

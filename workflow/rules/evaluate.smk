@@ -19,8 +19,9 @@ rule evaluate:
         "../../envs/unlearning.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(30),
+        gpu=GPUS,
         gpu_slots=GPU_SLOTS,
     params:
         *code("evaluate.py"),
@@ -49,7 +50,7 @@ rule compare:
         "../../envs/unlearning.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=10,
     params:
         *code("compare.py"),

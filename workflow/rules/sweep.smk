@@ -44,7 +44,7 @@ rule sweep:
         "../../envs/unlearning.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=10,
     params:
         *code("sweep.py"),

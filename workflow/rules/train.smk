@@ -14,8 +14,9 @@ rule pretrain:
         "../../envs/unlearning.yaml"
     threads: 1
     resources:
-        mem_mb=6000,
-        runtime=1440,
+        mem_mb=growing(6000),
+        runtime=growing(480),
+        gpu=GPUS,
         gpu_slots=GPU_SLOTS,
     params:
         *code("pretrain.py"),
@@ -42,8 +43,9 @@ rule retrain:
         "../../envs/unlearning.yaml"
     threads: 1
     resources:
-        mem_mb=6000,
-        runtime=1440,
+        mem_mb=growing(6000),
+        runtime=growing(480),
+        gpu=GPUS,
         gpu_slots=GPU_SLOTS,
     params:
         *code("retrain.py"),

@@ -18,8 +18,9 @@ rule unlearn:
         "../../envs/unlearning.yaml"
     threads: 1
     resources:
-        mem_mb=6000,
-        runtime=720,
+        mem_mb=growing(6000),
+        runtime=growing(240),
+        gpu=GPUS,
         gpu_slots=GPU_SLOTS,
     params:
         *code("unlearn.py"),

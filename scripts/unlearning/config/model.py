@@ -126,6 +126,7 @@ class Config:
     methods: Mapping[str, MethodSettings]
     data_dir: str
     device: str
+    orphans: str
     sweep: bool
     calibrate: bool
     validation_share: float

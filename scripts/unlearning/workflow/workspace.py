@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import fcntl
@@ -12,13 +13,15 @@ import subprocess  # nosec B404: a command of our own
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import psutil
 
 from unlearning.errors import UserError, unreadable
+from unlearning.workflow.cluster import adapt_plugin, cancel_run, name_of_run
 
 LEAST_FREE_MB = 50
 PATIENCE, BETWEEN_TELLINGS = 20.0, 0.5
@@ -58,31 +61,87 @@ def check_readable(results: Path) -> None:
 def claim(results: Path) -> IO[str]:
     """Return the locked file ``results/.lock``. The folder belongs to this process while the file is open.
 
-    The kernel frees the lock when the process ends in any way, so that nothing must be unlocked after a kill. Raises
-    UserError if another run has it.
+    The kernel frees the lock when the process ends in any way, so that nothing must be unlocked after a kill. On a file
+    system whose locks do not reach other machines, what the file says counts too. Raises UserError if another run has
+    the folder, or may have it.
     """
     results.mkdir(parents=True, exist_ok=True)
     file = (results / ".lock").open("a+")
+    has_locks = not locks_are_local(results)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):  # a file system without locks
-            return file
-        file.seek(0)
-        process = file.read().strip() or "unknown"
-        raise UserError(
-            f"{results}: another run (process {process}) is writing there; wait for its end, or end it"
-        ) from None
+        has_locks = error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+        if has_locks:
+            raise UserError(
+                f"{results}: another run (process {_owner(file) or 'unknown'}) is writing there; "
+                "wait for its end, or end it"
+            ) from None
+    if not has_locks:
+        owner = _owner(file)
+        if owner and _may_be_alive(owner, os.fstat(file.fileno()).st_mtime):
+            raise UserError(
+                f"{results}: this file system has no locks between machines, and another run (process {owner}) did not "
+                f"say that it ended; wait for its end, or remove {results / '.lock'} if it is gone"
+            )
+        atexit.register(file.truncate, 0)
     file.truncate(0)
     file.write(f"{os.getpid()} on {os.uname().nodename}\n")
     file.flush()
     return file
 
 
+def _owner(file: IO[str]) -> str:
+    """Return what the run that locked ``file`` wrote into it: its process and machine."""
+    file.seek(0)
+    return file.read().strip()
+
+
+def _may_be_alive(owner: str, since: float) -> bool:
+    """Return False if ``owner`` was a process of this machine that has ended since the time ``since``."""
+    number, _, machine = owner.partition(" on ")
+    if machine != os.uname().nodename or not number.isdigit():
+        return True
+    try:
+        return psutil.Process(int(number)).create_time() <= since  # a later process has only taken the number
+    except psutil.NoSuchProcess:
+        return False
+
+
+def locks_are_local(folder: Path) -> bool:
+    """Return whether the locks of the file system of ``folder`` hold on this machine alone, by how it is mounted."""
+    place = folder.resolve()
+    mounts = [mount for mount in psutil.disk_partitions(all=True) if place.is_relative_to(mount.mountpoint)]
+    if not mounts:
+        return False
+    mount = max(mounts, key=lambda mount: len(mount.mountpoint))
+    options = set(mount.opts.split(","))
+    # See nfs(5) and mount.lustre(8). Lustre without any such option refuses to lock.
+    return (mount.fstype.startswith("nfs") and bool(options & {"nolock", "local_lock=all", "local_lock=flock"})) or (
+        mount.fstype == "lustre" and "localflock" in options
+    )
+
+
 def remove_partial_files(results: Path) -> None:
     """Remove half-written files of killed jobs, with temporary names from `files.whole_file`. No rule reads them."""
-    for partial in results.rglob(".*.partial"):
-        partial.unlink(missing_ok=True)
+    for file in results.rglob(".*.partial"):
+        file.unlink(missing_ok=True)
+
+
+def before_planning(workflow: Any, check: Callable[[], None]) -> None:
+    """Call ``check`` in a run that is about to plan its jobs, but not in a dry run or for a question.
+
+    Snakemake has no hook there. Its hook `onstart` comes too late for a cluster: the executor is there by then, and its
+    end removes the folders into which the waiting jobs of another run will write their logs.
+    """
+    prepare = workflow._prepare_dag
+
+    def check_and_prepare(*arguments: Any, **settings: Any) -> None:
+        if workflow.executor_plugin is not None and not workflow.dryrun and workflow.is_main_process:
+            check()
+        prepare(*arguments, **settings)
+
+    workflow._prepare_dag = check_and_prepare
 
 
 def compare_replaced_files() -> None:
@@ -112,8 +171,10 @@ def prepare_snakemake(workflow: Any) -> None:
     # value from planning. This would make the job again: a file that was missing then is no longer missing.
     workflow.persistence._params.cache_clear()
     _forget_planned_parameters()
+    if not workflow.local_exec:
+        adapt_plugin(workflow)
+    end_jobs_with_me(name_of_run(workflow))
     if workflow.local_exec:
-        end_jobs_with_me()
         # Snakemake's limit of 100 jobs per second is for clusters. Here it only makes the scheduler check again every
         # second, once per job started so far, and makes the run end one second late.
         workflow.scheduler.job_rate_limiter = None
@@ -155,19 +216,22 @@ def preview(scripts: Path, settings: Sequence[str], files: Sequence[Path]) -> No
         print(f"what is finished, and why the rest is not: {done.stdout.strip()}", file=sys.stderr, flush=True)
 
 
-def end_jobs_with_me() -> None:
+def end_jobs_with_me(run: str | None = None) -> None:
     """On SIGTERM and Ctrl-C, end the jobs too, and end this process with them within `PATIENCE` seconds.
 
     Snakemake would wait for its jobs, longer than the sender of the signal waits. The signal is sent to the jobs again
     and again, because a job that is just starting misses the first one. Jobs that do not end by then are killed.
+    ``run`` is the name of the jobs of this run on a SLURM cluster, if it has such jobs: they are cancelled.
     """
     snakemakes = {int(number): signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    end = partial(_end_run, run) if run else _end_children
 
     def leave(number: int, frame: Any) -> None:
         if not ending.is_set():
             ending.set()
-            threading.Thread(target=_end_children, daemon=True).start()
-        snakemakes_own = snakemakes[number]
+            threading.Thread(target=end, daemon=True).start()
+        # On a cluster, Snakemake's answer to SIGTERM is to wait for all jobs, and that to SIGINT to cancel them.
+        snakemakes_own = snakemakes[signal.SIGINT if run else number]
         if callable(snakemakes_own):
             snakemakes_own(number, frame)  # the handler of SIGINT raises KeyboardInterrupt
 
@@ -182,11 +246,31 @@ def _end_children() -> None:
     """
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        for child in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                child.terminate()
+        _tell_children()
         time.sleep(BETWEEN_TELLINGS)
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
+    os._exit(1)
+
+
+def _tell_children() -> None:
+    """Send SIGTERM to all children of this process."""
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.terminate()
+
+
+def _end_run(run: str) -> None:
+    """Cancel the SLURM jobs named ``run`` until none is left, but not longer than `PATIENCE` seconds; then end.
+
+    Snakemake itself cancels only what it has submitted by now, and then waits up to three minutes for its next look at
+    the queue.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not (all_ended := cancel_run(run)) and time.monotonic() < deadline:
+        time.sleep(BETWEEN_TELLINGS)
+    _tell_children()
+    jobs = "the jobs of this run are cancelled" if all_ended else "some jobs may still end; the next start names them"
+    print(f"stopped; {jobs}; run again to go on", file=sys.stderr, flush=True)
     os._exit(1)

@@ -1,0 +1,137 @@
+"""Runs with jobs on a SLURM cluster: jobs that outlived an earlier run, the words of their states, and their end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess  # nosec B404: SLURM's own commands
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from unlearning.errors import UserError
+
+PLUGIN = "snakemake_executor_plugin_slurm"
+_BETWEEN_LOOKS = 2.0
+_PATIENCE_WITH_SLURM = 30.0
+"""Seconds."""
+_ENDED_BADLY = ("PREEMPTED", "REVOKED", "LAUNCH_FAILED", "RECONFIG_FAIL")
+"""States in which a job does not run any more, and which the plugin takes for a living job. See squeue(1)."""
+
+
+def settle_orphans(folder: Path, wish: str, pause: Callable[[float], None] = time.sleep) -> None:
+    """Deal with the living SLURM jobs of an earlier run in ``folder``, as ``wish`` (refuse, wait or cancel) says.
+
+    A run that was killed leaves its jobs in the queue. Together with the jobs of a new run, they would write the same
+    files. Raises UserError, which names them, if the user has not said what to do. Does nothing where SLURM is not
+    installed or does not answer. ``pause`` waits for a number of seconds.
+    """
+    jobs = jobs_of(folder)
+    if not jobs:
+        return
+    names = f"{len(jobs)} SLURM job(s) of an earlier run in this folder ({' '.join(jobs[:20])})"
+    if wish == "refuse":
+        raise UserError(
+            f"{names} did not end with it; add orphans=wait to --config to use what they make, "
+            "or orphans=cancel to cancel them (trainings go on from their last whole epoch)"
+        )
+    done = "cancelling" if wish == "cancel" else "waiting for"
+    print(f"{done} {names}", file=sys.stderr, flush=True)
+    while jobs:
+        if wish == "cancel":
+            _ask(["scancel", *jobs])
+        pause(_BETWEEN_LOOKS)
+        jobs = jobs_of(folder)
+
+
+def jobs_of(folder: Path) -> list[str]:
+    """Return the ids of this user's living SLURM jobs that a run of Snakemake in ``folder`` submitted."""
+    if shutil.which("squeue") is None:
+        return []
+    # The plugin gives its jobs the run's folder (%Z), and a comment (%k) with the name of the rule or group.
+    rows = _ask(["squeue", "--noheader", "--user", str(os.getuid()), "--format", "%i|%Z|%k"])
+    found = (row.strip().split("|", 2) for row in rows)
+    return [
+        number
+        for number, place, comment in found
+        if comment.startswith(("rule_", "group_")) and Path(place).resolve() == folder.resolve()
+    ]
+
+
+def _ask(command: Sequence[str]) -> list[str]:
+    """Return the lines that a command of SLURM prints; none, with a word about it, if it does not answer."""
+    done = _run(command)
+    if done is None or done.returncode != 0:
+        error = "no answer" if done is None else " ".join(done.stderr.split())
+        print(f"{command[0]}: {error}", file=sys.stderr, flush=True)
+        return []
+    return done.stdout.splitlines()
+
+
+def _answers(command: Sequence[str]) -> bool:
+    """Return whether a command of SLURM succeeds."""
+    done = _run(command)
+    return done is not None and done.returncode == 0
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
+    """Run a command of SLURM, and return its result, or None if it does not end or is not there."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_WITH_SLURM)  # nosec B603
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
+def name_of_run(workflow: Any) -> str | None:
+    """Return the name that the jobs of this run have in the queue, or None if it does not submit to SLURM."""
+    return getattr(workflow.scheduler._executor, "run_uuid", None)
+
+
+def cancel_run(name: str) -> bool:
+    """Cancel the jobs with this name, and return whether SLURM says that none is left."""
+    _run(["scancel", "--name", name])
+    left = _run(["squeue", "--noheader", "--name", name, "--format", "%i"])
+    return left is not None and left.returncode == 0 and not left.stdout.strip()
+
+
+def adapt_plugin(workflow: Any) -> None:
+    """Change Snakemake's SLURM plugin where it would not see the end of a job, or ask in vain. Each has a test.
+
+    - The accounting says "CANCELLED by 1000", which the plugin compares with "CANCELLED"; a preempted job it leaves to
+      SLURM, also if SLURM does not start it again. A run with such a job would never end.
+    - It asks the accounting wherever there is the command for it, also on a cluster that keeps none.
+    - Without an account it tries to guess one. SLURM itself knows the user's default.
+    """
+    plugin: Any = sys.modules.get(PLUGIN)
+    if name_of_run(workflow) is None or plugin is None:
+        return
+    query = plugin.query_job_status
+
+    async def query_and_understand(command: str, logger: Any) -> tuple[dict[str, str] | None, float | None]:
+        states, seconds = await query(command, logger)
+        return states and understood(states, is_queued), seconds
+
+    plugin.query_job_status = query_and_understand
+    settings = workflow.executor_settings
+    if settings.status_command == "sacct" and not _answers(["sacct", "--noheader", "--starttime", "now"]):
+        settings.status_command = "squeue"
+    workflow.scheduler._executor._fallback_account_arg = ""
+
+
+def understood(states: dict[str, str], is_in_queue: Callable[[str], bool]) -> dict[str, str]:
+    """Return the states of jobs, by their ids, in words that the plugin knows.
+
+    ``is_in_queue`` says whether SLURM still has a job in its queue, because it starts a preempted one again.
+    """
+    words = {number: (state.split() or [""])[0].rstrip("+") for number, state in states.items()}
+    return {
+        number: "CANCELLED" if word in _ENDED_BADLY and not is_in_queue(number) else word
+        for number, word in words.items()
+    }
+
+
+def is_queued(number: str) -> bool:
+    """Return whether the job with this id waits or runs."""
+    return bool(_ask(["squeue", "--noheader", "--jobs", number, "--format", "%i"]))

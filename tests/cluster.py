@@ -1,0 +1,60 @@
+"""Shared by the tests on a real SLURM: a project whose jobs go to the cluster, and what its queue holds."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+
+from project import Project
+
+
+class ClusterProject(Project):
+    """A project whose jobs go to the cluster, with the profile for SLURM, as the README says."""
+
+    WHERE = ("--workflow-profile", "workflow/profiles/slurm")
+
+    def start(self, *arguments, **variables):
+        process = super().start(*arguments, **variables)
+        self.__dict__.setdefault("started", []).append(process)
+        return process
+
+    def end(self):
+        """Kill what was started, with its children, and cancel all jobs of the cluster."""
+        for process in self.__dict__.get("started", []):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        slurm("scancel", "--user", "root")
+        until(lambda: not queue())
+
+    def submit(self, *arguments):
+        """Start ``snakemake`` for the table, and return its process."""
+        return self.start("results/table.md", *arguments)
+
+    def submitted(self, *arguments):
+        """Run ``snakemake`` for the table to its end. Return its exit status and its output."""
+        done = self.run("results/table.md", *arguments)
+        return done.returncode, done.stdout
+
+
+def queue(*columns):
+    """Return the jobs in the queue, each as a list of squeue's columns (default: the id)."""
+    done = subprocess.run(
+        ["squeue", "--noheader", "--format", "|".join(columns or ["%i"])], capture_output=True, text=True, check=True
+    )
+    return [line.split("|") for line in done.stdout.split("\n") if line]
+
+
+def until(condition, seconds=120.0):
+    """Wait until ``condition()`` holds, and return its value; fail if this takes too long."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not come to this in time"
+        time.sleep(0.2)
+    return value
+
+
+def slurm(*command):
+    """Run a command of SLURM."""
+    subprocess.run([str(word) for word in command], check=True)

@@ -1,0 +1,83 @@
+"""A real SLURM on this machine for the tests of this folder, and a small project with its results as made locally."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from cluster import ClusterProject
+from project import TINY, Project, merged
+
+HERE = Path(__file__).parent
+WAITING = """
+import os, time, torch
+import torch.nn.functional as F
+
+class UnlearningMethod:
+    '''Fine-tunes. In its second epoch it says that it is there, if somebody has laid a pipe, and waits for its end.'''
+
+    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+        if epoch == 1 and os.path.exists("there"):
+            with open("there", "w") as there:
+                print("I am", file=there, flush=True)
+            wait()
+        images, labels = retain_batch
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        return {"loss": loss.item()}
+
+def wait():
+    time.sleep(600)
+"""
+CHANGES = merged(
+    TINY,
+    {
+        "suites": {"digits": {"methods": ["retain_finetune", "waiting"]}},
+        "methods": {"waiting": {"file": "waiting.py"}},
+        "protocols": {"tiny": {"unlearn": {"epochs": 3, "learning_rate": 0.003}}},
+    },
+)
+
+
+@pytest.fixture(scope="session")
+def accounting(request):
+    """Whether the cluster keeps accounts, as most do; not in the core of these tests, to be quicker."""
+    return "core" not in (request.config.option.markexpr or "")
+
+
+@pytest.fixture(scope="session")
+def cluster(accounting):
+    """Bring up SLURM, on six CPUs that share those of this machine."""
+    started = subprocess.run(
+        ["bash", HERE / "up.sh", *(["--accounting"] if accounting else [])],
+        env=os.environ | {"SLURM_TEST_CPUS": "6"},
+        capture_output=True,
+        text=True,
+    )
+    if started.returncode != 0:
+        pytest.skip(f"no SLURM here: {started.stderr.strip().splitlines()[-1]}")
+    yield
+    subprocess.run(["bash", HERE / "down.sh"], check=True)
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory):
+    """Return a project that has made its table on this machine."""
+    project = Project(tmp_path_factory.mktemp("local") / "project", CHANGES)
+    (project.folder / "waiting.py").write_text(WAITING)
+    project.make("results/table.md")
+    return project
+
+
+@pytest.fixture
+def project(cluster, local, tmp_path):
+    """Return a copy of the project ``local`` that has yet to make the method `waiting`. Its jobs end with the test."""
+    folder = tmp_path / "project"
+    shutil.copytree(local.folder, folder)
+    shutil.rmtree(folder / "results/resnet20-digits-class0/seed1/waiting")
+    project = ClusterProject.at(folder)
+    yield project
+    project.end()
