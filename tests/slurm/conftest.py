@@ -6,31 +6,28 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cluster import ClusterProject
+from cluster import ClusterProject, slurm
 from project import TINY, Project, merged
 
 HERE = Path(__file__).parent
 WAITING = """
-import os, time, torch
+import os, runpy
 import torch.nn.functional as F
 
 class UnlearningMethod:
-    '''Fine-tunes. In its second epoch it says that it is there, if somebody has laid a pipe, and waits for its end.'''
+    '''Fine-tunes. If there is a pipe, it says in its second epoch that it is there, and does what then.py says.'''
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         if epoch == 1 and os.path.exists("there"):
             with open("there", "w") as there:
                 print("I am", file=there, flush=True)
-            wait()
+            runpy.run_path("then.py")
         images, labels = retain_batch
         optimizer.zero_grad()
         loss = F.cross_entropy(model(images), labels)
         loss.backward()
         optimizer.step()
         return {"loss": loss.item()}
-
-def wait():
-    time.sleep(600)
 """
 CHANGES = merged(
     TINY,
@@ -68,6 +65,7 @@ def local(tmp_path_factory):
     """Return a project that has made its table on this machine."""
     project = Project(tmp_path_factory.mktemp("local") / "project", CHANGES)
     (project.folder / "waiting.py").write_text(WAITING)
+    (project.folder / "then.py").write_text("import time\ntime.sleep(600)\n")
     project.make("results/table.md")
     return project
 
@@ -81,3 +79,17 @@ def project(cluster, local, tmp_path):
     project = ClusterProject.at(folder)
     yield project
     project.end()
+
+
+@pytest.fixture
+def drained(cluster):
+    """Let no job start, until the function that this returns is called."""
+    node = subprocess.check_output(["sinfo", "-ho", "%n", "-p", "gpu"], text=True).strip()
+    slurm("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
+
+    def resume():
+        slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
+    yield resume
+    if "drain" in subprocess.check_output(["sinfo", "-ho", "%T", "-p", "gpu"], text=True):
+        resume()

@@ -1,29 +1,40 @@
 """What goes wrong on a cluster, on a real SLURM: each ends in the right table, or in one line that says what to do."""
 
+import contextlib
 import os
-import subprocess
+import shutil
+import signal
+from pathlib import Path
 
+import psutil
 import pytest
 from cluster import queue, slurm, until
 
-CELL = "results/resnet20-digits-class0/seed1/waiting"
+CELLS = "results/resnet20-digits-class0/seed1"
+CELL = f"{CELLS}/waiting"
+
+
+def in_its_second_epoch(project, *arguments):
+    """Start what is missing. Return the process, once the cell of `waiting` has come to its second epoch."""
+    pipe = project.folder / "there"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    process = project.submit(*arguments)
+
+    def says():
+        assert process.poll() is None, process.stdout.read()
+        return os.read(reader, 5)
+
+    assert until(says) == b"I am\n"
+    os.close(reader)
+    pipe.unlink()  # the next attempt goes through
+    return process
 
 
 @pytest.fixture
 def at_work(project):
-    """Start the cell of `waiting`. Yield the project, the process, and the id of the job, whose second epoch waits."""
-    pipe = project.folder / "there"
-    os.mkfifo(pipe)
-    process = project.submit()
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-
-    def is_there():
-        assert process.poll() is None, process.stdout.read()
-        return os.read(reader, 5)
-
-    assert until(is_there) == b"I am\n"
-    os.close(reader)
-    pipe.unlink()  # the next attempt goes through
+    """Return the project, and the process and the id of its only job, which is in its second epoch and stays there."""
+    process = in_its_second_epoch(project)
     ((job,),) = queue()
     return project, process, job
 
@@ -124,15 +135,66 @@ def test_what_jobs_of_a_killed_run_make_is_used_on_request(project, drained, loc
     assert project.read("results/metrics.csv") == local.read("results/metrics.csv")
 
 
-@pytest.fixture
-def drained(cluster):
-    """Let no job start, until the function that this returns is called."""
-    node = subprocess.check_output(["sinfo", "-ho", "%n", "-p", "gpu"], text=True).strip()
-    slurm("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
+def test_a_job_is_submitted_once_the_controller_is_there_again(project, local):
+    with controller_away():
+        process = project.submit()
+        for line in process.stdout:
+            if "SLURM's controller does not answer; waiting for it" in line:
+                break
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    assert "Trying to restart job" not in printed  # no attempt was spent
+    assert project.read("results/metrics.csv") == local.read("results/metrics.csv")
 
-    def resume():
-        slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
 
-    yield resume
-    if "drain" in subprocess.check_output(["sinfo", "-ho", "%T", "-p", "gpu"], text=True):
-        resume()
+@contextlib.contextmanager
+def controller_away():
+    """Stop SLURM's controller for the time of the block."""
+    pid = int(Path(os.environ.get("SLURM_TEST_DIR", "/tmp/slurm-test"), "slurmctld.pid").read_text())
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: not psutil.pid_exists(pid))
+    try:
+        yield
+    finally:
+        slurm("slurmctld")
+
+
+def test_a_job_above_its_memory_gets_more_in_the_next_attempt(project, local):
+    (project.folder / "then.py").write_text("import time, torch\nkept = torch.ones(7 * 2**28)\ntime.sleep(600)\n")
+    ends_well(project, in_its_second_epoch(project), local)
+
+
+def test_a_method_that_kills_its_process_ends_its_cell_alone(project):
+    (project.folder / "then.py").write_text("import ctypes\nctypes.string_at(0)\n")
+    shutil.rmtree(project.folder / f"{CELLS}/retain_finetune")
+    process = in_its_second_epoch(project, "--retries", "0")
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "died with <Signals.SIGSEGV" in printed
+    assert "what is finished, and why the rest is not: results/table.md" in printed
+    assert (project.folder / f"{CELLS}/retain_finetune/metrics.json").exists()
+    assert not (project.folder / f"{CELL}/metrics.json").exists()
+
+
+FILL = """
+import contextlib
+with contextlib.suppress(OSError), open("results/filling", "wb", buffering=0) as file:
+    while True:
+        file.write(bytes(2**16))
+"""
+
+
+def test_a_full_disk_is_said_in_one_line(project):
+    results = project.folder / "results"
+    results.rename(project.folder / "aside")
+    results.mkdir()
+    slurm("mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", results)
+    try:
+        shutil.copytree(project.folder / "aside", results, dirs_exist_ok=True)
+        (project.folder / "then.py").write_text(FILL)
+        process = in_its_second_epoch(project, "--retries", "0")
+        printed, _ = process.communicate(timeout=300)
+    finally:
+        slurm("umount", "--lazy", results)
+    assert process.returncode == 1
+    assert "No space left on device" in printed

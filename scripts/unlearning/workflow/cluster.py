@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess  # nosec B404: SLURM's own commands
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 from unlearning.errors import UserError
 
 PLUGIN = "snakemake_executor_plugin_slurm"
+_PING = ["scontrol", "ping"]
 _BETWEEN_LOOKS = 2.0
 _PATIENCE_WITH_SLURM = 30.0
 """Seconds."""
@@ -103,6 +105,8 @@ def adapt_plugin(workflow: Any) -> None:
       SLURM, also if SLURM does not start it again. A run with such a job would never end.
     - It asks the accounting wherever there is the command for it, also on a cluster that keeps none.
     - Without an account it tries to guess one. SLURM itself knows the user's default.
+    - It takes a controller that is being restarted for a job that failed, once for each of the job's attempts.
+    - Of a job that failed it shows the names of its logs, but not what they say.
     """
     plugin: Any = sys.modules.get(PLUGIN)
     if name_of_run(workflow) is None or plugin is None:
@@ -117,7 +121,53 @@ def adapt_plugin(workflow: Any) -> None:
     settings = workflow.executor_settings
     if settings.status_command == "sacct" and not _answers(["sacct", "--noheader", "--starttime", "now"]):
         settings.status_command = "squeue"
-    workflow.scheduler._executor._fallback_account_arg = ""
+    executor = workflow.scheduler._executor
+    executor._fallback_account_arg = ""
+    command_of = plugin.get_submit_command
+
+    def wait_and_get(*arguments: Any, **options: Any) -> str:
+        wait_for_controller()
+        return command_of(*arguments, **options)
+
+    plugin.get_submit_command = wait_and_get
+    report = executor.report_job_error
+
+    def report_and_say(job: Any, msg: str | None = None, aux_logs: Sequence[str] = (), **more: Any) -> None:
+        report(job, msg=msg, aux_logs=aux_logs, **more)
+        for log in filter(None, aux_logs):
+            print(f"SLURM job {job.external_jobid}: {reason_in(Path(log))}", file=sys.stderr, flush=True)
+
+    executor.report_job_error = report_and_say
+
+
+_REASONS = (
+    r"(?:error|stopped) in .*",  # what the job's script says last
+    r"died with <Signals\.\w+",
+    r"(?:exceeded memory limit|Exceeded job memory limit|oom[_-]kill).*",
+    r"(?:CANCELLED AT \S+|DUE TO .*\w)",
+)
+
+
+def reason_in(log: Path) -> str:
+    """Return the line of a failed job's SLURM log that says why it ended, or where to look if no line says it."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return f"ended without a log ({log})"
+    for reason in _REASONS:
+        found = [match[0] for line in lines if (match := re.search(reason, line))]
+        if found:
+            return found[-1]
+    return f"ended without a reason; see {log}"
+
+
+def wait_for_controller(pause: Callable[[float], None] = time.sleep) -> None:
+    """Return as soon as SLURM's controller answers. ``pause`` waits for a number of seconds."""
+    if not _answers(_PING):
+        print("SLURM's controller does not answer; waiting for it", file=sys.stderr, flush=True)
+        while not _answers(_PING):
+            pause(_BETWEEN_LOOKS)
+        print("SLURM's controller answers again", file=sys.stderr, flush=True)
 
 
 def understood(states: dict[str, str], is_in_queue: Callable[[str], bool]) -> dict[str, str]:

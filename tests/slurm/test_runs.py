@@ -1,0 +1,44 @@
+"""Whole runs on a real SLURM: the same table as on one machine, and nothing to do afterwards."""
+
+import shutil
+
+import pytest
+from cluster import ClusterProject, queue, until
+
+
+@pytest.fixture
+def fresh(project):
+    """Return the project without any result and without its data set."""
+    for name in ("results", "data"):
+        shutil.rmtree(project.folder / name)
+    return project
+
+
+@pytest.mark.core
+def test_a_first_run_makes_the_same_table_and_nothing_is_left_to_do(fresh, local):
+    """The data set is made in the same run: for jobs of a cluster, Snakemake does not know its digest when it plans."""
+    status, printed = fresh.submitted()
+    assert status == 0, printed
+    assert fresh.read("results/metrics.csv") == local.read("results/metrics.csv")
+    for where in (ClusterProject.WHERE, ("--cores", "1")):
+        fresh.WHERE = where
+        assert "Nothing to be done" in fresh.submitted()[1]
+
+
+def test_relearning_is_part_of_the_one_job_of_a_cell(project, drained):
+    process = project.submit("--config", "relearning=true")
+    names = until(lambda: len(jobs := queue("%k")) >= 4 and jobs)
+    drained()
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    assert ["rule_cell_evaluate_relearn_unlearn"] in names
+
+
+def test_cells_share_a_gpu_by_shards(project, drained):
+    """The node has two GPUs, each of four shards. The command line replaces the profile's default resources."""
+    process = project.submit("--default-resources", "slurm_partition=gpu", "gres=shard:1")
+    until(queue)
+    assert queue("%b") == [["gres:shard:1"]]
+    drained()
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
