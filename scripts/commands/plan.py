@@ -267,7 +267,7 @@ class Estimates:
         """Return the seconds of relearning, if every start reaches the limit.
 
         There are two starts, with the row of original also those of a model with random weights. Each epoch is tested
-        on the forget class.
+        on the forget class; the original model is tested once on all test images.
         """
         settings = protocol.relearn
         forget = min(settings["images"], sizes.forget_train)
@@ -275,6 +275,7 @@ class Estimates:
         per_image = speed.step / protocol.batch_size
         starts = 4 if match["method"] == "original" else 2
         seconds = starts * settings["epochs"] * (images * per_image + sizes.forget_test * speed.image)
+        seconds += sizes.test * speed.image
         if self.config.is_retain_relearning:
             seconds += (sizes.train - sizes.forget_train) * per_image + sizes.forget_test * speed.image
         return seconds

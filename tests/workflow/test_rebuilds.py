@@ -265,6 +265,11 @@ def test_another_forget_class_needs_no_edit_and_no_pretraining(finished_project)
     assert planned == ["evaluate scrub", "split", "unlearn scrub"]
 
 
+def test_relearning_a_cell_waits_for_no_evaluation(finished_project):
+    planned = finished_project.planned("results/resnet20-digits-class3/seed1/scrub/relearning.json")
+    assert planned == ["relearn scrub", "split", "unlearn scrub"]
+
+
 def test_the_paper_suite_is_planned_by_a_switch_alone(finished_project):
     planned = finished_project.planned("results/table.md", "--config", "suite=paper")
     counts = {job: planned.count(job) for job in planned}

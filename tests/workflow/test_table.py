@@ -13,7 +13,7 @@ import pandas
 import pytest
 import torch
 import yaml
-from project import ROOT, TINY, Project
+from project import ROOT, TINY, Project, merged
 
 from unlearning.evaluation import metrics, ulira
 from unlearning.files import read_table
@@ -432,6 +432,15 @@ def test_relearning_and_ulira_are_in_the_table_on_request(requested_project):
     assert rows["raises"]["ulira_auc"] == rows["raises"]["ulira_shadows"] == rows["nan"]["relearn_epochs"] == ""
     for heading in ("relearning →", "by retained →", "U-LiRA (4 shadow models) →", "U-LiRA of class →"):
         assert f"| {heading}" in re.sub(" +", " ", requested_project.read("results/table.md"))
+
+
+def test_nothing_is_relearned_if_the_training_of_the_original_diverged(tmp_path):
+    pretrain = TINY["protocols"]["tiny"]["pretrain"] | {"learning_rate": 100.0}
+    project = Project(tmp_path / "diverged", merged(TINY, {"protocols": {"tiny": {"pretrain": pretrain}}}))
+    project.make(f"{CELLS}/original/relearning.json", f"{CELLS}/original/metrics.json")
+    assert json.loads(project.read(f"{CELLS}/original/metrics.json"))["status"] == "diverged"
+    found = json.loads(project.read(f"{CELLS}/original/relearning.json"))
+    assert {key: its for key, its in found.items() if key.startswith("relearn")} == {"relearn_epochs": None}
 
 
 def test_a_switch_to_retained_images_relearns_and_nothing_else(requested_project):

@@ -6,7 +6,7 @@ rule relearn:
         dataset=plan.dataset,
         split=f"{BENCHMARK}/split.npz",
         checkpoint=plan.checkpoint,
-        original=f"{BENCHMARK}/seed{{seed}}/original/metrics.json",
+        original=f"{PRETRAINING}/pretrained.pt",
     output:
         relearning=f"{CELL}/relearning.json",
     log:

@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 from unlearning.clocks import spent_on
 from unlearning.data.batches import Batches, TensorData
+from unlearning.evaluation import metrics
 from unlearning.models import Classifier, build_model
 from unlearning.streams import generator, seed_global_streams
-from unlearning.training.prediction import PREDICTION_BATCH, accuracy
+from unlearning.training.prediction import PREDICTION_BATCH, accuracy, predict_logits
 
 KEPT = 0.9
 """The share of the retained accuracy that must be left for the forget class to count as back.
@@ -34,12 +35,29 @@ Split = Mapping[str, np.ndarray]
 Protocol = dict[str, Any]
 
 
+@spent_on("evaluation")
+def accuracies_before(original: Classifier, data: TensorData, split: Split) -> dict[str, float] | None:
+    """Return forget_acc and retain_acc (0 to 1) of the original model, to the last digit as rule evaluate has them.
+
+    They are measured here, so that no cell waits for the evaluation of another one. None if a logit of the model is not
+    finite: its training diverged, and there is nothing to bring back.
+    """
+    found = {}
+    for name, part in (("forget_acc", "forget_test"), ("retain_acc", "retain_test")):
+        images = torch.from_numpy(split[part]).to(data.test_images.device)
+        logits = predict_logits(original, data.test_images, data.normalisation, images).numpy()
+        if not np.isfinite(logits).all():
+            return None
+        found[name] = metrics.accuracy(logits, data.test_labels[images].cpu().numpy())
+    return found
+
+
 def relearning(
     model: Classifier, data: TensorData, split: Split, protocol: Protocol, original: Mapping[str, float], seed: int
 ) -> dict[str, int]:
     """Return the epochs of `relearning_epochs` from both starts, and the smaller number, by the names of their columns.
 
-    ``original`` has the metrics forget_acc and retain_acc of the model before unlearning. The target is half of its
+    ``original`` has the accuracies of `accuracies_before`, of the model before unlearning. The target is half of its
     forget_acc. With the head's row reset, the class comes back from the features alone; from the model as it is, it
     comes back sooner if the head still tells it. ``model`` stays as it is.
     """

@@ -61,7 +61,7 @@ def test_a_method_that_forgets_once_in_a_while_is_measured_in_both_kinds_of_step
 
 
 def test_relearning_costs_two_starts_and_on_request_a_pass_over_the_retained_images():
-    """Seconds by hand: .1 per image of training, .01 per image of a test; the original has two starts more."""
+    """Seconds by hand: .1 per image of training, .01 per image of a test; the row of original has two starts more."""
     setup = estimate.Setup("resnet20", 0.25, 10, 1, 8, 32, "float32")
     speed = estimate.Speed(step=3.2, image=0.01, probe=0.0, weights=0, features=0, small=setup, scale=1.0)
     sizes = estimate.Sizes(train=1000, test=300, forget_train=100, forget_test=30)
@@ -70,11 +70,11 @@ def test_relearning_costs_two_starts_and_on_request_a_pass_over_the_retained_ima
     estimates = object.__new__(Estimates)  # nothing is measured
     estimates.config = configured()
     protocol = estimates.config.protocols["digits"]  # 20 images of each of 10 classes, 20 epochs
-    one_start = 20 * (200 * 0.1 + 30 * 0.01)
-    assert estimates._relearning(cell, protocol, speed, sizes) == pytest.approx(2 * one_start)
-    assert estimates._relearning(original, protocol, speed, sizes) == pytest.approx(4 * one_start)
+    one_start, test = 20 * (200 * 0.1 + 30 * 0.01), 300 * 0.01
+    assert estimates._relearning(cell, protocol, speed, sizes) == pytest.approx(2 * one_start + test)
+    assert estimates._relearning(original, protocol, speed, sizes) == pytest.approx(4 * one_start + test)
     estimates.config = configured(retain_relearning=True)
-    with_retained = 2 * one_start + 900 * 0.1 + 30 * 0.01
+    with_retained = 2 * one_start + test + 900 * 0.1 + 30 * 0.01
     assert estimates._relearning(cell, protocol, speed, sizes) == pytest.approx(with_retained)
 
 

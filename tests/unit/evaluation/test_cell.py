@@ -16,6 +16,7 @@ from unlearning.evaluation.erasure import erasure
 from unlearning.evaluation.probe import probe_accuracy
 from unlearning.evaluation.relearning import (
     KEPT,
+    accuracies_before,
     fresh_model,
     least_retained,
     relearning,
@@ -274,6 +275,18 @@ def suppressed(model, by):
     with torch.no_grad():
         lower.head.bias[FORGET] -= by
     return lower
+
+
+def test_the_accuracies_before_are_those_of_the_evaluation_to_the_last_digit(original, oracle, data, split):
+    for model in (original, oracle):
+        expected = evaluated(model, data, split)
+        found = accuracies_before(model, data, split)
+        assert found == {name: expected[name] for name in ("forget_acc", "retain_acc")}
+
+
+def test_a_model_that_diverged_has_no_accuracies_before(original, data, split):
+    assert accuracies_before(suppressed(original, float("nan")), data, split) is None
+    assert accuracies_before(suppressed(original, float("inf")), data, split) is None
 
 
 def test_the_epochs_of_both_starts_are_those_of_a_fine_tuning_written_out(original, data, split):
