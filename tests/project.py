@@ -23,7 +23,7 @@ class Project:
     def __init__(self, folder: Path, changes: dict):
         self.folder = folder
         for name in ("workflow", "scripts", "envs"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.sif"))
         config = yaml.safe_load((ROOT / "config.yaml").read_text())
         (folder / "config.yaml").write_text(yaml.safe_dump(merged(config, changes), sort_keys=False))
 

@@ -285,7 +285,7 @@ def test_every_link_of_a_page_leads_somewhere(page):
 
 
 FOLDERS = ("scripts", "workflow", "docs", "tests", "envs", "results/reference")
-PLACEHOLDERS = ("NAME", "SUITE", "my_method", "paper-", "calibration-full")
+PLACEHOLDERS = ("NAME", "SUITE", "my_method", "paper-", "calibration-full", "unlearning.sif")
 """Parts of paths that a page tells the user to write, or that a run makes."""
 
 

@@ -222,6 +222,17 @@ def test_nothing_is_made_when_nothing_changed(undone):
     assert plan(undone, "--resources", "gpu_slots=1") == []
 
 
+def test_the_container_makes_nothing_again_where_it_is_not_used(undone):
+    path = undone.folder / "workflow/Snakefile"
+    before = path.read_text()
+    (line,) = re.findall(r"^container: .*\n", before, re.MULTILINE)
+    path.write_text(before.replace(line, ""))
+    try:
+        assert plan(undone) == []
+    finally:
+        path.write_text(before)
+
+
 def test_a_git_checkout_and_back_remakes_nothing(undone):
     def git(*arguments):
         identity = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]

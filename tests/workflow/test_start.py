@@ -69,6 +69,73 @@ def test_snakemake_alone_reads_the_workflow(project, tmp_path):
     assert planned(dry_run(python), project.folder) == planned(dry_run(sys.executable), project.folder)
 
 
+def test_snakemake_alone_starts_the_jobs(tmp_path):
+    """The first job ends there, for it has no environment with NumPy: no earlier step needs one."""
+    project, python = Project(tmp_path / "project", TINY), environment_with("snakemake", tmp_path / "alone")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+    command = [python, "-m", "snakemake", "--cores", "1", "data/digits.npz"]
+    done = subprocess.run(command, cwd=project.folder, env=environment, text=True, capture_output=True)
+    assert done.returncode == 1
+    assert (project.folder / "results/.lock").exists()  # the last thing before the first job
+    (missing,) = set(re.findall(r"^ModuleNotFoundError: (.*)$", done.stderr, re.MULTILINE))
+    assert missing == "No module named 'numpy'"
+    assert 'workflow/rules/data.smk"' in done.stderr  # the rule whose job ended
+    assert "Traceback" not in done.stderr.partition("Exiting because a job execution failed")[2]
+
+
+APPTAINER = """#!/bin/bash
+# Stands for apptainer: notes the image, and runs the command without it.
+[ "$1" = --version ] && echo "apptainer version 1.3.0" && exit
+while [[ "$1" != *.sif ]]; do shift; done
+echo "$1" >> "$NOTES"
+shift
+exec "$@"
+"""
+
+
+@pytest.fixture
+def with_apptainer(tmp_path):
+    """Return the variables of a run that finds a command apptainer, and the file in which that notes its images."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/apptainer").write_text(APPTAINER)
+    (tmp_path / "bin/apptainer").chmod(0o755)
+    folders = [str(tmp_path / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+    return {"PATH": os.pathsep.join(folders), "NOTES": str(tmp_path / "images")}
+
+
+SPLIT = "results/resnet20-digits-class0/split.npz"
+
+
+def test_without_an_image_no_job_starts(tmp_path, with_apptainer):
+    project = Project(tmp_path / "project", TINY)
+    done = project.run(SPLIT, "--sdm", "apptainer", **with_apptainer)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if not line.startswith("Using workflow specific profile")]
+    assert line.startswith("error: --sdm apptainer: ")
+    assert line.endswith("apptainer build envs/unlearning.sif envs/unlearning.def")
+    assert not (project.folder / "results").exists()
+
+
+def test_the_jobs_run_in_the_container_from_any_folder(tmp_path, with_apptainer):
+    project, notes = Project(tmp_path / "project", TINY), Path(with_apptainer["NOTES"])
+    (project.folder / "envs/unlearning.sif").touch()
+    elsewhere = Project.at(tmp_path / "elsewhere")
+    elsewhere.folder.mkdir()
+    command = ("--snakefile", f"{project.folder}/workflow/Snakefile", "--forceall", SPLIT)
+    # The first run also makes the data set, in the folder of the project.
+    for place, images in (
+        (project, ["envs/unlearning.sif"] * 2),
+        (elsewhere, ["../project/envs/unlearning.sif"]),
+    ):
+        done = place.run(*command, "--sdm", "apptainer", **with_apptainer)
+        assert done.returncode == 0, done.stdout
+        assert notes.read_text().split() == images
+        notes.unlink()
+    done = project.run(*command, **with_apptainer)
+    assert done.returncode == 0, done.stdout
+    assert not notes.exists()
+
+
 def environment_with(package, folder):
     """Make a virtual environment with a package of this one and its requirements, by links. Return its Python."""
     venv.create(folder, symlinks=True)

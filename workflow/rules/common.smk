@@ -24,6 +24,7 @@ from unlearning.errors import UserError
 from unlearning.meaning import by_meaning
 from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, SHADOW, TABLES
 from unlearning.workflow.cluster import settle_orphans
+from unlearning.workflow.container import IMAGE, check_container
 from unlearning.workflow.plan import Plan, relative
 from unlearning.workflow.workspace import (
     before_planning,
@@ -51,6 +52,7 @@ def or_exit(function, *arguments):
 
 if workflow.is_main_process:
     or_exit(check_command_line, sys.argv[1:])
+    or_exit(check_container, workflow.deployment_settings.deployment_method)
 
 # Snakemake's `configfile:` is not used: it evaluates expressions in a file, and loses one of two equal keys.
 layers = [CONFIG, *workflow.overwrite_configfiles]
