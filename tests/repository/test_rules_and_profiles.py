@@ -31,14 +31,33 @@ def test_a_profile_names_only_rules_that_exist(profile):
     assert "code" not in settings["rerun-triggers"]
 
 
-def test_the_cluster_profile_says_for_every_job_where_and_how_long_it_runs():
+def bodies():
+    """Return the text of each rule by its name."""
+    rules = "".join(file.read_text() for file in RULE_FILES)
+    return dict(re.findall(r"^rule (\w+):\n((?:    .*\n|\n)*)", rules, re.MULTILINE))
+
+
+def test_on_a_cluster_the_jobs_that_run_a_model_are_submitted_and_no_others():
+    """So one partition is enough, and a profile has nothing to say about a rule that the command line might replace."""
+    with_model = {name for name, body in bodies().items() if "gpu=GPUS" in body}
+    assert with_model == {"pretrain", "retrain", "unlearn", "evaluate", "relearn", "train_shadow", "unlearn_shadow"}
+    (local,) = re.findall(r"^localrules:\n((?:    \w+,\n)+)", RULE_FILES[0].read_text(), re.MULTILINE)
+    assert set(re.findall(r"\w+", local)) == set(RULES) - with_model
+    for name in with_model:
+        assert "mem_mb=growing(" in bodies()[name]
+        assert "runtime=growing(" in bodies()[name]
     slurm = yaml.safe_load((ROOT / "workflow/profiles/slurm/config.yaml").read_text())
     assert slurm["executor"] == "slurm"
-    assert set(slurm["set-resources"]) == set(RULES) - {"all"}
-    for rule, resources in slurm["set-resources"].items():
-        assert {"slurm_partition", "mem_mb", "runtime"} <= set(resources), rule
-    on_gpu = {rule for rule, resources in slurm["set-resources"].items() if resources.get("gpu")}
-    assert on_gpu == {"pretrain", "retrain", "unlearn", "evaluate", "relearn", "train_shadow", "unlearn_shadow"}
+    assert set(slurm["groups"]) <= with_model
+    assert not {"set-resources", "set-threads", "config"} & set(slurm)
+
+
+def test_the_profile_of_the_cluster_watches_what_that_of_this_machine_watches():
+    profiles = {path.parent.name: yaml.safe_load(path.read_text()) for path in PROFILES}
+    own = {"resources", "quiet"}
+    assert {key: value for key, value in profiles["default"].items() if key not in own}.items() <= profiles[
+        "slurm"
+    ].items()
 
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.name)
@@ -84,9 +103,8 @@ def test_jobs_that_run_a_model_share_the_gpu_and_no_others():
     profiles = {path.parent.name: yaml.safe_load(path.read_text()) for path in PROFILES}
     assert profiles["default"]["resources"] == {"gpu_slots": 4}
     assert "resources" not in profiles["slurm"]
-    bodies = re.findall(r"^rule (\w+):\n((?:    .*\n|\n)*)", "".join(f.read_text() for f in RULE_FILES), re.MULTILINE)
-    in_slots = {name for name, body in bodies if "gpu_slots=GPU_SLOTS" in body}
-    assert in_slots == {rule for rule, its in profiles["slurm"]["set-resources"].items() if its.get("gpu")}
+    for name, body in bodies().items():
+        assert ("gpu_slots=GPU_SLOTS" in body) == ("gpu=GPUS" in body), name
 
 
 def test_every_rule_has_log_environment_threads_and_limits():

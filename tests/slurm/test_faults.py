@@ -171,7 +171,7 @@ def test_a_method_that_kills_its_process_ends_its_cell_alone(project):
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "died with <Signals.SIGSEGV" in printed
-    assert "what is finished, and why the rest is not: results/table.md" in printed
+    assert "what is finished, and why the rest is not: results/preview.md: 3 of 4 cells" in printed
     assert (project.folder / f"{CELLS}/retain_finetune/metrics.json").exists()
     assert not (project.folder / f"{CELL}/metrics.json").exists()
 

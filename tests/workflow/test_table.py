@@ -418,7 +418,8 @@ def test_relearning_and_ulira_are_in_the_table_on_request(requested_project):
     assert rows["retrain"]["retain_relearned_acc"] == "0.0"  # the oracle has nothing to bring back
     for row in (rows[method] for method in ("retrain", "head_mask", "retain_finetune")):
         starts = [int(row[f"relearn_epochs_{start}"]) for start in ("reset", "as_is")]
-        assert 0 < int(row["relearn_epochs"]) == min(starts) <= max(starts) <= 20
+        assert 0 <= int(row["relearn_epochs"]) == min(starts) <= max(starts) <= 20
+    assert int(rows["head_mask"]["relearn_epochs_as_is"]) > 0  # the masked logit has to come back
     for method in ("original", "retrain", "head_mask", "retain_finetune"):
         assert 0 <= float(rows[method]["ulira_auc"]) <= 1
     # Masking a logit does not change the order of answers: the attack finds the same in the control as in the original.

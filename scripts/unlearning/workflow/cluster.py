@@ -144,7 +144,7 @@ _REASONS = (
     r"(?:error|stopped) in .*",  # what the job's script says last
     r"died with <Signals\.\w+",
     r"(?:exceeded memory limit|Exceeded job memory limit|oom[_-]kill).*",
-    r"(?:CANCELLED AT \S+|DUE TO .*\w)",
+    r"CANCELLED AT .*\w",
 )
 
 

@@ -84,7 +84,7 @@ def claim(results: Path) -> IO[str]:
                 f"{results}: this file system has no locks between machines, and another run (process {owner}) did not "
                 f"say that it ended; wait for its end, or remove {results / '.lock'} if it is gone"
             )
-        atexit.register(file.truncate, 0)
+        atexit.register(os.truncate, file.name, 0)
     file.truncate(0)
     file.write(f"{os.getpid()} on {os.uname().nodename}\n")
     file.flush()

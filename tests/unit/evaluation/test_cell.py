@@ -291,6 +291,8 @@ def test_a_model_that_diverged_has_no_accuracies_before(original, data, split):
 
 def test_the_epochs_of_both_starts_are_those_of_a_fine_tuning_written_out(original, data, split):
     of_original = evaluated(original, data, split)
+    # Half of it is then no whole number of images: which side of the target a share falls on is not left to rounding.
+    of_original |= {"forget_acc": of_original["forget_acc"] + 0.001}
     model, limit = suppressed(original, 8.0), PROTOCOL["relearn"]["epochs"]
     before = copy.deepcopy(model.state_dict())
     assert share_right(model, data, split["retain_test"]) > of_original["retain_acc"]  # it takes none for the class
