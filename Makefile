@@ -15,6 +15,7 @@
 # make verify                           compare the tables kept in results/reference/ with their numbers
 # make test                             run the tests
 # make test-quick                       run only the tests that start no Snakemake, while editing
+# make test-slurm [CORE=1]              run the tests on a real SLURM, which is set up for them (Debian, as root); CORE=1: a part
 # make format                           format the code
 # make lint                             check style, hints, the direction of imports, the workflow and security
 # make docs                             write the generated pages and tables of docs/ and results/reference/metrics.md
@@ -40,7 +41,7 @@ ifneq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME}" && echo writable),writable)
 export XDG_CACHE_HOME = $(CURDIR)/.snakemake/home
 endif
 
-.PHONY: help table preview status plan check audit new-method keep subset verify test test-quick format lint docs bench clean
+.PHONY: help table preview status plan check audit new-method keep subset verify test test-quick test-slurm format lint docs bench clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -71,6 +72,9 @@ test: .venv/installed
 
 test-quick: .venv/installed
 	$(BIN)/python -m pytest -m "not snakemake and not slow" --dist worksteal
+
+test-slurm: .venv/installed
+	$(BIN)/python -m pytest -n 0 tests/slurm $(if $(filter-out 0,$(CORE)),-m core)
 
 format: .venv/installed-lint
 	$(BIN)/ruff check --fix .

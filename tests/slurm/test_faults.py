@@ -79,10 +79,10 @@ def test_a_job_at_its_time_limit_goes_on_in_a_new_one(at_work, local):
     ends_well(project, process, local)
 
 
-@pytest.mark.core
-def test_sigterm_ends_the_run_and_its_jobs(at_work, local):
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.core), signal.SIGINT])
+def test_sigterm_and_ctrl_c_end_the_run_and_its_jobs(at_work, local, number):
     project, process, _ = at_work
-    process.terminate()
+    process.send_signal(number)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "the jobs of this run are cancelled; run again to go on" in printed
