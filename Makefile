@@ -15,7 +15,7 @@
 # make verify                           compare the tables kept in results/reference/ with their numbers
 # make test                             run the tests
 # make test-quick                       run only the tests that start no Snakemake, while editing
-# make test-slurm [CORE=1]              run the tests on a real SLURM, which is set up for them (Debian, as root); CORE=1: a part
+# make test-slurm [ONLY=core]           run the tests on a real SLURM that they bring up (Debian, as root); ONLY=digits: more
 # make format                           format the code
 # make lint                             check style, hints, the direction of imports, the workflow and security
 # make docs                             write the generated pages and tables of docs/ and results/reference/metrics.md
@@ -74,7 +74,7 @@ test-quick: .venv/installed
 	$(BIN)/python -m pytest -m "not snakemake and not slow" --dist worksteal
 
 test-slurm: .venv/installed
-	$(BIN)/python -m pytest -n 0 tests/slurm $(if $(filter-out 0,$(CORE)),-m core)
+	$(BIN)/python -m pytest -n 0 tests/slurm -m $(or $(ONLY),"not digits")
 
 format: .venv/installed-lint
 	$(BIN)/ruff check --fix .

@@ -42,7 +42,7 @@ CHANGES = merged(
 @pytest.fixture(scope="session")
 def accounting(request):
     """Whether the cluster keeps accounts, as most do; not in the core of these tests, to be quicker."""
-    return "core" not in (request.config.option.markexpr or "")
+    return request.config.option.markexpr != "core"
 
 
 @pytest.fixture(scope="session")

@@ -91,12 +91,13 @@ def test_sigterm_and_ctrl_c_end_the_run_and_its_jobs(at_work, local, number):
 
 
 @pytest.mark.core
-def test_a_second_start_is_refused_and_takes_no_log_from_waiting_jobs(project, drained, local):
+def test_a_second_start_is_refused_a_dry_run_is_not_and_neither_takes_the_logs_of_waiting_jobs(project, drained, local):
     process = project.submit()
     until(queue)
     status, printed = project.submitted()
     assert status == 1
     assert "results: another run (process " in printed
+    project.make("results/table.md", "-n")  # a dry run is not a run
     assert queue("%T") == [["PENDING"]]
     drained()
     printed, _ = process.communicate(timeout=300)

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from cluster import ClusterProject, queue, until
+from project import Project
 
 
 @pytest.fixture
@@ -34,11 +35,24 @@ def test_relearning_is_part_of_the_one_job_of_a_cell(project, drained):
     assert ["rule_cell_evaluate_relearn_unlearn"] in names
 
 
-def test_cells_share_a_gpu_by_shards(project, drained):
-    """The node has two GPUs, each of four shards. The command line replaces the profile's default resources."""
-    process = project.submit("--default-resources", "slurm_partition=gpu", "gres=shard:1")
+@pytest.mark.parametrize(
+    ("resource", "asked"), [("gres=shard:1", "gres:shard:1"), ("gpu_model=made_up", "gres:gpu:made_up:1")]
+)
+def test_a_profile_asks_for_a_share_of_a_gpu_or_for_a_model(project, drained, resource, asked):
+    """The command line replaces the profile's default resources, as an edit of the profile would."""
+    process = project.submit("--default-resources", "slurm_partition=gpu", resource)
     until(queue)
-    assert queue("%b") == [["gres:shard:1"]]
+    assert queue("%b") == [[asked]]
     drained()
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0, printed
+
+
+@pytest.mark.digits
+def test_the_digits_suite_makes_the_same_table_as_on_this_machine(cluster, tmp_path):
+    metrics = []
+    for name, kind in (("local", Project), ("cluster", ClusterProject)):
+        project = kind(tmp_path / name, {})
+        project.make("results/table.md")
+        metrics.append(project.read("results/metrics.csv"))
+    assert metrics[0] == metrics[1]

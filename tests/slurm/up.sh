@@ -55,7 +55,7 @@ MEMORY=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo)
 for i in $(seq 0 $((GPUS - 1))); do touch "$DIR/fakegpu$i"; done
 cat >/etc/slurm/gres.conf <<END
 $MARK
-NodeName=$HOST Name=gpu File=$DIR/fakegpu[0-$((GPUS - 1))]
+NodeName=$HOST Name=gpu Type=made_up File=$DIR/fakegpu[0-$((GPUS - 1))]
 NodeName=$HOST Name=shard Count=$((4 * GPUS))
 END
 
@@ -93,7 +93,7 @@ SlurmdTimeout=60
 MpiDefault=none
 AccountingStorageType=accounting_storage/$([ $ACCOUNTING = yes ] && echo slurmdbd || echo none)
 $([ $ACCOUNTING = yes ] && printf 'AccountingStorageHost=127.0.0.1\nAccountingStoragePort=6819\nAccountingStorageTRES=gres/gpu')
-NodeName=$HOST NodeAddr=127.0.0.1 CPUs=$CPUS RealMemory=$MEMORY Gres=gpu:$GPUS,shard:$((4 * GPUS)) State=UNKNOWN
+NodeName=$HOST NodeAddr=127.0.0.1 CPUs=$CPUS RealMemory=$MEMORY Gres=gpu:made_up:$GPUS,shard:$((4 * GPUS)) State=UNKNOWN
 PreemptType=preempt/partition_prio
 PreemptMode=CANCEL
 PartitionName=cpu Nodes=$HOST Default=YES State=UP PriorityTier=1

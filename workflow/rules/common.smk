@@ -23,7 +23,7 @@ from unlearning.config.variants import VALIDATION, baselines_of, with_calibratio
 from unlearning.errors import UserError
 from unlearning.meaning import by_meaning
 from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, SHADOW, TABLES
-from unlearning.workflow.cluster import settle_orphans
+from unlearning.workflow.cluster import settle_orphans, wait_for_controller
 from unlearning.workflow.container import IMAGE, check_container
 from unlearning.workflow.plan import Plan, relative
 from unlearning.workflow.workspace import (
@@ -97,6 +97,8 @@ def take_the_results():
     global results_lock  # kept open as long as this process lives
     if workflow.local_exec:
         or_exit(check_device, chosen.device, sees_gpu())
+    else:
+        wait_for_controller()  # which alone knows the jobs of an earlier run
     results_lock = or_exit(claim, Path("results"))
     or_exit(settle_orphans, Path.cwd(), chosen.orphans)
 

@@ -27,8 +27,8 @@ def settle_orphans(folder: Path, wish: str, pause: Callable[[float], None] = tim
     """Deal with the living SLURM jobs of an earlier run in ``folder``, as ``wish`` (refuse, wait or cancel) says.
 
     A run that was killed leaves its jobs in the queue. Together with the jobs of a new run, they would write the same
-    files. Raises UserError, which names them, if the user has not said what to do. Does nothing where SLURM is not
-    installed or does not answer. ``pause`` waits for a number of seconds.
+    files. Raises UserError, which names them, if the user has not said what to do. Does nothing without a SLURM that
+    answers. ``pause`` waits for a number of seconds.
     """
     jobs = jobs_of(folder)
     if not jobs:
@@ -63,13 +63,9 @@ def jobs_of(folder: Path) -> list[str]:
 
 
 def _ask(command: Sequence[str]) -> list[str]:
-    """Return the lines that a command of SLURM prints; none, with a word about it, if it does not answer."""
+    """Return the lines that a command of SLURM prints, none if it does not succeed."""
     done = _run(command)
-    if done is None or done.returncode != 0:
-        error = "no answer" if done is None else " ".join(done.stderr.split())
-        print(f"{command[0]}: {error}", file=sys.stderr, flush=True)
-        return []
-    return done.stdout.splitlines()
+    return done.stdout.splitlines() if done is not None and done.returncode == 0 else []
 
 
 def _answers(command: Sequence[str]) -> bool:
@@ -162,8 +158,8 @@ def reason_in(log: Path) -> str:
 
 
 def wait_for_controller(pause: Callable[[float], None] = time.sleep) -> None:
-    """Return as soon as SLURM's controller answers. ``pause`` waits for a number of seconds."""
-    if not _answers(_PING):
+    """Return once SLURM's controller answers, at once where there is no SLURM. ``pause`` waits for some seconds."""
+    if shutil.which(_PING[0]) is not None and not _answers(_PING):
         print("SLURM's controller does not answer; waiting for it", file=sys.stderr, flush=True)
         while not _answers(_PING):
             pause(_BETWEEN_LOOKS)

@@ -56,10 +56,10 @@ def test_only_jobs_of_snakemake_in_this_folder_belong_to_an_earlier_run(slurm, t
     assert jobs_of(here) == ["7", "10"]
 
 
-def test_a_cluster_that_does_not_answer_has_no_jobs_of_ours_and_says_so(slurm, tmp_path, capfd):
-    slurm("squeue", "echo Unable to contact slurm controller >&2; exit 1")
+def test_an_installation_of_slurm_without_a_cluster_is_no_hindrance_to_a_run_on_this_machine(slurm, tmp_path, capfd):
+    slurm("squeue", "echo Could not establish a configuration source >&2; exit 1")
     settle_orphans(tmp_path, "refuse")
-    assert capfd.readouterr().err == "squeue: Unable to contact slurm controller\n"
+    assert capfd.readouterr() == ("", "")
 
 
 def test_living_jobs_of_an_earlier_run_are_refused_waited_for_or_cancelled(slurm, tmp_path, capfd):
@@ -115,3 +115,4 @@ def test_nothing_is_asked_where_slurm_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(cluster, "_run", lambda _: pytest.fail("it asked"))
     assert jobs_of(tmp_path) == []
+    wait_for_controller()
