@@ -45,6 +45,7 @@ def settle_orphans(folder: Path, wish: str, pause: Callable[[float], None] = tim
         if wish == "cancel":
             _ask(["scancel", *jobs])
         pause(_BETWEEN_LOOKS)
+        wait_for_controller(pause)  # without it, the queue would look empty
         jobs = jobs_of(folder)
 
 
