@@ -64,6 +64,8 @@ or_exit(check_request, chosen, [argument for argument in sys.argv[1:] if argumen
 if workflow.is_main_process:
     or_exit(check_room, Path("results"))
     or_exit(check_readable, Path("results"))
+    if workflow.resource_settings.default_resources is None:  # Snakemake sets them for jobs on other machines
+        or_exit(check_device, chosen.device, sees_gpu())
 
 compare_replaced_files()
 
@@ -95,9 +97,7 @@ def growing(amount):
 def take_the_results():
     """Lock the results for this run, or end the run with one line that says why this is not possible."""
     global results_lock  # kept open as long as this process lives
-    if workflow.local_exec:
-        or_exit(check_device, chosen.device, sees_gpu())
-    else:
+    if not workflow.local_exec:
         wait_for_controller()  # which alone knows the jobs of an earlier run
     results_lock = or_exit(claim, Path("results"))
     or_exit(settle_orphans, Path.cwd(), chosen.orphans)
