@@ -43,12 +43,18 @@ Settings = Mapping[str, Mapping[str, Any]]
 
 
 def best_settings(sweep: pandas.DataFrame) -> dict[str, str]:
-    """Return the setting, as text, with the smallest gap to the oracle in the rows of sweep.csv.
+    """Return the setting, as text, with the smallest gap to the oracle on the first benchmark in the rows of sweep.csv.
 
-    Methods of which one setting was tried are left out.
+    The settings in `OTHERS` were chosen on this one; the other benchmark was swept later. Methods of which one setting
+    was tried are left out.
     """
-    tried = sweep.dropna(subset="setting").to_dict("records")
+    tried = tried_on(sweep["benchmark"].iloc[0], sweep).to_dict("records")
     return {chosen["method"]: chosen["by_gap"] for chosen in choose(tried) if chosen["settings"] > 1}
+
+
+def tried_on(benchmark: str, sweep: pandas.DataFrame) -> pandas.DataFrame:
+    """Return the rows of methods on one benchmark from the rows of sweep.csv."""
+    return sweep[sweep["benchmark"] == benchmark].dropna(subset="setting")
 
 
 def mean_with_level(means: pandas.DataFrame, row: str, column: Column) -> str:
@@ -191,11 +197,10 @@ def changed_table(measured: Measured, benchmark: str) -> str:
     return markdown_table(rows, ["method", *(column.heading for column in COMPARED)])
 
 
-def schedules_table(measured: Measured) -> str:
-    """Return the settings of the sweep that differ in the schedule of forget steps alone: means over benchmarks."""
-    tried = measured.sweep.dropna(subset="setting")
-    tried = tried[tried["setting"].str.contains(SCHEDULE)]
-    means = tried.groupby(["method", "setting"], sort=False)[[column.name for column in COMPARED_IN_SWEEP]].mean()
+def schedules_table(measured: Measured, benchmark: str) -> str:
+    """Return the settings of the sweep on one benchmark that differ in the schedule of forget steps alone."""
+    tried = tried_on(benchmark, measured.sweep)
+    means = tried[tried["setting"].str.contains(SCHEDULE)].set_index(["method", "setting"])
     once, always = f'{SCHEDULE} "once"', f'{SCHEDULE} "always"'
     rows = []
     for (method, setting), values in means.iterrows():
@@ -210,10 +215,10 @@ def schedules_table(measured: Measured) -> str:
     return markdown_table(rows, ["method", "other hyperparameters", *(c.heading for c in COMPARED_IN_SWEEP)], texts=2)
 
 
-def chosen_table(measured: Measured) -> str:
+def chosen_table(measured: Measured, benchmark: str) -> str:
     """Return for each method of the sweep the setting with the smallest gap and the one with the highest score."""
-    tried = measured.sweep.dropna(subset="setting")
-    means = tried.groupby(["method", "setting"], sort=False)[[column.name for column in COMPARED_IN_SWEEP]].mean()
+    tried = tried_on(benchmark, measured.sweep)
+    means = tried.set_index(["method", "setting"])
     rows = []
     for chosen in choose(tried.to_dict("records")):
         row = [chosen["method"], str(chosen["settings"])]
