@@ -22,7 +22,7 @@ from unlearning.meaning import by_meaning
 from unlearning.paths import PUBLISHED
 from unlearning.tables.configuration_page import levels_of
 from unlearning.tables.markdown import shown
-from unlearning.tables.measured import AUTHORS, TUNED, best_settings
+from unlearning.tables.measured import AUTHORS, ON_FASHION, SCRATCH, TUNED, best_settings
 from unlearning.watched_code import SCRIPTS
 
 README, DOCS = ROOT / "README.md", ROOT / "docs"
@@ -86,6 +86,13 @@ def test_the_best_settings_are_those_that_the_sweep_chose():
         settings = [shown(by_meaning(SMALL.methods[row].hyperparameters)) for row in rows]
         assert settings.count(setting) == 1, name
         assert not rows[-1].endswith(TUNED) or settings[-1] == setting, name
+    for name, setting in best_settings(sweep, benchmark=1).items():
+        ends = ("", AUTHORS, TUNED, ON_FASHION)
+        rows = {name + end: SMALL.methods[name + end] for end in ends if name + end in SMALL.methods}
+        (found,) = (row for row, its in rows.items() if shown(by_meaning(its.hyperparameters)) == setting)
+        assert (name + ON_FASHION in rows) == found.endswith(ON_FASHION), name
+    of_fashion = {name for name in SMALL.methods if name.endswith(ON_FASHION)}
+    assert set(SMALL.suites["small_fashion"].methods) == of_fashion | {SCRATCH}
 
 
 def section(text, title):

@@ -1,7 +1,8 @@
 """What every method reached on small real images: docs/methods-measured.md, and one line per method in docs/methods.md.
 
 All numbers come from results/reference/: small-* has every method as configured, small_settings-* the best setting of
-a sweep and the authors' setting where these are others, small_before-* methods that were changed, as they were.
+a sweep and the authors' setting where these are others, small_fashion-* the best setting on the second benchmark where
+neither has it, small_before-* methods that were changed, as they were.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pandas
 
 from unlearning.files import read_table
 from unlearning.meaning import by_meaning
-from unlearning.tables.cells import ORACLE
+from unlearning.tables.cells import ORACLE, ORIGINAL
 from unlearning.tables.columns import COLUMN, Column
 from unlearning.tables.intervals import half_width
 from unlearning.tables.legend import LEVEL
@@ -24,11 +25,14 @@ from unlearning.tables.numbers import Numbers, numbers_from
 from unlearning.tables.reference import REFERENCE, numbers_of
 from unlearning.tables.sweep import choose
 
-SMALL, OTHERS, BEFORE = "small", "small_settings", "small_before"
+SMALL, OTHERS, FASHION, BEFORE = "small", "small_settings", "small_fashion", "small_before"
 """The names of the kept tables."""
 
 TUNED, AUTHORS = "_tuned", "_authors"
 """The ends of the names of a method's rows with another setting than the configured one."""
+
+ON_FASHION = "_fashion"
+"""The same in the table `FASHION`, which is of a later run on another processor, with models of its own."""
 
 SCRATCH = "scratch"
 """The control that starts anew: a method that is not nearer to the oracle than this has saved nothing."""
@@ -42,13 +46,13 @@ Settings = Mapping[str, Mapping[str, Any]]
 """The hyperparameters of each row."""
 
 
-def best_settings(sweep: pandas.DataFrame) -> dict[str, str]:
-    """Return the setting, as text, with the smallest gap to the oracle on the first benchmark in the rows of sweep.csv.
+def best_settings(sweep: pandas.DataFrame, benchmark: int = 0) -> dict[str, str]:
+    """Return the setting, as text, with the smallest gap to the oracle on one benchmark in the rows of sweep.csv.
 
-    The settings in `OTHERS` were chosen on this one; the other benchmark was swept later. Methods of which one setting
-    was tried are left out.
+    The settings in `OTHERS` were chosen on the first, those in `FASHION` on the second one, which was swept later.
+    Methods of which one setting was tried are left out.
     """
-    tried = tried_on(sweep["benchmark"].iloc[0], sweep).to_dict("records")
+    tried = tried_on(sweep["benchmark"].unique()[benchmark], sweep).to_dict("records")
     return {chosen["method"]: chosen["by_gap"] for chosen in choose(tried) if chosen["settings"] > 1}
 
 
@@ -153,32 +157,59 @@ class Measured:
 
     def difference(self, row: str) -> str:
         """Return the hyperparameters of a row that the method's configured setting has not, as text."""
-        end = TUNED if row.endswith(TUNED) else AUTHORS
+        end = next((end for end in (TUNED, ON_FASHION) if row.endswith(end)), AUTHORS)
         configured = self.settings[row.removesuffix(end)]
         return shown({key: value for key, value in self.settings[row].items() if configured.get(key) != value})
 
 
 def settings_table(measured: Measured, benchmark: str) -> str:
     """Return every method with each of its settings: means over seeds, and the distance to starting anew."""
-    gaps = measured.numbers.metrics.query("benchmark == @benchmark").pivot(
-        index="seed", columns="method", values=GAP.name
-    )
+    gaps = gaps_of(measured.numbers, benchmark)
     rows = []
     for name in [ORACLE, *measured.names]:
         for row in measured.rows_of(name):
-            if row not in gaps:
-                continue
-            values = [f"{measured.value(benchmark, row, c.name):.{c.decimals}f}" for c in COMPARED[:-1]]
-            floors = measured.means.loc[(benchmark, row, GAP.name), "in_floors"]
-            further = gaps[row] - gaps[SCRATCH]
-            beside = mean_with_interval(further.mean(), half_width(further), GAP.decimals, sign="+")
-            setting = "" if row == name else measured.difference(row)
-            whose = "authors'" if row == name + AUTHORS else "sweep's best" if measured.is_best(name, row) else ""
-            beside = "–" if row == SCRATCH else beside
-            title = name if row == name else ""
-            rows.append([title, whose, setting, *values, measured.gap(benchmark, row), f"{floors:.1f}", beside])
-    headings = [column.heading for column in COMPARED]
-    return markdown_table(rows, ["method", "setting", "", *headings, "× floor", f"gap − {SCRATCH}'s"], texts=3)
+            if row in gaps:
+                setting = "" if row == name else measured.difference(row)
+                whose = "authors'" if row == name + AUTHORS else "sweep's best" if measured.is_best(name, row) else ""
+                title = name if row == name else ""
+                rows.append([title, whose, setting, *compared(measured.means.loc[benchmark], gaps, row)])
+    return markdown_table(rows, ["method", "setting", "", *HEADINGS], texts=3)
+
+
+def fashion_table(measured: Measured) -> str:
+    """Return the best settings on the second benchmark that no other table has, and *scratch* of the same run."""
+    numbers = numbers_of(FASHION)
+    (benchmark,) = numbers.metrics["benchmark"].unique()
+    gaps = gaps_of(numbers, benchmark)
+    means = numbers.summary.set_index(["benchmark", "method", "metric"]).loc[benchmark]
+    rows = [
+        [
+            row.removesuffix(ON_FASHION),
+            measured.difference(row) if row.endswith(ON_FASHION) else "",
+            *compared(means, gaps, row),
+        ]
+        for row in numbers.metrics["method"].unique()
+        if row != ORIGINAL
+    ]
+    return markdown_table(rows, ["method", "setting", *HEADINGS], texts=2)
+
+
+def gaps_of(numbers: Numbers, benchmark: str) -> pandas.DataFrame:
+    """Return the gap of each row (columns) with each seed (index)."""
+    of_benchmark = numbers.metrics[numbers.metrics["benchmark"] == benchmark]
+    return of_benchmark.pivot(index="seed", columns="method", values=GAP.name)
+
+
+def compared(means: pandas.DataFrame, gaps: pandas.DataFrame, row: str) -> list[str]:
+    """Return the cells under `HEADINGS` of a row, from the rows of summary.csv by method and metric, and its gaps."""
+    values = [f"{means.loc[(row, c.name), 'mean']:.{c.decimals}f}" for c in COMPARED[:-1]]
+    further = gaps[row] - gaps[SCRATCH]
+    beside = mean_with_interval(further.mean(), half_width(further), GAP.decimals, sign="+")
+    floors = means.loc[(row, GAP.name), "in_floors"]
+    return [*values, mean_with_level(means, row, GAP), f"{floors:.1f}", "–" if row == SCRATCH else beside]
+
+
+HEADINGS = [*(column.heading for column in COMPARED), "× floor", f"gap − {SCRATCH}'s"]
 
 
 def changed_table(measured: Measured, benchmark: str) -> str:
@@ -240,6 +271,7 @@ COMPARED_IN_SWEEP = [
 
 MAKERS: dict[str, Callable[..., str]] = {
     "settings": settings_table,
+    "fashion": fashion_table,
     "changed": changed_table,
     "schedules": schedules_table,
     "chosen": chosen_table,

@@ -4,7 +4,7 @@ import pandas
 import pytest
 
 from unlearning.tables import measured as module
-from unlearning.tables.measured import AUTHORS, SCRATCH, TUNED, Measured, best_settings
+from unlearning.tables.measured import AUTHORS, ON_FASHION, SCRATCH, TUNED, Measured, best_settings
 from unlearning.tables.numbers import numbers_from
 
 SETTINGS = {
@@ -13,6 +13,7 @@ SETTINGS = {
     "fade": {"rate": 1.0, "forget_pass": "once"},
     f"fade{AUTHORS}": {"rate": 5.0, "forget_pass": "once"},
     f"fade{TUNED}": {"rate": 1.0, "forget_pass": "always"},
+    f"fade{ON_FASHION}": {"rate": 2.0, "forget_pass": "once"},
     "unmeasured": {},
 }
 RETAINED = {
@@ -22,6 +23,7 @@ RETAINED = {
     "fade": 0.87,
     f"fade{AUTHORS}": 0.81,
     f"fade{TUNED}": 0.9,
+    f"fade{ON_FASHION}": 0.78,
 }
 """retain_acc; all else is as with the oracle, so that the gap is a third of the difference to 0.9."""
 
@@ -75,6 +77,7 @@ def measured(monkeypatch):
     kept = {
         module.SMALL: numbers(["retrain", "scratch", "scratch_authors", "fade"]),
         module.OTHERS: numbers(["retrain", "scratch", f"fade{AUTHORS}", f"fade{TUNED}"]),
+        module.FASHION: numbers(["retrain", "scratch", f"fade{ON_FASHION}"]),
         module.BEFORE: numbers(["retrain", f"fade{AUTHORS}"]),
     }
     kept[module.BEFORE].summary["method"] = kept[module.BEFORE].summary["method"].str.removesuffix(AUTHORS)
@@ -85,6 +88,7 @@ def measured(monkeypatch):
 
 def test_the_best_setting_is_the_nearest_to_the_oracle_that_did_not_fail_on_the_first_benchmark():
     assert best_settings(SWEEP) == {"fade": 'forget_pass "always", rate 1'}
+    assert best_settings(SWEEP, benchmark=1) == {"fade": 'forget_pass "once", rate 1'}
 
 
 def test_a_line_names_each_setting_by_what_is_different_in_it_and_starting_anew(measured):
@@ -123,6 +127,13 @@ def test_the_table_of_settings_has_a_row_per_setting_and_the_paired_difference_t
         ["0.030", "6.0", "-0.070 ± 0.000"],
         ["0.000 ≈", "0.0", "-0.100 ± 0.000"],
     ]
+
+
+def test_the_table_of_the_second_benchmark_has_the_settings_that_are_best_there(measured):
+    oracle, scratch, fade = rows_of(module.fashion_table(measured))
+    assert oracle[:3] == ["retrain", "", "0.900"]
+    assert scratch[-3:] == ["0.100", "20.0", "–"]
+    assert fade == ["fade", "rate 2.0", "0.780", "0.000", "0.500", "0.780", "0.040", "8.0", "-0.060 ± 0.000"]
 
 
 def test_the_table_of_changes_has_what_was_before_and_what_is_now(measured):
