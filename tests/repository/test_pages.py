@@ -219,6 +219,13 @@ def test_every_number_that_is_said_of_the_measured_methods_stands_in_a_table():
     assert [number for number in said if number not in tables] == []
 
 
+def test_how_often_the_two_halves_of_the_sweep_agree_is_said_rightly():
+    first, second = (best_settings(read_table(REFERENCE / "small-sweep.csv"), number) for number in (0, 1))
+    agreeing = sum(second[name] == setting for name, setting in first.items())
+    said = f"On {agreeing} of the {len(first)} methods with a grid, the two benchmarks agree."
+    assert said in (DOCS / "methods-measured.md").read_text()
+
+
 def test_the_page_of_the_configuration_has_every_key_with_a_description():
     page = (DOCS / "configuration.md").read_text()
     schema = yaml.safe_load(SCHEMA.read_text())

@@ -105,8 +105,9 @@ class Measured:
         return read_table(REFERENCE / f"{SMALL}-sweep.csv")
 
     @cached_property
-    def best(self) -> dict[str, str]:
-        return best_settings(self.sweep)
+    def best(self) -> list[dict[str, str]]:
+        """The best settings on the first and on the second benchmark."""
+        return [best_settings(self.sweep, number) for number in (0, 1)]
 
     @cached_property
     def benchmarks(self) -> list[str]:
@@ -142,15 +143,23 @@ class Measured:
         parts = []
         for row in rows:
             how = {name: "as configured", name + AUTHORS: f"with the authors' {self.difference(row)}"}
-            is_best = ", the best of the sweep" if self.is_best(name, row) else ""
+            is_best = ", the best of the sweep on CIFAR-10" if self.is_best(name, row) else ""
             parts.append(f"{self._gaps(row)} {how.get(row, f'with {self.difference(row)}')}{is_best}")
         if name != SCRATCH:
             parts.append(f"{self._gaps(SCRATCH)} from *scratch*")
         return "gap to the oracle " + "; ".join(parts)
 
-    def is_best(self, name: str, row: str) -> bool:
+    def is_best(self, name: str, row: str, benchmark: int = 0) -> bool:
         """Return whether a row of the method ``name`` has the setting with the smallest gap in the sweep."""
-        return row in self.settings and self.best.get(name) == shown(by_meaning(self.settings[row]))
+        return row in self.settings and self.best[benchmark].get(name) == shown(by_meaning(self.settings[row]))
+
+    def role(self, benchmark: str, name: str, row: str) -> str:
+        """Return whose the setting of a row of the method ``name`` is, as `settings_table` says it."""
+        if row == name + AUTHORS:
+            return "authors'"
+        if self.is_best(name, row, self.benchmarks.index(benchmark)):
+            return "sweep's best"
+        return "best on the other" if row == name + TUNED else ""
 
     def _gaps(self, row: str) -> str:
         return " and ".join(self.gap(benchmark, row) for benchmark in self.benchmarks)
@@ -170,8 +179,7 @@ def settings_table(measured: Measured, benchmark: str) -> str:
         for row in measured.rows_of(name):
             if row in gaps:
                 setting = "" if row == name else measured.difference(row)
-                whose = "authors'" if row == name + AUTHORS else "sweep's best" if measured.is_best(name, row) else ""
-                title = name if row == name else ""
+                whose, title = measured.role(benchmark, name, row), name if row == name else ""
                 rows.append([title, whose, setting, *compared(measured.means.loc[benchmark], gaps, row)])
     return markdown_table(rows, ["method", "setting", "", *HEADINGS], texts=3)
 

@@ -94,7 +94,7 @@ def test_the_best_setting_is_the_nearest_to_the_oracle_that_did_not_fail_on_the_
 def test_a_line_names_each_setting_by_what_is_different_in_it_and_starting_anew(measured):
     assert measured.line_of("fade") == (
         "gap to the oracle 0.010 ≈ as configured; 0.030 with the authors' rate 5.0; "
-        '0.000 ≈ with forget_pass "always", the best of the sweep; 0.100 from *scratch*'
+        '0.000 ≈ with forget_pass "always", the best of the sweep on CIFAR-10; 0.100 from *scratch*'
     )
     assert measured.line_of(SCRATCH) == "gap to the oracle 0.100 as configured"
     assert measured.line_of("unmeasured") is None
