@@ -2,7 +2,7 @@
 
 All numbers come from results/reference/: small-* has every method as configured, small_settings-* the best setting of
 a sweep and the authors' setting where these are others, small_fashion-* the best setting on the second benchmark where
-neither has it, small_before-* methods that were changed, as they were.
+none of these comes near it, small_before-* methods that were changed, as they were.
 """
 
 from __future__ import annotations
