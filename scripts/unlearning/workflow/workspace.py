@@ -173,7 +173,9 @@ def prepare_snakemake(workflow: Any) -> None:
     _forget_planned_parameters()
     if not workflow.local_exec:
         adapt_plugin(workflow)
-    end_jobs_with_me(name_of_run(workflow))
+    run = name_of_run(workflow)
+    if workflow.local_exec or run is not None:  # the jobs of other clusters are Snakemake's alone
+        end_jobs_with_me(run)
     if workflow.local_exec:
         # Snakemake's limit of 100 jobs per second is for clusters. Here it only makes the scheduler check again every
         # second, once per job started so far, and makes the run end one second late.
