@@ -20,9 +20,24 @@ from unlearning.evaluation.metrics import METRICS
 from unlearning.files import read_table
 from unlearning.meaning import by_meaning
 from unlearning.paths import PUBLISHED
+from unlearning.tables.cells import ORACLE
 from unlearning.tables.configuration_page import levels_of
+from unlearning.tables.intervals import half_width
+from unlearning.tables.legend import LEVEL
 from unlearning.tables.markdown import shown
-from unlearning.tables.measured import AUTHORS, ON_FASHION, SCRATCH, TUNED, best_settings, tried_on
+from unlearning.tables.measured import (
+    AUTHORS,
+    FASHION,
+    GAP,
+    ON_FASHION,
+    SCRATCH,
+    TUNED,
+    Measured,
+    best_settings,
+    gaps_of,
+    tried_on,
+)
+from unlearning.tables.reference import numbers_of
 from unlearning.watched_code import SCRIPTS
 
 README, DOCS = ROOT / "README.md", ROOT / "docs"
@@ -233,6 +248,68 @@ def test_how_often_the_two_halves_of_the_sweep_agree_is_said_rightly():
     agreeing = sum(second[name] == setting for name, setting in first.items())
     said = f"On {agreeing} of the {len(first)} methods with a grid, the two benchmarks agree."
     assert said in (DOCS / "methods-measured.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def kept():
+    return Measured(docs.hyperparameters_of(SMALL))
+
+
+def said_of_the_measured_methods():
+    return " ".join((DOCS / "methods-measured.md").read_text().split())
+
+
+def listed(names):
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def test_which_methods_are_within_the_noise_floor_is_said_rightly(kept):
+    rows = [row for name in kept.names for row in kept.rows_of(name)]
+    first, second = (
+        [row for row in rows if (benchmark, row, GAP.name) in kept.means.index and LEVEL in kept.gap(benchmark, row)]
+        for benchmark in kept.benchmarks
+    )
+    summary = numbers_of(FASHION).summary
+    own = summary[(summary["metric"] == GAP.name) & (summary["is_within_floor"]) & (summary["method"] != ORACLE)]
+    configured, tuned = (
+        [[row.removesuffix(TUNED) for row in its if row.endswith(TUNED) is ends] for its in (first, second)]
+        for ends in (False, True)
+    )
+    said = said_of_the_measured_methods().split("**Within the noise floor** on CIFAR-10: ")[1]
+    on_first, _, rest = said.partition(". On FashionMNIST: ")
+    assert on_first == f"{listed(configured[0])} as configured, {listed(tuned[0])} in the sweep's best setting"
+    (fashion,) = own["method"].str.removesuffix(ON_FASHION)
+    assert rest.startswith(
+        f"{listed(configured[1])} as configured, {listed(tuned[1])} in CIFAR-10's best setting, "
+        f"{fashion} in its own best. "
+    )
+    both = [row for row in first if row in second]
+    assert both == ["trew" + TUNED, "sfron"]
+    assert "sfron as configured and trew in CIFAR-10's best setting are within the floor on both" in rest
+
+
+def test_where_tuning_brings_more_than_its_interval_is_said_rightly(kept):
+    nearer, farther = [], []
+    for benchmark in kept.benchmarks:
+        gaps = gaps_of(kept.numbers, benchmark)
+        tuned = [row for row in kept.settings if row.endswith(TUNED)]
+        moved = {row: gaps[row] - gaps[row.removesuffix(TUNED)] for row in tuned}
+        certain = {row: its.mean() for row, its in moved.items() if abs(its.mean()) > half_width(its)}
+        nearer.append([row.removesuffix(TUNED) for row, mean in certain.items() if mean < 0])
+        farther.append([row.removesuffix(TUNED) for row, mean in certain.items() if mean > 0])
+    assert farther[1] == []
+    assert (
+        f"for {listed(nearer[0])} on CIFAR-10, and for {listed(nearer[1])} on FashionMNIST; "
+        f"it is farther for {listed(farther[0])} on CIFAR-10."
+    ) in said_of_the_measured_methods()
+
+
+def test_which_of_the_best_on_the_second_benchmark_are_not_nearer_than_scratch_is_said_rightly():
+    numbers = numbers_of(FASHION)
+    gaps = gaps_of(numbers, numbers.metrics["benchmark"].iloc[0]).mean()
+    names = [row for row in SMALL.suites[FASHION].methods if row.endswith(ON_FASHION) and gaps[row] >= gaps[SCRATCH]]
+    found = listed([name.removesuffix(ON_FASHION) for name in names])
+    assert f"do {found} come near the oracle on FashionMNIST" in said_of_the_measured_methods()
 
 
 def test_the_page_of_the_configuration_has_every_key_with_a_description():

@@ -155,11 +155,13 @@ class Measured:
 
     def role(self, benchmark: str, name: str, row: str) -> str:
         """Return whose the setting of a row of the method ``name`` is, as `settings_table` says it."""
-        if row == name + AUTHORS:
-            return "authors'"
-        if self.is_best(name, row, self.benchmarks.index(benchmark)):
-            return "sweep's best"
-        return "best on the other" if row == name + TUNED else ""
+        here = self.benchmarks.index(benchmark)
+        roles = {
+            "authors'": row == name + AUTHORS,
+            "sweep's best": self.is_best(name, row, here),
+            "best on the other": self.is_best(name, row, 1 - here) and not self.is_best(name, row, here),
+        }
+        return ", ".join(role for role, has in roles.items() if has)
 
     def _gaps(self, row: str) -> str:
         return " and ".join(self.gap(benchmark, row) for benchmark in self.benchmarks)

@@ -116,7 +116,7 @@ def test_the_table_of_settings_has_a_row_per_setting_and_the_paired_difference_t
         ["retrain", "", ""],
         ["scratch", "", ""],
         ["scratch_authors", "", ""],
-        ["fade", "", ""],
+        ["fade", "best on the other", ""],
         ["", "authors'", "rate 5.0"],
         ["", "sweep's best", 'forget_pass "always"'],
     ]
