@@ -1,10 +1,14 @@
 """Views before the end of a run: make preview, make status and make plan, also during a run."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from project import TINY, Project, merged
@@ -12,6 +16,7 @@ from project import TINY, Project, merged
 from unlearning.workflow.progress import OF_BAR
 
 CELLS = "results/resnet20-digits-class0/seed1"
+METRICS = ["retain_acc", "forget_acc", "forget_mia_auc", "unlearn_score"]
 METHODS = ["head_mask", "retain_finetune", "negative_gradient", "bad_teacher", "scrub"]
 WAITING = (
     "import time\n"
@@ -166,3 +171,49 @@ def test_a_plan_counts_jobs_and_says_what_is_there(copied_project):
     )
     assert "to be fetched first: cifar10" in fresh.stdout
     assert re.search(r"core hours in all; \d+\.\d h with", fresh.stdout)
+
+
+def on_a_terminal(project, *arguments):
+    """Run Snakemake with a terminal as its output, and return all that it wrote there."""
+    ours, its = os.openpty()
+    command = [sys.executable, "-m", "snakemake", *project.WHERE, *arguments]
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    process = subprocess.Popen(command, cwd=project.folder, env=environment, stdout=its, stderr=its)
+    os.close(its)
+    written = b""
+    with contextlib.suppress(OSError):  # what reading raises at the end
+        while part := os.read(ours, 4096):
+            written += part
+    os.close(ours)
+    assert process.wait() == 0, written.decode()
+    return written.decode().replace("\r\n", "\n")
+
+
+def test_a_run_tells_the_result_of_each_cell_and_ends_with_the_table(copied_project):
+    cell = copied_project.folder / CELLS / "scrub/metrics.json"
+    cell.unlink()
+    printed = copied_project.make("results/table.md")
+    told = [line for line in printed.splitlines() if line.startswith("scrub · ")]
+    scores = json.loads(cell.read_text())
+    assert told == [
+        "scrub · resnet20-digits-class0 · seed 1: " + ", ".join(f"{name} {scores[name]:.3f}" for name in METRICS)
+    ]
+    assert not re.search("Finished jobid|Select jobs|steps .* done|SNAKEMAKE|\r", printed)
+    block = next(part for part in copied_project.read("results/table.md").split("\n\n") if part.startswith("| method"))
+    assert printed.index(told[0]) < printed.index(block) < printed.index("7 of 7 cells are ok")
+
+
+def test_a_terminal_shows_how_far_the_run_is_until_the_end(copied_project):
+    (copied_project.folder / CELLS / "scrub/metrics.json").unlink()
+    printed = on_a_terminal(copied_project, "results/table.md")
+    assert ": evaluate scrub · resnet20-digits-class0 · seed 1\r\033[Kscrub · " in printed  # the line makes room
+    last = printed.rindex(" of 1 cells")
+    assert printed.index("\r\033[K", last) < printed.index("| method")  # the last words begin on a line of their own
+
+
+@pytest.mark.parametrize("choice", [("--quiet", "progress"), ("--verbose",)])
+def test_who_asks_snakemake_for_more_or_less_gets_it(copied_project, choice):
+    (copied_project.folder / "results/table.md").unlink()
+    printed = copied_project.make("results/table.md", *choice)
+    assert ("Finished jobid" in printed) == (choice == ("--verbose",))
+    assert " · seed 1" not in printed

@@ -26,6 +26,7 @@ from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, 
 from unlearning.workflow.cluster import settle_orphans, wait_for_controller
 from unlearning.workflow.container import IMAGE, check_container
 from unlearning.workflow.plan import Plan, relative
+from unlearning.workflow.watch import print_closing_words, watch
 from unlearning.workflow.workspace import (
     before_planning,
     check_readable,
@@ -111,6 +112,13 @@ def prepare_run():
     """Remove what killed jobs left half-written, and adapt Snakemake to the run."""
     remove_partial_files(Path("results"))
     prepare_snakemake(workflow)
+    watch(workflow)
+
+
+def show_the_result():
+    """Print the first block of the table, if this run made one."""
+    if any(job.rule.name == "table" for job in workflow.dag.jobs):
+        print_closing_words(Path("results/table.md"), Path(TABLES["metrics"]))
 
 
 def show_what_is_there():
