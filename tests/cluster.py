@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -44,6 +45,12 @@ def queue(*columns):
         ["squeue", "--noheader", "--format", "|".join(columns or ["%i"])], capture_output=True, text=True, check=True
     )
     return [line.split("|") for line in done.stdout.split("\n") if line]
+
+
+def gpus_of(job):
+    """Return what a job in the queue asks for, per node (--gres) or in all (--gpus), e.g. "gres:gpu:1"."""
+    shown = subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True, check=True)
+    return " ".join(re.findall(r"TresPer(?:Node|Job)=(\S+)", shown.stdout))
 
 
 def until(condition, seconds=120.0):
