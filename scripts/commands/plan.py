@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,11 +36,12 @@ OF_PATH = re.compile(
 TRAININGS = ("pretrain", "retrain", "unlearn", "train_shadow")
 """Rules that leave a checkpoint and a savepoint."""
 
-OVERHEAD = ("split", "compare", "aggregate", "table", "ulira", "dataset", "all")
+OVERHEAD = ("split", "compare", "aggregate", "table", "ulira", "dataset", "part", "all")
 """Rules whose jobs take a second or two."""
 
 ORDER = (
     "dataset",
+    "part",
     "split",
     "pretrain",
     "retrain",
@@ -209,17 +210,25 @@ class Estimates:
 
     def _channels(self, dataset: str) -> int:
         file = self.config.dataset_file(dataset)
+        settings = self.config.datasets[dataset]
         if not file.exists():
-            return CHANNELS[self.config.datasets[dataset].source or ""]
+            return self._channels(settings.part_of) if settings.part_of else CHANNELS[settings.source or ""]
         with np.load(file, allow_pickle=False) as arrays:
             shape = arrays["test_images"].shape
         return shape[3] if len(shape) == 4 else 1
 
     def _sizes(self, match: re.Match) -> Sizes:
-        dataset, forgotten = match["dataset"], int(match["forget_class"] or 0)
-        file = self.config.dataset_file(dataset)
+        return self._sizes_of(match["dataset"], int(match["forget_class"] or 0))
+
+    def _sizes_of(self, dataset: str, forgotten: int) -> Sizes:
+        settings, file = self.config.datasets[dataset], self.config.dataset_file(dataset)
+        if settings.part_of is not None:
+            whole = self._sizes_of(settings.part_of, forgotten)
+            of_class = settings.per_class or 0
+            part = Sizes(settings.classes * of_class, whole.test, of_class, whole.forget_test)
+            of_test = settings.test_per_class
+            return replace(part, test=settings.classes * of_test, forget_test=of_test) if of_test else part
         if not file.exists():
-            settings = self.config.datasets[dataset]
             train, test = SIZES[settings.source or ""]
             return Sizes(train, test, train // settings.classes, test // settings.classes)
         with np.load(file, allow_pickle=False) as arrays:

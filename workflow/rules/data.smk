@@ -21,6 +21,33 @@ rule dataset:
         "../../scripts/dataset.py"
 
 
+# A part of a data set is a result: made again when its original or its size changes.
+rule part:
+    input:
+        dataset=plan.of_original(plan.dataset),
+    output:
+        dataset=f"{DATASETS}/{{dataset}}.npz",
+    log:
+        f"{DATASETS}/{{dataset}}.log",
+    wildcard_constraints:
+        dataset="|".join(plan.parts()) or "none",
+    conda:
+        "../../envs/unlearning.yaml"
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime=30,
+    params:
+        *code("part.py"),
+        data=plan.of_original(plan.data),
+        classes=plan.of_original(plan.of_dataset("classes")),
+        part=plan.part,
+        original=plan.of_dataset("part_of"),
+        unwatched=plan.unwatched_of_original(),
+    script:
+        "../../scripts/part.py"
+
+
 rule split:
     input:
         dataset=plan.dataset,

@@ -32,6 +32,8 @@ def check_names(config: Config) -> None:
         known(settings.protocol, config.protocols, f"{where}.protocol")
         if name.startswith("vgg16bn") and settings.image_size < VGG_LEAST_SIZE:
             raise UserError(f"{where}.image_size: vgg16bn halves the image five times; write {VGG_LEAST_SIZE} or more")
+    for name in config.datasets:
+        check_part(config, name)
     for name in config.methods:
         if name in REFERENCES:
             raise UserError(f"configuration: methods.{name}: the name of a reference row; give the method another one")
@@ -41,6 +43,23 @@ def check_names(config: Config) -> None:
             check_benchmark(config, Benchmark.parse(benchmark), f"configuration: suites.{suite}.benchmarks")
         for method in contents.methods:
             known(method, config.methods, f"configuration: suites.{suite}.methods")
+
+
+def check_part(config: Config, name: str) -> None:
+    """Raise UserError if the data set ``name`` is a part, and its entry contradicts itself or its original."""
+    settings, where = config.datasets[name], f"configuration: datasets.{name}"
+    if settings.part_of is None:
+        for key in ("per_class", "test_per_class"):
+            if getattr(settings, key) is not None:
+                raise UserError(f"{where}.{key}: it is for a part of another data set; write part_of: NAME as well")
+        return
+    if settings.source is not None:
+        raise UserError(f"{where}: it has a source and is a part of {settings.part_of}; write one of the two")
+    if settings.per_class is None:
+        raise UserError(f"{where}: how large is the part? write per_class: 400, training images of each class")
+    classes = config.datasets[settings.part_of].classes
+    if settings.classes != classes:
+        raise UserError(f"{where}.classes: {settings.part_of} has {classes} classes, and so has its part; leave it out")
 
 
 def check_checkpoints(config: Config) -> None:
@@ -125,6 +144,16 @@ def check_shadows(config: Config, parts: tuple[str, ...]) -> None:
 
 def check_data(config: Config, dataset: str) -> None:
     """Raise UserError if the data set's file is missing and nothing says where to get it."""
+    original = config.datasets[dataset].part_of
+    if original is not None:
+        own = config.file_by_hand(dataset)
+        if own.exists():
+            raise UserError(
+                f"{own} is there, but datasets.{dataset} is a part of {original}, which is made from that; to use the "
+                f"file, remove part_of and per_class from the entry; to use the part, move the file away"
+            )
+        check_data(config, original)
+        return
     file = config.dataset_file(dataset)
     if file.parent.is_symlink() and not file.parent.exists():
         raise UserError(f"{file.parent}: a link to {os.readlink(file.parent)}, which is not there; make that folder")

@@ -84,8 +84,16 @@ class DatasetSettings:
     normalisation: str
     largest_gb: float
     source: str | None = None
+    part_of: str | None = None  # another data set; this one has `per_class` of its training images of each class
+    per_class: int | None = None
+    test_per_class: int | None = None
     carved_from: str | None = None  # another data set; a part of its training data replaces the test data
     same_as: str | None = None  # another data set, whose file this one reads with other settings
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the data set is made from another one, and so is a result."""
+        return self.carved_from is not None or self.part_of is not None
 
 
 @dataclass(frozen=True)
@@ -180,14 +188,18 @@ class Config:
     def dataset_file(self, dataset: str) -> Path:
         """Return the data set's file, relative to the working directory unless data_dir is absolute.
 
-        A data set carved out of another data set is a result. A data set that differs only in its settings has no file
-        of its own.
+        A data set made from another data set is a result. A data set that differs only in its settings has no file of
+        its own.
         """
         settings = self.datasets.get(dataset)
         if settings is not None and settings.same_as is not None:
             return self.dataset_file(settings.same_as)
-        if settings is not None and settings.carved_from is not None:
+        if settings is not None and settings.is_made:
             return Path(DATASETS) / f"{dataset}.npz"
+        return self.file_by_hand(dataset)
+
+    def file_by_hand(self, dataset: str) -> Path:
+        """Return where the user would put the file of a data set."""
         return Path(self.data_dir).expanduser() / f"{dataset}.npz"
 
     def method_file(self, name: str) -> Path:

@@ -15,7 +15,7 @@ from jsonschema.validators import extend
 
 from unlearning.config.checks import check_names
 from unlearning.config.classes import with_single_classes
-from unlearning.config.messages import explanation, location
+from unlearning.config.messages import explanation, known, location
 from unlearning.config.model import Config
 from unlearning.config.variants import choose_parts, take_parts, with_checkpoint, with_own_method
 from unlearning.errors import UserError
@@ -70,6 +70,7 @@ def read_config(files: Sequence[Path], given: Mapping[str, Any]) -> Config:
     for layer in (*settings_of_files, settings):
         read = laid_over(read, in_todays_words(layer))
     read_switches(read)
+    read = with_originals(read)
     schema = read_yaml(SCHEMA)
     check_schema(read, schema)
     config = checked(with_own_method(choose_parts(read, parts)), schema)
@@ -164,6 +165,33 @@ def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, A
         is_level = isinstance(value, Mapping) and isinstance(both.get(key), Mapping)
         both[key] = laid_over(both[key], value) if is_level else value
     return both
+
+
+INHERITED = ("classes", "fit", "normalisation", "largest_gb")
+"""Settings that a part of a data set takes from its original if its own entry does not say them."""
+
+
+def with_originals(config: dict[str, Any]) -> dict[str, Any]:
+    """Return ``config`` in which each part of a data set has the settings of its original that it does not say.
+
+    Raises UserError if there is no such original, or if the original is a part itself.
+    """
+    datasets = config.get("datasets")
+    if not isinstance(datasets, Mapping):
+        return config  # the schema says what is wrong
+    completed = dict(datasets)
+    for name, settings in datasets.items():
+        if isinstance(settings, Mapping) and isinstance(settings.get("part_of"), str):
+            where = f"configuration: datasets.{name}.part_of"
+            original = datasets[known(settings["part_of"], [each for each in datasets if each != name], where)]
+            if isinstance(original, Mapping):
+                if "part_of" in original:
+                    raise UserError(
+                        f"{where}: {settings['part_of']} is a part of {original['part_of']} itself; write "
+                        f"part_of: {original['part_of']}"
+                    )
+                completed[name] = {key: original[key] for key in INHERITED if key in original} | dict(settings)
+    return {**config, "datasets": completed}
 
 
 def read_switches(config: dict[str, Any]) -> None:

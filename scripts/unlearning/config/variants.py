@@ -141,7 +141,7 @@ def with_sweep(config: Config) -> tuple[Config, dict[str, list[str]]]:
     setting of a method in the suite: NAME__0, NAME__1 ...
     """
     datasets = {
-        name + VALIDATION: replace(settings, source=None, carved_from=name)
+        name + VALIDATION: replace(settings, source=None, part_of=None, carved_from=name)
         for name, settings in config.datasets.items()
     }
     benchmarks = {name + VALIDATION: settings for name, settings in config.benchmarks.items()}

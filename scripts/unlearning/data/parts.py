@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from unlearning.data.datasets import ARRAYS, DataSet
 from unlearning.errors import UserError
 from unlearning.seeds import stream_seed
 
@@ -31,6 +32,29 @@ def carve(arrays: Mapping[str, np.ndarray], share: float) -> dict[str, np.ndarra
         "test_images": images[is_validation],
         "test_labels": labels[is_validation],
     }
+
+
+def part_of(
+    data: DataSet, per_class: int, test_per_class: int | None = None, where: str = "part"
+) -> dict[str, np.ndarray]:
+    """Return a data set with ``per_class`` of the training images of each class in ``data``.
+
+    It has as many test images as ``test_per_class`` says, or all. The images are chosen by a fixed stream: a part is
+    the same everywhere, and the same as by make subset. Raises UserError, which begins with ``where``, if a class has
+    fewer images.
+    """
+    arrays = {name: getattr(data, name) for name in ARRAYS}
+    for part, key, count in (("train", "per_class", per_class), ("test", "test_per_class", test_per_class)):
+        if count is None:
+            continue
+        labels = arrays[f"{part}_labels"]
+        counts = np.bincount(labels, minlength=data.classes)
+        least, label = counts.min(), counts.argmin()
+        if least < count:
+            raise UserError(f"{where}.{key}: {count}, but class {label} has {least} {part} images; write at most that")
+        kept = part_of_each_class(labels, count, at_random=True)
+        arrays |= {name: arrays[name][kept] for name in (f"{part}_images", f"{part}_labels")}
+    return arrays
 
 
 def part_of_each_class(labels: np.ndarray, count: int, at_random: bool) -> np.ndarray:

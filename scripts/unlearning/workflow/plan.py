@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from unlearning.config.model import (
@@ -112,6 +113,23 @@ class Plan:
         names = [name for name, settings in self.config.datasets.items() if settings.source]
         return [name for name in names if not (is_deleting and self.config.dataset_file(name).exists())]
 
+    def parts(self) -> list[str]:
+        """Return the data sets that are parts of another one."""
+        return [name for name, settings in self.config.datasets.items() if settings.part_of is not None]
+
+    def original(self, wildcards: Any) -> SimpleNamespace:
+        """Return the wildcards of the data set that a part is taken from."""
+        return SimpleNamespace(dataset=self._dataset(wildcards).part_of)
+
+    def of_original(self, function: Of) -> Of:
+        """Return ``function`` of the data set that a part is taken from."""
+        return lambda wildcards: function(self.original(wildcards))
+
+    def part(self, wildcards: Any) -> dict[str, int | None]:
+        """Return how many images of each class a part has."""
+        settings = self._dataset(wildcards)
+        return {"per_class": settings.per_class, "test_per_class": settings.test_per_class}
+
     def dataset_file(self, wildcards: Any) -> Path:
         """Return the data set's file."""
         return self.config.dataset_file(wildcards.dataset)
@@ -119,8 +137,8 @@ class Plan:
     def dataset(self, wildcards: Any) -> list[str]:
         """Return the data set's file as an input if it must be made first. If not, the digest represents the file."""
         file = self.dataset_file(wildcards)
-        is_result = self._dataset(wildcards).carved_from is not None
-        return [str(file)] if is_result or not (file.exists() or self._known_digest(file)) else []
+        is_there = file.exists() or self._known_digest(file)
+        return [str(file)] if self._dataset(wildcards).is_made or not is_there else []
 
     def data(self, wildcards: Any) -> str:
         """Return the digest of the data set's file, or the last known digest if the file is gone."""
@@ -213,6 +231,11 @@ class Plan:
         """
         always = ("dataset", "source", "largest_gb")
         return lambda wildcards, output: {name: self._told(name, wildcards) for name in (*always, *names)}
+
+    def unwatched_of_original(self) -> Callable[[Any, Any], dict[str, Any]]:
+        """Return `unwatched` of the data set that a part is taken from."""
+        told = self.unwatched()
+        return lambda wildcards, output: told(self.original(wildcards), output)
 
     def _told(self, name: str, wildcards: Any) -> Any:
         if name == "dataset":

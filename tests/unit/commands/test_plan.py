@@ -88,6 +88,17 @@ def test_the_sizes_of_what_is_not_there_yet_are_those_that_will_be():
     assert f"enum: [{', '.join(SIZES)}]" in schema
 
 
+def test_the_sizes_of_a_part_follow_from_its_original(tmp_path):
+    estimates = object.__new__(Estimates)  # nothing is measured
+    part = {"classes": 10, "part_of": "fmnist", "per_class": 40}
+    whole = {"classes": 10, "source": "FashionMNIST"}
+    of_class = OF_PATH.fullmatch("results/resnet20-few-class3/seed1/scrub/unlearned.pt")
+    for further, expected in (({}, (400, 10_000, 40, 1_000)), ({"test_per_class": 7}, (400, 70, 40, 7))):
+        estimates.config = configured(data_dir=str(tmp_path), datasets={"fmnist": whole, "few": part | further})
+        assert estimates._sizes(of_class) == estimate.Sizes(*expected)
+        assert estimates._channels("few") == 1
+
+
 def test_make_names_a_configuration_that_is_not_there():
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(

@@ -22,7 +22,7 @@ from unlearning.config.model import (
     Suite,
     is_as_published,
 )
-from unlearning.config.reading import checked, hint_of_old_words, read_config, read_switches
+from unlearning.config.reading import checked, hint_of_old_words, read_config, read_switches, with_originals
 from unlearning.errors import UserError
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -30,7 +30,7 @@ SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text
 
 
 def check(config, targets=()):
-    config = checked(config, SCHEMA)
+    config = checked(with_originals(config), SCHEMA)
     check_names(config)
     check_request(config, targets)
     return config
@@ -163,6 +163,23 @@ MISTAKES = [
     (("datasets", "digits", "source"), "MNIST", ["datasets.digits.source", "'MNIST' must be one of: digits, CIFAR10"]),
     (("datasets", "digits", "classes"), 1, ["datasets.digits.classes", "less than the minimum of 2"]),
     (("datasets", "My-Data"), {"classes": 2}, ["'My-Data'", "lower-case letters"]),
+    (("datasets", "few"), {"part_of": "digit", "per_class": 9}, ["datasets.few.part_of", "did you mean digits?"]),
+    (("datasets", "few"), {"part_of": "few", "per_class": 9}, ["datasets.few.part_of", "unknown name 'few'"]),
+    (("datasets", "few"), {"classes": 9, "part_of": 3, "per_class": 9}, ["datasets.few.part_of", "3 is not text"]),
+    (("datasets", "few"), {"part_of": "digits"}, ["datasets.few", "write per_class: 400"]),
+    (("datasets", "few"), {"part_of": "digits", "per_class": 1}, ["few.per_class", "minimum of 2"]),
+    (
+        ("datasets", "few"),
+        {"part_of": "digits", "per_class": 9, "source": "digits"},
+        ["datasets.few: it has a source and is a part of digits; write one of the two"],
+    ),
+    (
+        ("datasets", "few"),
+        {"part_of": "digits", "per_class": 9, "classes": 9},
+        ["datasets.few.classes: digits has 10 classes"],
+    ),
+    (("datasets", "digits", "per_class"), 9, ["datasets.digits.per_class", "write part_of: NAME as well"]),
+    (("datasets", "digits", "test_per_class"), 9, ["datasets.digits.test_per_class", "write part_of: NAME as well"]),
     (("device",), "gpu", ["device", "auto (CUDA where there is one), cpu"]),
     (("datasets", "digits", "normalisation"), "mean", ["datasets.digits.normalisation", "channels, half, none"]),
     (("methods", "retrain"), {}, ["methods.retrain", "reference row"]),
@@ -391,6 +408,55 @@ def test_benchmarks_and_methods_may_still_be_settings(tmp_path):
 def test_a_part_that_is_not_there_is_explained(part, message):
     with pytest.raises(UserError, match=re.escape(message)):
         read(given=part)
+
+
+# --- parts of data sets
+
+PART = {"part_of": "digits", "per_class": 9}
+ON_PART = {
+    "datasets": {"few": PART},
+    "benchmarks": {"resnet20-few": {"protocol": "digits"}},
+    "suites": {"digits": {"benchmarks": ["resnet20-few-class0"]}},
+}
+
+
+def read_laid_over(tmp_path, settings):
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(settings))
+    return read_config([ROOT / "config.yaml", tmp_path / "mine.yaml"], {"data_dir": str(tmp_path / "data")})
+
+
+def test_a_part_has_the_settings_of_its_original_that_it_does_not_say(tmp_path):
+    config = read_laid_over(tmp_path, ON_PART | {"datasets": {"few": PART | {"normalisation": "half"}}})
+    few, digits = config.datasets["few"], config.datasets["digits"]
+    assert (few.classes, few.fit, few.normalisation) == (10, digits.fit, "half") == (10, "resize", "half")
+    assert few.source is None
+    assert str(config.dataset_file("few")) == "results/datasets/few.npz"
+    assert Config.of(config.as_plain()) == config
+
+
+def test_a_part_of_a_part_is_refused_and_the_original_named(tmp_path):
+    chain = ON_PART | {"datasets": {"few": PART, "fewer": {"part_of": "few", "per_class": 2}}}
+    message = r"datasets\.fewer\.part_of: few is a part of digits itself; write part_of: digits"
+    with pytest.raises(UserError, match=message):
+        read_laid_over(tmp_path, chain)
+
+
+def test_a_file_where_a_part_is_asked_for_is_neither_used_nor_overwritten_without_a_word(tmp_path):
+    """It may be a subset that the user made, or other images."""
+    config = read_laid_over(tmp_path, ON_PART)
+    check_request(config, [])
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/few.npz").write_bytes(b"mine")
+    message = r"few\.npz is there, but datasets\.few is a part of digits.*move the file away"
+    with pytest.raises(UserError, match=message):
+        check_request(config, [])
+
+
+def test_a_part_needs_its_original_to_be_there_or_to_have_a_source(tmp_path):
+    no_source = {"mine": {"classes": 3}, "few": {"part_of": "mine", "per_class": 5}}
+    config = read_laid_over(tmp_path, ON_PART | {"datasets": no_source})
+    with pytest.raises(UserError, match=r"data/mine\.npz is not there and datasets\.mine has no source"):
+        check_request(config, [])
 
 
 # --- the typed configuration

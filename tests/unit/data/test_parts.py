@@ -6,7 +6,8 @@ from commands.subset import main, part_of_each_class
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.data.parts import carve
+from unlearning.data.datasets import read_dataset
+from unlearning.data.parts import carve, part_of
 from unlearning.errors import UserError
 
 
@@ -47,6 +48,41 @@ def test_the_written_data_set_has_the_kept_training_images_and_all_test_images(t
     assert np.array_equal(small["train_images"].squeeze(), arrays["train_images"][:6])
     assert np.array_equal(small["test_images"].squeeze(), arrays["test_images"])
     assert np.array_equal(small["test_labels"], arrays["test_labels"])
+
+
+def test_a_part_in_the_configuration_is_the_file_that_make_subset_writes(tmp_path, arrays):
+    np.savez(tmp_path / "whole.npz", **arrays)
+    assert main([str(tmp_path / "whole.npz"), "12", str(tmp_path / "small.npz"), "--classes", "3"]) == 0
+    by_command = np.load(tmp_path / "small.npz")
+    part = part_of(read_dataset(tmp_path / "whole.npz", 3), per_class=4)
+    assert set(part) == set(by_command)
+    assert all(np.array_equal(part[name], by_command[name]) for name in part)
+    assert np.bincount(part["train_labels"]).tolist() == [4, 4, 4]
+
+
+def test_a_part_may_have_fewer_test_images_as_well(tmp_path, arrays):
+    np.savez(tmp_path / "whole.npz", **arrays)
+    data = read_dataset(tmp_path / "whole.npz", 3)
+    part = part_of(data, per_class=10, test_per_class=2)
+    assert np.array_equal(part["train_images"], data.train_images)
+    assert np.bincount(part["test_labels"]).tolist() == [2, 2, 2]
+    whole = [image.tobytes() for image in data.test_images]
+    for image, label in zip(part["test_images"], part["test_labels"], strict=True):
+        assert data.test_labels[whole.index(image.tobytes())] == label
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"per_class": 10}, r"d\.per_class: 10, but class 2 has 9 train images; write at most that"),
+        ({"per_class": 9, "test_per_class": 5}, r"d\.test_per_class: 5, but class 0 has 4 test images"),
+    ],
+)
+def test_a_part_that_is_larger_than_a_class_is_refused(tmp_path, arrays, asked, message):
+    arrays["train_labels"][29] = 0
+    np.savez(tmp_path / "whole.npz", **arrays)
+    with pytest.raises(UserError, match=message):
+        part_of(read_dataset(tmp_path / "whole.npz", 3), **asked, where="d")
 
 
 @pytest.mark.parametrize(

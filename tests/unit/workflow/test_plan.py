@@ -130,6 +130,32 @@ def test_a_carved_data_set_is_an_input_that_a_rule_makes():
     assert Plan(config).dataset(carved) == ["results/datasets/digits_validation.npz"]
 
 
+def test_a_part_is_an_input_that_a_rule_makes_from_its_original(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    few = {"classes": 10, "part_of": "digits", "per_class": 9, "fit": "resize"}
+    of_few = {"resnet20-few": {"protocol": "digits"}}
+    suite = {"benchmarks": ["resnet20-few-class0"], "methods": ["scrub"], "seeds": [42]}
+    plan = plan_of(
+        data_dir="data",
+        datasets=AS_SHIPPED["datasets"] | {"few": few},
+        benchmarks=AS_SHIPPED["benchmarks"] | of_few,
+        suites={"s": suite},
+    )
+    cell = Wildcards(**vars(CELL) | {"dataset": "few"})
+    assert plan.parts() == ["few"]
+    assert "few" not in plan.fetched()
+    assert plan.dataset(cell) == ["results/datasets/few.npz"]
+    assert plan.of_original(plan.dataset)(cell) == ["data/digits.npz"]
+    assert plan.part(cell) == {"per_class": 9, "test_per_class": None}
+    assert plan.unwatched_of_original()(cell, None)["dataset"] == "data/digits.npz"
+    varied = {"few_validation": with_sweep(plan.config), "few__normalisation_half": with_calibration(plan.config)}
+    made = {}
+    for name, (config, _) in varied.items():
+        made[name] = Plan(config).dataset(Wildcards(**vars(CELL) | {"dataset": name}))
+    whole = "results/datasets/few.npz"  # with other settings
+    assert made == {"few_validation": ["results/datasets/few_validation.npz"], "few__normalisation_half": [whole]}
+
+
 def test_a_data_set_in_place_is_a_digest_and_one_that_is_not_is_an_input(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plan = plan_of(data_dir="data")
