@@ -4,7 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from project import ROOT, TINY, Project
+
+settings.register_profile("no deadline", deadline=None)  # a busy machine is no fault
+settings.load_profile("no deadline")
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_between_forget_steps_it_only_repairs(model):
 ORIGINAL = unlike(tiny_model())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0, 50), st.integers(0, 9))
 def test_the_target_is_a_distribution_without_the_own_class_and_a_larger_beta_favours_the_nearest(beta, label):
     labels, rows = torch.full((len(FORGET[0]),), label), ORIGINAL.head.weight.detach()

@@ -282,7 +282,7 @@ def test_a_bad_file_ends_its_job_with_one_line(tmp_path, arrays):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--config", "suite=papper"], "unknown name 'papper'; did you mean paper? known: digits, paper"),
+        (["--config", "suite=papper"], "unknown name 'papper'; did you mean paper? known: digits, fashion, paper"),
         (["--config", "sute=paper"], "top level: unknown key 'sute'; did you mean suite?"),
         (["results/resnet20-digits-class10/seed1/scrub/metrics.json"], "digits has the classes 0 to 9"),
     ],

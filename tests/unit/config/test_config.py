@@ -133,7 +133,7 @@ MISTAKES = [
     ((*PAPER, "pretrain", "learning_rate"), True, ["pretrain.learning_rate", "True is not a finite number"]),
     ((*PAPER, "flip"), "yes", ["protocols.paper.flip", "'yes' is not true or false"]),
     ((*PAPER, "batch_size"), 10**9, ["batch_size", "greater than the maximum"]),
-    (("suite",), "papper", ["suite", "unknown name 'papper'", "did you mean paper?", "known: digits, paper"]),
+    (("suite",), "papper", ["suite", "unknown name 'papper'", "did you mean paper?", "known: digits, fashion, paper"]),
     (("suites", "digits", "seeds"), ["42"], ["suites.digits.seeds[0]", "'42' is not an integer", "write 42 "]),
     (("suites", "digits", "seeds"), [42.0], ["suites.digits.seeds[0]", "42.0 is not an integer"]),
     (("suites", "digits", "seeds"), [1, 1], ["suites.digits.seeds", "non-unique"]),

@@ -66,7 +66,7 @@ def test_every_fold_has_its_share_of_both_sides(forget, rest, folds):
     assert torch.equal(fold, probe.stratified_folds(is_forget, folds))  # the same for every model
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(2, 12), st.integers(2, 30), st.floats(0.01, 100), st.floats(-50, 50))
 def test_it_does_not_depend_on_the_features_scale(forget, rest, scale, shift):
     features, is_forget = clouds(4, forget, rest)

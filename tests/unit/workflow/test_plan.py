@@ -142,7 +142,8 @@ def test_a_part_is_an_input_that_a_rule_makes_from_its_original(tmp_path, monkey
         suites={"s": suite},
     )
     cell = Wildcards(**vars(CELL) | {"dataset": "few"})
-    assert plan.parts() == ["few"]
+    assert "few" in plan.parts()
+    assert "digits" not in plan.parts()
     assert "few" not in plan.fetched()
     assert plan.dataset(cell) == ["results/datasets/few.npz"]
     assert plan.of_original(plan.dataset)(cell) == ["data/digits.npz"]
