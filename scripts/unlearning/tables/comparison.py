@@ -1,4 +1,4 @@
-"""The comparison table in Markdown, readable both as text and rendered."""
+"""The comparison table: its blocks, and the table in Markdown."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas
 
 from unlearning.config.model import EXTERNAL, REFERENCES
 from unlearning.tables.agreement import mean_matrix
+from unlearning.tables.blocks import Block, Grid, Heading, Items, Words, as_markdown
 from unlearning.tables.cells import ORACLE, ORIGINAL, PENDING
 from unlearning.tables.classes import all_classes_of, over_classes
 from unlearning.tables.columns import COLUMN, COSTS, DISTANCES, FEATURES, REQUESTED, SCORES, Column, in_block
@@ -19,7 +20,7 @@ from unlearning.tables.devices import others_than_the_oracle
 from unlearning.tables.image_errors import AREA_GAP
 from unlearning.tables.intervals import ALL_CLASSES, SIGNIFICANT
 from unlearning.tables.legend import GAP, LEVEL, OTHER_DEVICE, OVER_FORGETS, PRIMARY, SETTINGS, legend
-from unlearning.tables.markdown import WIDTH, markdown_table, mean_with_interval, mean_with_range
+from unlearning.tables.markdown import WIDTH, mean_with_interval, mean_with_range
 from unlearning.tables.numbers import LEAST_KEPT, Numbers
 from unlearning.tables.published import ranks, side_by_side
 from unlearning.tables.warnings import nothing_to_forget, warnings_of
@@ -28,6 +29,11 @@ LABELS = {"original": "*original*", "retrain": "*retrain* (the oracle)"}
 NOTHING = "–"
 RETRAIN_SEEDS = {"mean": "*retrain*, other seed", "furthest": "*retrain*, furthest"}
 """The rows of the noise floor, and their columns of floor.csv."""
+DERIVED = {
+    "× floor": "gap divided by the mean distance between the oracles of two seeds; 1: as far as another oracle",
+    "AUC − retrain's": "forget_mia_auc minus the oracle's of the same seed (SE: its error over draws of images)",
+}
+"""What the columns mean that the table computes from others."""
 PREVIEW_MARK = "**A preview:"
 STILL_KNOWN, FOUND, MORE_THAN_ORACLE = 0.1, 0.6, 0.05
 """What a method must have forgotten to be compared for the best of a column: see the legend."""
@@ -46,6 +52,16 @@ def render_table(
     published: pandas.DataFrame | None = None,
     errors: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
+    """Return the table of a suite in Markdown, from the arguments of `table_blocks`."""
+    return as_markdown(table_blocks(numbers, suite, published, errors))
+
+
+def table_blocks(
+    numbers: Numbers,
+    suite: str,
+    published: pandas.DataFrame | None = None,
+    errors: Mapping[str, Sequence[str]] | None = None,
+) -> list[Block]:
     """Return the table of a suite; benchmarks and methods come in the order of metrics.csv.
 
     Means and intervals come from summary.csv, differences to baselines from comparisons.csv, and from costs.csv the
@@ -55,26 +71,24 @@ def render_table(
     """
     metrics, costs = numbers.metrics, numbers.costs
     seeds = [str(seed) for seed in sorted(metrics["seed"].unique())]
-    parts = [
-        f"# Unlearning Bench: suite `{suite}`",
-        *_so_far(metrics),
-        f"Seeds {', '.join(seeds)} · {_made_on(costs)}",
-        *_carried(costs),
-        *legend(numbers, len(seeds)),
+    head = [*_so_far(metrics), f"Seeds {', '.join(seeds)} · {_made_on(costs)}", *_carried(costs)]
+    parts: list[Block] = [
+        Heading(f"Unlearning Bench: suite `{suite}`", 1),
+        *(Words(text) for text in (*head, *legend(numbers, len(seeds)))),
     ]
     pooled = over_classes(metrics)
     for benchmark, frame in metrics.groupby("benchmark", sort=False):
         of_all = pooled[pooled["benchmark"] == all_classes_of(benchmark)]
         if len(of_all) and of_all[ALL_CLASSES].iloc[0] == benchmark:
             parts += _section(all_classes_of(benchmark), of_all, numbers)
-        reasons = [f"Not made: {_escaped(error)}" for error in (errors or {}).get(benchmark, [])]
+        reasons = [f"Not made: {error}" for error in (errors or {}).get(benchmark, [])]
         parts += _section(benchmark, frame, numbers, reasons)
         if published is not None and (published["benchmark"] == benchmark).any():
             parts += _published_blocks(_Cells(benchmark, frame, numbers), published)
-    return "\n\n".join([*parts, *_agreement(numbers)]) + "\n"
+    return [*parts, *_agreement(numbers)]
 
 
-def _section(benchmark: str, frame: pandas.DataFrame, numbers: Numbers, reasons: Sequence[str] = ()) -> list[str]:
+def _section(benchmark: str, frame: pandas.DataFrame, numbers: Numbers, reasons: Sequence[str] = ()) -> list[Block]:
     """Return the heading, the warnings and the blocks of one benchmark, or of all classes of a model and data set."""
     cells = _Cells(benchmark, frame, numbers)
     costs = numbers.costs[numbers.costs["benchmark"].isin(cells.benchmarks)]
@@ -83,14 +97,15 @@ def _section(benchmark: str, frame: pandas.DataFrame, numbers: Numbers, reasons:
         title, warnings = f"{benchmark}: mean (standard deviation) over {counts}", []
     else:
         title, warnings = benchmark, [*reasons, *warnings_of(frame, cells.summary, numbers.costs)]
-    parts = [f"## {title}", *(f"**{warning}**" for warning in warnings), _primary_block(cells)]
+    parts: list[Block] = [Heading(title), *(Words(warning, is_warning=True) for warning in warnings)]
+    parts.append(_primary_block(cells))
     if not cells.is_pooled:
         parts += _failures(cells.frame)
     parts += _distance_block(cells)
     parts += _metric_block("Left in the features", cells, FEATURES)
     parts += [*_metric_block("On request", cells, REQUESTED), *_relearning_from_nothing(cells)]
-    parts += [f"Costs of the unlearning, {cells.means}:", _cost_block(cells, costs)]
-    return parts + (_paired_block(cells) if cells.baselines else [])
+    parts.append(_cost_block(cells, costs))
+    return [*parts, *([_paired_block(cells)] if cells.baselines else [])]
 
 
 def _of(benchmark: str, table: pandas.DataFrame) -> pandas.DataFrame:
@@ -246,7 +261,7 @@ class _Cells:
         return shown
 
 
-def _primary_block(cells: _Cells) -> str:
+def _primary_block(cells: _Cells) -> Grid:
     columns = in_block(SCORES)
     best = cells.best(columns)
 
@@ -259,7 +274,8 @@ def _primary_block(cells: _Cells) -> str:
         shown = [cells.shown(name, column, best, has_spread=True) for column in columns]
         return [value + mark for value, mark in zip(shown, marks, strict=True)]
 
-    return markdown_table(cells.rows(row_of, len(columns)), ["method", *(column.heading for column in columns)])
+    meanings = {column.heading: column.definition for column in columns}
+    return Grid("Scores", ["method", *meanings], cells.rows(row_of, len(columns)), meanings=meanings)
 
 
 def _state(cells: _Cells, name: str) -> str:
@@ -272,7 +288,7 @@ def _state(cells: _Cells, name: str) -> str:
     return f"{failed['status'].iloc[0]} ({len(failed)} of {len(cells.by_method[name])} seeds)"
 
 
-def _distance_block(cells: _Cells) -> list[str]:
+def _distance_block(cells: _Cells) -> list[Block]:
     """Return the block of distances to the oracle, with the rows of the noise floor."""
     columns = [column for column in in_block(DISTANCES) if column.name in set(cells.summary["metric"])]
     if not columns:
@@ -292,7 +308,8 @@ def _distance_block(cells: _Cells) -> list[str]:
     if ORACLE in cells.references:
         after = 1 + cells.references.index(ORACLE)
         rows[after:after] = _floor_rows(cells, columns, list(shown))
-    return ["Distance to *retrain*:", markdown_table(rows, ["method", *shown])]
+    meanings = {column.heading: column.definition for column in columns} | DERIVED
+    return [Grid("Distance to *retrain*", ["method", *shown], rows, "Distance to *retrain*:", meanings)]
 
 
 def _floor_rows(cells: _Cells, columns: Sequence[Column], titles: Sequence[str]) -> list[list[str]]:
@@ -322,7 +339,7 @@ def _area_gap(cells: _Cells, name: str) -> str:
     return f"{row.mean:+.3f}{error}"
 
 
-def _metric_block(words: str, cells: _Cells, block: str) -> list[str]:
+def _metric_block(words: str, cells: _Cells, block: str) -> list[Block]:
     """Return the words and the means of the metrics of a block; nothing where none of them was measured."""
     known = set(cells.summary["metric"])
     columns = [column for column in in_block(block) if column.name in known]
@@ -333,16 +350,18 @@ def _metric_block(words: str, cells: _Cells, block: str) -> list[str]:
     def row_of(name: str) -> list[str]:
         return [NOTHING if _state(cells, name) else cells.shown(name, column, best) for column in columns]
 
-    titles = ["method", *(_heading(cells, column) for column in columns)]
-    return [f"{words}, {cells.means}:", markdown_table(cells.rows(row_of, len(columns)), titles)]
+    meanings = {_heading(cells, column): column.definition for column in columns}
+    rows = cells.rows(row_of, len(columns))
+    return [Grid(words, ["method", *meanings], rows, f"{words}, {cells.means}:", meanings)]
 
 
-def _relearning_from_nothing(cells: _Cells) -> list[str]:
+def _relearning_from_nothing(cells: _Cells) -> list[Block]:
     """Return how soon a model with random weights learns the class, where relearning was asked for."""
     if "relearn_epochs_random" not in cells.frame or ORIGINAL not in cells.by_method:
         return []
     epochs = cells.by_method[ORIGINAL]["relearn_epochs_random"].mean()
-    return [] if math.isnan(epochs) else [f"A model with random weights has the class after {epochs:.1f} epochs."]
+    said = f"A model with random weights has the class after {epochs:.1f} epochs."
+    return [] if math.isnan(epochs) else [Words(said)]
 
 
 def _heading(cells: _Cells, column: Column) -> str:
@@ -355,17 +374,18 @@ def _heading(cells: _Cells, column: Column) -> str:
     return f"{column.label}{said} {column.arrow}".rstrip()
 
 
-def _cost_block(cells: _Cells, costs: pandas.DataFrame) -> str:
+def _cost_block(cells: _Cells, costs: pandas.DataFrame) -> Grid:
     """Return the block of costs and of where the hyperparameters come from."""
-    titles = ["method", *(column.label for column in (*in_block(COSTS), SETTINGS))]
+    meanings = {column.label: column.definition for column in (*in_block(COSTS), SETTINGS)}
 
     def row_of(name: str) -> list[str]:
         if _state(cells, name):
-            return [NOTHING] * (len(titles) - 1)
+            return [NOTHING] * len(meanings)
         has_settings = name not in cells.references + cells.externals
         return [*_cost(costs, name), cells.by_method[name][SETTINGS.name].iloc[0] if has_settings else NOTHING]
 
-    return markdown_table(cells.rows(row_of, len(titles) - 1), titles)
+    rows = cells.rows(row_of, len(meanings))
+    return Grid("Costs", ["method", *meanings], rows, f"Costs of the unlearning, {cells.means}:", meanings)
 
 
 def _cost(costs: pandas.DataFrame, name: str) -> list[str]:
@@ -380,14 +400,14 @@ def _cost(costs: pandas.DataFrame, name: str) -> list[str]:
     return [NOTHING if pandas.isna(mean) else f"{mean:.{decimals}f}" for mean, decimals in means]
 
 
-def _paired_block(cells: _Cells) -> list[str]:
+def _paired_block(cells: _Cells) -> Grid:
     def row_of(name: str) -> list[str]:
         return [_difference(cells, name, baseline) for baseline in cells.baselines]
 
-    titles = ["method", *(f"− {name}" for name in cells.baselines)]
     pairs = "class" if cells.is_pooled else "seed"
-    heading = f"Differences in `{PRIMARY.name}`, method minus baseline, paired by {pairs}:"
-    return [heading, markdown_table(cells.rows(row_of, len(cells.baselines)), titles)]
+    words = f"Differences in `{PRIMARY.name}`, method minus baseline, paired by {pairs}:"
+    meanings = {f"− {name}": f"{PRIMARY.name} of the method minus {name}'s" for name in cells.baselines}
+    return Grid("Differences", ["method", *meanings], cells.rows(row_of, len(meanings)), words, meanings)
 
 
 def _difference(cells: _Cells, name: str, baseline: str) -> str:
@@ -400,7 +420,7 @@ def _difference(cells: _Cells, name: str, baseline: str) -> str:
     return f"{shown} {mark}{OTHER_DEVICE if row.has_other_device else ''}".rstrip()
 
 
-def _agreement(numbers: Numbers) -> list[str]:
+def _agreement(numbers: Numbers) -> list[Block]:
     """Return the matrix of Kendall's tau between some metrics, mean over benchmarks; nothing for fewer than three."""
     agreed = numbers.agreement
     metrics = [name for name in AGREED if name in {*agreed["metric"], *agreed["other"]}]
@@ -417,29 +437,30 @@ def _agreement(numbers: Numbers) -> list[str]:
         "agreement.csv."
     )
     titles = ["", *(COLUMN[name].label for name in metrics)]
-    return ["## Do the metrics agree?", textwrap.fill(words, WIDTH), markdown_table(rows, titles)]
+    meanings = {COLUMN[name].label: COLUMN[name].definition for name in metrics}
+    return [
+        Heading("Do the metrics agree?"),
+        Words(textwrap.fill(words, WIDTH)),
+        Grid("Agreement", titles, rows, "", meanings),
+    ]
 
 
-def _failures(frame: pandas.DataFrame) -> list[str]:
-    """Return one paragraph or none: where and why each cell that is not ok ended, and why U-LiRA has no result."""
+def _failures(frame: pandas.DataFrame) -> list[Block]:
+    """Return one list or none: where and why each cell that is not ok ended, and why U-LiRA has no result."""
     places = ("epoch", "step", "line")
     lines = []
     for row in frame.to_dict("records"):
         if isinstance(row.get("ulira_failure"), str):
-            lines.append(f"- {row['method']}, seed {row['seed']}: no U-LiRA: {_escaped(row['ulira_failure'])}")
+            lines.append(f"{row['method']}, seed {row['seed']}: no U-LiRA: {row['ulira_failure']}")
         if row["status"] == "ok":
             continue
         where = ", ".join(f"{name} {row[name]:.0f}" for name in places if not math.isnan(row.get(name, math.nan)))
         place = f" ({where})" if where else ""
-        lines.append(f"- {row['method']}, seed {row['seed']}: {row['status']}{place}: {_escaped(row['reason'])}")
-    return ["\n".join(lines)] if lines else []
+        lines.append(f"{row['method']}, seed {row['seed']}: {row['status']}{place}: {row['reason']}")
+    return [Items(lines)] if lines else []
 
 
-def _escaped(reason: str) -> str:
-    return reason.replace("|", "\\|")
-
-
-def _published_blocks(cells: _Cells, published: pandas.DataFrame) -> list[str]:
+def _published_blocks(cells: _Cells, published: pandas.DataFrame) -> list[Block]:
     whole = [name for name in cells.methods if not len(cells.failed(name))]
     means = cells.summary[cells.summary["method"].isin(whole)]
     rows = [_compared_with_published(row) for row in side_by_side(means, published).itertuples()]
@@ -448,14 +469,14 @@ def _published_blocks(cells: _Cells, published: pandas.DataFrame) -> list[str]:
         for row in ranks(means, published).itertuples()
         if not nothing_to_forget(cells.frame, cells.summary)
     ]
-    blocks = []
+    blocks: list[Block] = []
     if rows:
         titles = ["method", "metric", "ours", "published", "difference"]
-        blocks += ["Comparison with the published results (one seed each):", markdown_table(rows, titles)]
+        words = "Comparison with the published results (one seed each):"
+        blocks.append(Grid("Published results", titles, rows, words))
     if standing:
-        titles = ["method", PRIMARY.label, "rank"]
-        heading = f"Rank by `{PRIMARY.name}` among the published entries and the method itself:"
-        blocks += [heading, markdown_table(standing, titles)]
+        words = f"Rank by `{PRIMARY.name}` among the published entries and the method itself:"
+        blocks.append(Grid("Rank", ["method", PRIMARY.label, "rank"], standing, words))
     return blocks
 
 
