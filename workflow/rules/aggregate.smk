@@ -37,9 +37,12 @@ rule table:
         **TABLES,
         provenance="results/provenance.json",  # not shown in the table, but has to be there with it
         published=relative([PUBLISHED])[0],
+        page=relative(PAGE),
     output:
         table="results/table.md",
         dictionary="results/metrics.md",
+        page="results/table.html",
+        latex="results/table.tex",
     log:
         "results/table.log",
     conda:

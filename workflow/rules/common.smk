@@ -22,7 +22,7 @@ from unlearning.config.reading import CONFIG, hint_of_old_words, read_config
 from unlearning.config.variants import VALIDATION, baselines_of, with_calibration, with_sweep
 from unlearning.errors import UserError
 from unlearning.meaning import by_meaning
-from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, SHADOW, TABLES
+from unlearning.paths import BENCHMARK, CELL, DATASETS, PAGE, PRETRAINING, PUBLISHED, SHADOW, TABLES
 from unlearning.workflow.cluster import settle_orphans, wait_for_controller
 from unlearning.workflow.container import IMAGE, check_container
 from unlearning.workflow.plan import Plan, relative

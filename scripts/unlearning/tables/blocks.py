@@ -16,12 +16,16 @@ class Heading:
     level: int = 2
 
 
+TEXT, LEGEND, WARNING = "text", "legend", "warning"
+"""What a paragraph is for: LEGEND says how to read the page."""
+
+
 @dataclass(frozen=True)
 class Words:
     """A paragraph, in which `*word*`, `**word**` and words in backquotes mean what they mean in Markdown."""
 
     text: str
-    is_warning: bool = False
+    role: str = TEXT
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,11 @@ class Grid:
     rows: Sequence[Sequence[str]]
     words: str = ""
     meanings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names_methods(self) -> bool:
+        """Whether the rows are of methods and references."""
+        return self.titles[0] == "method"
 
     @property
     def groups(self) -> list[list[Sequence[str]]]:
@@ -70,7 +79,7 @@ def _markdown(block: Block) -> str:
         case Heading():
             return f"{'#' * block.level} {block.text}"
         case Words():
-            return f"**{_in_a_line(block.text)}**" if block.is_warning else block.text
+            return f"**{_in_a_line(block.text)}**" if block.role == WARNING else block.text
         case Items():
             return "\n".join(f"- {_in_a_line(line)}" for line in block.lines)
         case Grid():

@@ -12,7 +12,7 @@ import pandas
 
 from unlearning.config.model import EXTERNAL, REFERENCES
 from unlearning.tables.agreement import mean_matrix
-from unlearning.tables.blocks import Block, Grid, Heading, Items, Words, as_markdown
+from unlearning.tables.blocks import LEGEND, WARNING, Block, Grid, Heading, Items, Words, as_markdown
 from unlearning.tables.cells import ORACLE, ORIGINAL, PENDING
 from unlearning.tables.classes import all_classes_of, over_classes
 from unlearning.tables.columns import COLUMN, COSTS, DISTANCES, FEATURES, REQUESTED, SCORES, Column, in_block
@@ -74,7 +74,8 @@ def table_blocks(
     head = [*_so_far(metrics), f"Seeds {', '.join(seeds)} · {_made_on(costs)}", *_carried(costs)]
     parts: list[Block] = [
         Heading(f"Unlearning Bench: suite `{suite}`", 1),
-        *(Words(text) for text in (*head, *legend(numbers, len(seeds)))),
+        *map(Words, head),
+        *(Words(text, LEGEND) for text in legend(numbers, len(seeds))),
     ]
     pooled = over_classes(metrics)
     for benchmark, frame in metrics.groupby("benchmark", sort=False):
@@ -97,7 +98,7 @@ def _section(benchmark: str, frame: pandas.DataFrame, numbers: Numbers, reasons:
         title, warnings = f"{benchmark}: mean (standard deviation) over {counts}", []
     else:
         title, warnings = benchmark, [*reasons, *warnings_of(frame, cells.summary, numbers.costs)]
-    parts: list[Block] = [Heading(title), *(Words(warning, is_warning=True) for warning in warnings)]
+    parts: list[Block] = [Heading(title), *(Words(warning, WARNING) for warning in warnings)]
     parts.append(_primary_block(cells))
     if not cells.is_pooled:
         parts += _failures(cells.frame)
@@ -441,7 +442,7 @@ def _agreement(numbers: Numbers) -> list[Block]:
     return [
         Heading("Do the metrics agree?"),
         Words(textwrap.fill(words, WIDTH)),
-        Grid("Agreement", titles, rows, "", meanings),
+        Grid("Kendall's τ", titles, rows, "", meanings),
     ]
 
 
