@@ -11,6 +11,8 @@
 # make audit                            fail if the checks of the last table cannot tell erasure; AUDIT=1 does both
 # make new-method NAME=x                write a first scripts/methods/x.py, and say how to try it
 # make keep ARGS="paper results"        keep a table and its numbers in results/reference/
+# make dataset NAME=x FROM=path         write data/x.npz from a folder of pictures per class, from MNIST's format idx, from a
+#   SIZE=32 TEST_SHARE=0.2 FORCE=1      folder of torchvision or a .npz file of MedMNIST; resize, split, replace
 # make subset ARGS="..."                write a part of a data set, for trials; ARGS=--help lists what ARGS takes
 # make verify                           compare the tables kept in results/reference/ with their numbers
 # make test                             run the tests
@@ -41,7 +43,7 @@ ifneq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME}" && echo writable),writable)
 export XDG_CACHE_HOME = $(CURDIR)/.snakemake/home
 endif
 
-.PHONY: help table preview status plan check audit new-method keep subset verify test test-quick test-slurm format lint docs bench clean
+.PHONY: help table preview status plan check audit new-method dataset keep subset verify test test-quick test-slurm format lint docs bench clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -63,6 +65,10 @@ audit verify docs: .venv/installed
 
 new-method: .venv/installed
 	@$(COMMAND).new_method "$(NAME)"
+
+dataset: .venv/installed
+	@$(COMMAND).dataset "$(NAME)" "$(FROM)" $(if $(SIZE),--size "$(SIZE)") \
+		$(if $(TEST_SHARE),--test-share "$(TEST_SHARE)") $(if $(filter-out 0,$(FORCE)),--force) $(FILES)
 
 keep subset bench: .venv/installed
 	@$(COMMAND).$@ $(ARGS)

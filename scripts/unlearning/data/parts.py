@@ -18,20 +18,31 @@ def carve(arrays: Mapping[str, np.ndarray], share: float) -> dict[str, np.ndarra
     class has fewer than two images.
     """
     images, labels = arrays["train_images"], arrays["train_labels"]
-    random_stream = np.random.default_rng(stream_seed(0, "validation part"))
-    is_validation = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels.reshape(len(labels)) == label)
-        if len(members) < 2:
+    for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
+        if count < 2:
             raise UserError(f"class {label} has one training image: a sweep needs one to train on and one to judge by")
-        count = min(max(1, round(share * len(members))), len(members) - 1)
-        is_validation[random_stream.permutation(members)[:count]] = True
+    is_validation = some_of_each_class(labels.reshape(len(labels)), share, "validation part")
     return {
         "train_images": images[~is_validation],
         "train_labels": labels[~is_validation],
         "test_images": images[is_validation],
         "test_labels": labels[is_validation],
     }
+
+
+def some_of_each_class(labels: np.ndarray, share: float, purpose: str) -> np.ndarray:
+    """Return which images, as booleans (N,), are the chosen ``share`` of each class in ``labels`` (N,).
+
+    They are chosen by the fixed stream of ``purpose``. Of a class with two images or more, one is chosen at least, and
+    one is left.
+    """
+    random_stream = np.random.default_rng(stream_seed(0, purpose))
+    is_chosen = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(max(1, round(share * len(members))), len(members) - 1)
+        is_chosen[random_stream.permutation(members)[:count]] = True
+    return is_chosen
 
 
 def part_of(

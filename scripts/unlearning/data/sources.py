@@ -12,6 +12,7 @@ import tempfile
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ LEFT_BEHIND = ".fetching-"
 
 DEBIANS = Path("/usr/share/datasets/fashion-mnist")
 IDX_UINT8 = 8
+GZIPPED = b"\x1f\x8b"
 
 SIZES = {
     "digits": (1_347, 450),
@@ -98,18 +100,28 @@ def _fetched(source: str, target: Path) -> dict[str, np.ndarray]:
 
 def _from_torchvision(source: str, folder: Path, fetch: bool) -> dict[str, np.ndarray] | None:
     """Return the arrays that torchvision reads in ``folder``, or None if they are not there and ``fetch`` is false."""
-    downloader = getattr(import_torchvision_datasets(), source)
-    try:
-        parts = {part: downloader(folder, train=part == "train", download=fetch) for part in ("train", "test")}
-    except (RuntimeError, OSError):
-        if fetch:
-            raise
+    parts = opened_by_torchvision(source, folder, fetch)
+    if parts is None:
         return None
     arrays = {}
     for part, images in parts.items():
         arrays[f"{part}_images"] = np.asarray(images.data, dtype=np.uint8)
         arrays[f"{part}_labels"] = np.asarray(images.targets, dtype=np.uint8)
     return arrays
+
+
+def opened_by_torchvision(source: str, folder: Path, fetch: bool) -> dict[str, Any] | None:
+    """Return torchvision's data set ``source`` of each part, or None if it is not there and ``fetch`` is false.
+
+    torchvision reads a pickled file only if its checksum is right.
+    """
+    downloader = getattr(import_torchvision_datasets(), source)
+    try:
+        return {part: downloader(folder, train=part == "train", download=fetch) for part in ("train", "test")}
+    except (RuntimeError, OSError):
+        if fetch:
+            raise
+        return None
 
 
 def from_debian() -> dict[str, np.ndarray] | None:
@@ -126,11 +138,13 @@ def from_debian() -> dict[str, np.ndarray] | None:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Return the bytes of a gzipped file in the format of MNIST (LeCun's idx): uint8 of any number of axes.
+    """Return the bytes of a file, gzipped or not, in the format of MNIST (LeCun's idx): uint8 of any number of axes.
 
     Raises ValueError if it has another type, or another length than its header says.
     """
-    content = gzip.decompress(path.read_bytes())
+    content = path.read_bytes()
+    if content.startswith(GZIPPED):
+        content = gzip.decompress(content)
     zeros, kind, axes = content[:2], content[2], content[3]
     if zeros != b"\0\0" or kind != IDX_UINT8:
         raise ValueError(f"{path}: no bytes in the format idx")
