@@ -122,12 +122,28 @@ def section(text, title):
 
 TABLE_PAGE = DOCS / "reading-the-table.md"
 SHOWN = "resnet20-digits-class0"
+RANKING, SHOWN_FIRST = "fashion", "resnet20-fashion-class0"
+"""The suite on which methods differ, and the benchmark of it that the README shows."""
 
 
 def test_the_readme_shows_the_first_block_of_the_reference_table():
-    first_block = section((REFERENCE / "digits-table.md").read_text(), SHOWN).split("\n\n")[0]
+    first_block = section((REFERENCE / f"{RANKING}-table.md").read_text(), SHOWN_FIRST).split("\n\n")[0]
     assert first_block.startswith("| method")
-    assert first_block in section(README.read_text(), SHOWN)
+    assert first_block in section(README.read_text(), SHOWN_FIRST)
+
+
+def test_on_the_suite_that_ranks_good_and_bad_methods_stand_apart_beyond_the_noise():
+    """On each model: bad ones are further from the oracle than any oracle of another seed, and ours is nearer by far."""
+    numbers = numbers_of(RANKING)
+    assert sorted(numbers.metrics["seed"].unique()) == [42, 43, 44]
+    for benchmark in numbers.metrics["benchmark"].unique():
+        gaps, floor = gaps_of(numbers, benchmark), numbers.floor.set_index("benchmark").loc[benchmark]
+        furthest = floor[floor["metric"] == GAP.name]["furthest"].item()
+        assert gaps["mask_and_average"].mean() < 2 * furthest
+        for bad in ("negative_gradient", "scrub"):
+            assert gaps[bad].min() > 3 * furthest
+            apart = gaps[bad] - gaps["mask_and_average"]
+            assert apart.mean() > half_width(apart)
 
 
 def test_the_page_about_the_table_shows_all_blocks_of_the_reference_table_and_its_legend():
@@ -184,16 +200,19 @@ def numbers_without_their_row(text, rows, names):
 
 
 @pytest.mark.parametrize(
-    ("page", "said_in", "items"),
-    [(README, SHOWN, r"^- .*?(?=^- |^$)"), (TABLE_PAGE, "How to read it", r"^\d\. .*?(?=^\d\. |\Z)")],
+    ("page", "shown_in", "said_in", "items"),
+    [
+        (README, SHOWN_FIRST, SHOWN_FIRST, r"^- .*?(?=^- |^$)"),
+        (TABLE_PAGE, SHOWN, "How to read it", r"^\d\. .*?(?=^\d\. |\Z)"),
+    ],
     ids=("README", "reading-the-table"),
 )
-def test_every_number_of_the_walk_through_stands_in_the_table(page, said_in, items):
+def test_every_number_of_the_walk_through_stands_in_the_table(page, shown_in, said_in, items):
     """Each number has its row: the sentence, or the sentence before it, names the row."""
     text = page.read_text()
     steps = re.findall(items, section(text, said_in) + "\n\n", re.MULTILINE | re.DOTALL)
     assert len(steps) == {README: 3, TABLE_PAGE: 6}[page]
-    rows = [line for line in section(text, SHOWN).splitlines() if line.startswith("| ")]
+    rows = [line for line in section(text, shown_in).splitlines() if line.startswith("| ")]
     names = [*REFERENCES, *yaml.safe_load((ROOT / "config.yaml").read_text())["suites"]["digits"]["methods"]]
     for step in steps:
         assert numbers_without_their_row(step, rows, names) == [], step
