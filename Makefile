@@ -4,6 +4,7 @@
 #   METHOD=path/to/my_method.py         with a row for your own method
 #   CHECKPOINT=path/to/weights.pt       with a row for a model that another program unlearned, or a folder with several
 #   CHECKPOINTS=path/to/results         take what fits from the results of another copy, version or machine
+# make report [...as for table]         the table, and results/report.zip, a folder to read and send: table, numbers, origin
 # make preview [...as for table]        write results/preview.md, the table of all cells finished so far
 # make status [...]                     print what is done, has failed, runs or waits
 # make plan [...]                       measure this machine, and print what the table will cost
@@ -43,13 +44,19 @@ ifneq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME}" && echo writable),writable)
 export XDG_CACHE_HOME = $(CURDIR)/.snakemake/home
 endif
 
-.PHONY: help table preview status plan check audit new-method dataset keep subset verify test test-quick test-slurm format lint docs bench clean
+.PHONY: help table report preview status plan check audit new-method dataset keep subset verify test test-quick test-slurm format lint docs bench clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
 
+REQUEST = $(strip $(FILES) $(if $(SETTINGS),--config $(SETTINGS)))
+
 table: .venv/installed
-	$(BIN)/snakemake --cores $(CORES) results/table.md $(strip $(FILES) $(if $(SETTINGS),--config $(SETTINGS)))
+	$(BIN)/snakemake --cores $(CORES) results/table.md $(REQUEST)
+
+report: .venv/installed
+	$(BIN)/snakemake --cores $(CORES) all report_pages $(REQUEST)
+	$(BIN)/snakemake all report_pages --report results/report.zip --report-stylesheet workflow/report/report.css $(REQUEST)
 
 preview status: .venv/installed
 	@$(COMMAND).$@ $(SETTINGS) $(FILES)

@@ -9,7 +9,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+MISSING = f"none of {', '.join(NAMES)} is installed"
 
 ARGUMENTS = (
     "--headless",

@@ -114,13 +114,25 @@ def test_every_rule_has_log_environment_threads_and_limits():
                 assert directive in body, f"rule {name} has no {directive}"
 
 
+def lines_of(*arguments):
+    """Return what make would run, a line a command."""
+    # The tests may themselves run under make, whose variables would reach this one.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "-n", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=True)
+    return [" ".join(line.split()) for line in done.stdout.splitlines()]
+
+
+def test_make_report_makes_the_table_and_then_the_report_with_the_same_settings():
+    *_, making, reporting = lines_of("report", "SUITE=paper", "SEEDS=42", "CORES=2")
+    assert making == ".venv/bin/snakemake --cores 2 all report_pages --config suite='paper' seeds='42'"
+    report = "--report results/report.zip --report-stylesheet workflow/report/report.css"
+    assert reporting == f".venv/bin/snakemake all report_pages {report} --config suite='paper' seeds='42'"
+
+
 def test_make_table_is_the_snakemake_line_of_the_readme():
     def planned(*arguments):
-        # The tests may themselves run under make, whose variables would reach this one.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-        command = ["make", "-n", "table", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=True)
-        return " ".join(done.stdout.splitlines()[-1].split())
+        return lines_of("table", *arguments)[-1]
 
     assert planned() == ".venv/bin/snakemake --cores 4 results/table.md"
     assert planned("SUITE=paper", "CORES=2") == ".venv/bin/snakemake --cores 2 results/table.md --config suite='paper'"

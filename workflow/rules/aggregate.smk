@@ -11,7 +11,7 @@ rule aggregate:
         shadow_oracles=plan.shadow_oracles(),
         costs=plan.costs(),
     output:
-        **TABLES,
+        **{name: in_report(path, "numbers", "Numbers", file=Path(path).name) for name, path in TABLES.items()},
         provenance="results/provenance.json",
     log:
         "results/aggregate.log",
@@ -41,8 +41,8 @@ rule table:
     output:
         table="results/table.md",
         dictionary="results/metrics.md",
-        page="results/table.html",
-        latex="results/table.tex",
+        page=in_report("results/table.html", "table", "All tables", page="To sort and search"),
+        latex=in_report("results/table.tex", "latex", "All tables", page="For LaTeX"),
     log:
         "results/table.log",
     conda:
@@ -58,3 +58,34 @@ rule table:
         as_published=as_published(config),
     script:
         "../../scripts/table.py"
+
+
+PAGES = {name: f"results/report/{name}.html" for name in ("columns", "audit", "configuration", "origin", "costs")}
+
+
+rule report_pages:
+    input:
+        metrics=TABLES["metrics"],
+        floor=TABLES["floor"],
+        costs=TABLES["costs"],
+        provenance="results/provenance.json",
+        page=relative(PAGE),
+    output:
+        columns=in_report(PAGES["columns"], "columns", "Explanations", page="What the columns mean"),
+        audit=in_report(PAGES["audit"], "audit", "Explanations", page="Can the checks tell erasure?"),
+        configuration=in_report(PAGES["configuration"], "configuration", "Origin", page="Configuration"),
+        origin=in_report(PAGES["origin"], "origin", "Origin", page="Code, versions, devices"),
+        costs=in_report(PAGES["costs"], "costs", "Origin", page="What the jobs took"),
+    log:
+        "results/report_pages.log",
+    conda:
+        "../../envs/unlearning.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        *code("report_pages.py"),
+        missing=plan.missing(*(TABLES[name] for name in ("metrics", "floor", "costs")), "results/provenance.json"),
+    script:
+        "../../scripts/report_pages.py"

@@ -95,6 +95,11 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+def in_report(path, caption, category, **labels):
+    """Return an output that `make report` takes into the report."""
+    return report(path, caption=f"../report/{caption}.rst", category=category, labels=labels)
+
+
 def take_the_results():
     """Lock the results for this run, or end the run with one line that says why this is not possible."""
     global results_lock  # kept open as long as this process lives

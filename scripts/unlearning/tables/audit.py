@@ -26,6 +26,8 @@ from itertools import combinations
 
 import pandas
 
+from unlearning.tables.blocks import LEGEND as READING
+from unlearning.tables.blocks import WARNING, Block, Grid, Heading, Words
 from unlearning.tables.cells import ORACLE, ORIGINAL
 from unlearning.tables.intervals import ROUNDING
 from unlearning.tables.markdown import markdown_table
@@ -251,6 +253,17 @@ def render_audits(audits: Sequence[Audit]) -> str:
     return "\n\n".join([_wrapped(LEGEND), *("\n\n".join(_parts(audit)) for audit in audits)])
 
 
+def audit_blocks(audits: Sequence[Audit]) -> list[Block]:
+    """Return the audits as a page."""
+    blocks: list[Block] = [Heading("Can the checks tell erasure?", 1), Words(LEGEND, READING)]
+    for audit in audits:
+        blocks.append(Heading(audit.benchmark))
+        blocks += [Words(problem, WARNING) for problem in audit.problems()]
+        blocks.append(Grid("Checks", TITLES, [_line(finding) for finding in audit.findings], texts=2))
+        blocks.append(Words(_summary(audit)))
+    return blocks
+
+
 def _wrapped(text: str) -> str:
     return textwrap.fill(text, 120, break_on_hyphens=False)
 
@@ -263,9 +276,12 @@ def _parts(audit: Audit) -> Iterator[str]:
         yield _wrapped(f"Left out, because the table has no values: {', '.join(audit.left_out)}.")
     if len(audit.seeds) == 1:
         yield "One seed: the oracle itself is not judged, and the tolerance is the least."
+    yield "\n".join([_summary(audit), *(_wrapped(f"FAIL: {problem}") for problem in audit.problems())])
+
+
+def _summary(audit: Audit) -> str:
     good = sum(finding.verdict == OK for finding in audit.findings)
-    summary = f"{good} of {len(audit.findings)} checks do what they should"
-    yield "\n".join([summary, *(_wrapped(f"FAIL: {problem}") for problem in audit.problems())])
+    return f"{good} of {len(audit.findings)} checks do what they should"
 
 
 def _line(finding: Finding) -> list[str]:

@@ -39,8 +39,8 @@ class Items:
 class Grid:
     """A table: rows of cells, marked up as `Words`, below ``titles``. The first cell of a row names the row.
 
-    A row of empty cells separates groups of rows. ``name`` says in a word what the table shows, ``words`` is the
-    sentence above it, and ``meanings`` explains titles.
+    A row of empty cells separates groups of rows. The first ``texts`` columns are text, the others numbers. ``name``
+    says in a word what the table shows, ``words`` is the sentence above it, and ``meanings`` explains titles.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Grid:
     rows: Sequence[Sequence[str]]
     words: str = ""
     meanings: Mapping[str, str] = field(default_factory=dict)
+    texts: int = 1
 
     @property
     def names_methods(self) -> bool:
@@ -66,7 +67,21 @@ class Grid:
         return [group for group in groups if group]
 
 
-Block = Heading | Words | Items | Grid
+@dataclass(frozen=True)
+class Terms:
+    """A list of terms, marked up as `Words`, each with its explanation, which is not."""
+
+    entries: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Text whose lines and spaces count."""
+
+    text: str
+
+
+Block = Heading | Words | Items | Grid | Terms | Listing
 
 
 def as_markdown(blocks: Sequence[Block]) -> str:
@@ -83,8 +98,12 @@ def _markdown(block: Block) -> str:
         case Items():
             return "\n".join(f"- {_in_a_line(line)}" for line in block.lines)
         case Grid():
-            table = markdown_table(block.rows, block.titles)
+            table = markdown_table(block.rows, block.titles, block.texts)
             return f"{block.words}\n\n{table}" if block.words else table
+        case Terms():
+            return "\n".join(f"- {term}: {words}" for term, words in block.entries)
+        case Listing():
+            return f"```\n{block.text}\n```"
 
 
 def _in_a_line(text: str) -> str:

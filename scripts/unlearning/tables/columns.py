@@ -8,10 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from unlearning.tables.blocks import Block, Heading, Terms, Words, as_markdown
+
 SCORES, DISTANCES, FEATURES, REQUESTED, COSTS = "scores", "distances", "features", "requested", "costs"
 """Blocks of the comparison table."""
 
 TO_THE_ORACLE = "oracle"
+HIGHER, LOWER, COMPARE = "↑", "↓", "→"
+"""The arrows in headings; a column to compare with the oracle has the last."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Column:
     @property
     def arrow(self) -> str:
         """The direction as a sign: "↑", "↓", "→" (compare with the oracle) or nothing."""
-        return self.better.replace(TO_THE_ORACLE, "→")
+        return self.better.replace(TO_THE_ORACLE, COMPARE)
 
     @property
     def heading(self) -> str:
@@ -85,6 +89,8 @@ class Column:
 
 
 DIRECTIONS = {"↑": "higher is better", "↓": "lower is better", TO_THE_ORACLE: "nearer to `retrain` is better"}
+ARROWS = {better.replace(TO_THE_ORACLE, COMPARE): words.replace("`", "") for better, words in DIRECTIONS.items()}
+"""What an arrow in a heading says."""
 
 
 def _share(name: str, better: str, definition: str, source: str = "protocol", **shown: Any) -> Column:
@@ -260,8 +266,6 @@ def in_block(block: str) -> list[Column]:
 
 
 CHECKPOINTS = (
-    "## Checkpoints",
-    "",
     "A checkpoint (`pretrained.pt`, `retrained.pt`, `unlearned.pt`) holds `state_dict`, the weights, and `made_by`, the record",
     "of how they were made; `torch.load(path, weights_only=True)` reads it. To measure the model in another program: take the",
     "data set whose file has the digest `data` (the first 16 digits of its SHA-256), bring its images to `images.image_size` as",
@@ -275,20 +279,21 @@ CHECKPOINTS = (
 
 def render_dictionary() -> str:
     """Return results/metrics.md: what every column of the files in results/ means."""
-    lines = [
-        "# The columns of the tables",
-        "",
-        f"{', '.join(f'{better}: {words}' for better, words in DIRECTIONS.items())}.",
-    ]
+    return as_markdown(dictionary())
+
+
+def dictionary() -> list[Block]:
+    """Return what every column of the files in results/ means."""
+    directions = f"{', '.join(f'{better}: {words}' for better, words in DIRECTIONS.items())}."
+    blocks: list[Block] = [Heading("The columns of the tables", 1), Words(directions)]
     for file, columns in FILES.items():
-        lines += ["", f"## {file}", ""]
-        lines += [_entry(column) for column in columns]
-    return "\n".join([*lines, "", *CHECKPOINTS]) + "\n"
+        blocks += [Heading(file), Terms([_entry(column) for column in columns])]
+    return [*blocks, Heading("Checkpoints"), Words("\n".join(CHECKPOINTS))]
 
 
-def _entry(column: Column) -> str:
+def _entry(column: Column) -> tuple[str, str]:
     title = column.title and f"in tables: {column.title}"
     properties = ", ".join(value for value in (column.unit, column.range, column.better, title) if value)
     names = ", ".join(f"`{name}`" for name in column.name.split(", "))
     source = f" [{column.source}]" if column.source else ""
-    return f"- {names}{f' ({properties})' if properties else ''}: {column.definition}{source}"
+    return f"{names}{f' ({properties})' if properties else ''}", f"{column.definition}{source}"

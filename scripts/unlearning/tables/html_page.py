@@ -9,13 +9,13 @@ from itertools import pairwise
 from pathlib import Path
 from string import Template
 
-from unlearning.tables.blocks import LEGEND, WARNING, Block, Grid, Heading, Items, Words
-from unlearning.tables.columns import DIRECTIONS, TO_THE_ORACLE
+from unlearning.tables.blocks import LEGEND, WARNING, Block, Grid, Heading, Items, Listing, Terms, Words
+from unlearning.tables.columns import ARROWS, HIGHER
 from unlearning.tables.markup import marked_up, slug
 
 _MARKS = {"strong": ("<strong>", "</strong>"), "emphasis": ("<em>", "</em>"), "code": ("<code>", "</code>")}
-_ARROWS = {better.replace(TO_THE_ORACLE, "→"): words.replace("`", "") for better, words in DIRECTIONS.items()}
-"""What an arrow in a heading says."""
+LONG = 40
+"""A text with more characters may take several lines."""
 
 _NUMBER = re.compile(r"\**([+-]?\d*\.?\d+)")
 
@@ -82,12 +82,18 @@ def _html(block: Block) -> str:
             return f'<ul class="quoted">\n{lines}\n</ul>'
         case Grid():
             return _figure(block)
+        case Terms():
+            return _terms(block.entries)
+        case Listing():
+            return f"<pre>{escape(block.text)}</pre>"
 
 
 def _figure(grid: Grid) -> str:
     caption = _text((grid.words or grid.name).rstrip(":"))
     kinds = f"sortable{' named' if grid.names_methods else ''}"
-    titles = "\n".join(_heading(title, grid.meanings.get(title, "")) for title in grid.titles)
+    titles = "\n".join(
+        _heading(title, grid.meanings.get(title, ""), index < grid.texts) for index, title in enumerate(grid.titles)
+    )
     groups = "\n".join(_group(group, index, grid) for index, group in enumerate(grid.groups))
     label = escape(re.sub(r"<.*?>", "", caption), quote=True)
     return (
@@ -97,27 +103,28 @@ def _figure(grid: Grid) -> str:
     )
 
 
-def _heading(title: str, meaning: str) -> str:
+def _heading(title: str, meaning: str, is_text: bool) -> str:
     """Return the heading of a column. The first click sorts the better values to the top."""
-    words, _, arrow = title.rpartition(" ") if title[-1:] in _ARROWS else (title, "", "")
+    words, _, arrow = title.rpartition(" ") if title[-1:] in ARROWS else (title, "", "")
     attributes = f' title="{escape(meaning)}"' if meaning else ""
-    attributes += ' data-first="descending"' if arrow == "↑" else ""
+    attributes += ' class="text"' if is_text else ""
+    attributes += ' data-first="descending"' if arrow == HIGHER else ""
     shown = _text(words) or '<span class="unseen">name</span>'
-    sign = f' <span class="arrow" title="{_ARROWS[arrow]}">{arrow}</span>' if arrow else ""
+    sign = f' <span class="arrow" title="{ARROWS[arrow]}">{arrow}</span>' if arrow else ""
     return f'<th scope="col"{attributes}>{shown}{sign}</th>'
 
 
 def _group(rows: Sequence[Sequence[str]], index: int, grid: Grid) -> str:
     is_of_references = grid.names_methods and index == 0 and len(grid.groups) > 1
     kind = ' class="references"' if is_of_references else ""
-    lines = "\n".join(map(_row, rows))
+    lines = "\n".join(_row(row, grid.texts) for row in rows)
     return f"<tbody{kind}>\n{lines}\n</tbody>"
 
 
-def _row(row: Sequence[str]) -> str:
-    name, *values = row
-    cells = "".join(map(_cell, values))
-    return f'<tr><th scope="row">{_text(name).replace("_", "_<wbr>")}</th>{cells}</tr>'
+def _row(row: Sequence[str], texts: int) -> str:
+    name = _text(row[0]).replace("_", "_<wbr>")
+    cells = [f'<td class="text{" long" if len(value) > LONG else ""}">{_text(value)}</td>' for value in row[1:texts]]
+    return f'<tr><th scope="row" class="text">{name}</th>{"".join([*cells, *map(_cell, row[texts:])])}</tr>'
 
 
 def _cell(value: str) -> str:
@@ -131,9 +138,13 @@ def _cell(value: str) -> str:
 def _meanings(meanings: Mapping[str, str]) -> str:
     if not meanings:
         return ""
-    entries = "\n".join(f"<dt>{_text(title)}</dt>\n<dd>{_text(words)}</dd>" for title, words in meanings.items())
     summary = "<summary>What the columns mean</summary>"
-    return f'<details class="meanings">\n{summary}\n<dl>\n{entries}\n</dl>\n</details>\n'
+    return f'<details class="meanings">\n{summary}\n{_terms(list(meanings.items()))}\n</details>\n'
+
+
+def _terms(entries: Sequence[tuple[str, str]]) -> str:
+    lines = "\n".join(f"<dt>{_text(term)}</dt>\n<dd>{escape(words)}</dd>" for term, words in entries)
+    return f"<dl>\n{lines}\n</dl>"
 
 
 def _text(text: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from unlearning.tables.blocks import LEGEND, Block, Grid, Heading, Words
+from unlearning.tables.columns import COMPARE, HIGHER, LOWER
 from unlearning.tables.markup import marked_up, slug
 
 HEAD = r"""% One table for each benchmark and block: \input{table}, or copy what you need.
@@ -24,7 +25,7 @@ _MARKS = {"strong": (r"\textbf{", "}"), "emphasis": (r"\emph{", "}"), "code": (r
 _SIGNS = str.maketrans(
     {sign: f"\\{sign}" for sign in "#$%&_{}"}
     | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
-    | {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "→": r"$\rightarrow$", "≈": r"$\approx$", "±": r"$\pm$"}
+    | {HIGHER: r"$\uparrow$", LOWER: r"$\downarrow$", COMPARE: r"$\rightarrow$", "≈": r"$\approx$", "±": r"$\pm$"}
     | {"▲": r"$\bigtriangleup$", "▼": r"$\bigtriangledown$", "†": r"\dag{}", "‡": r"\ddag{}", "τ": r"$\tau$"}
     | {"×": r"$\times$", "−": "$-$", "–": "--", "·": r"$\cdot$", "…": r"\ldots{}", "‘": "`", "’": "'"}
 )

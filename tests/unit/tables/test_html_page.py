@@ -4,7 +4,7 @@ import re
 from functools import cache
 
 import pytest
-from browser import CHROMIUM, Browser
+from browser import CHROMIUM, MISSING, Browser
 from project import ROOT
 
 from unlearning.paths import PAGE
@@ -13,9 +13,7 @@ from unlearning.tables.comparison import table_blocks
 from unlearning.tables.html_page import as_html
 from unlearning.tables.reference import numbers_of
 
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome is installed"
-)
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 
 
 @cache
