@@ -133,7 +133,7 @@ def test_the_readme_shows_the_first_block_of_the_reference_table():
 
 
 def test_on_the_suite_that_ranks_good_and_bad_methods_stand_apart_beyond_the_noise():
-    """On each model: bad ones are further from the oracle than any oracle of another seed, and ours is nearer by far."""
+    """On each model, bad ones are further from the oracle than any oracle of another seed, and than ours."""
     numbers = numbers_of(RANKING)
     assert sorted(numbers.metrics["seed"].unique()) == [42, 43, 44]
     for benchmark in numbers.metrics["benchmark"].unique():
