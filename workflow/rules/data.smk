@@ -17,6 +17,7 @@ rule dataset:
         runtime=120,
     params:
         source=plan.of_dataset("source"),
+        mirror=lambda wildcards, output: plan.mirror(wildcards),
     script:
         "../../scripts/dataset.py"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,7 @@ class DatasetSettings:
     normalisation: str
     largest_gb: float
     source: str | None = None
+    mirror: Sequence[str] | None = None
     part_of: str | None = None  # another data set; this one has `per_class` of its training images of each class
     per_class: int | None = None
     test_per_class: int | None = None

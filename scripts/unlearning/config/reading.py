@@ -174,6 +174,8 @@ INHERITED = ("classes", "fit", "normalisation", "largest_gb")
 def with_originals(config: dict[str, Any]) -> dict[str, Any]:
     """Return ``config`` in which each part of a data set has the settings of its original that it does not say.
 
+    A mirror that stands alone becomes a list of one.
+
     Raises UserError if there is no such original, or if the original is a part itself.
     """
     datasets = config.get("datasets")
@@ -191,6 +193,8 @@ def with_originals(config: dict[str, Any]) -> dict[str, Any]:
                         f"part_of: {original['part_of']}"
                     )
                 completed[name] = {key: original[key] for key in INHERITED if key in original} | dict(settings)
+        if isinstance(settings, Mapping) and isinstance(settings.get("mirror"), str):
+            completed[name] = {**settings, "mirror": [settings["mirror"]]}
     return {**config, "datasets": completed}
 
 

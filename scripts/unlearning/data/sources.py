@@ -5,17 +5,21 @@ The heavy imports stand in the functions, because each job needs only one of the
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import os
 import shutil
 import tempfile
 import time
 import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from unlearning.data.downloads import fetch
 from unlearning.errors import UserError
 from unlearning.files import write_arrays
 
@@ -42,12 +46,16 @@ SIZES = {
 CHANNELS = {"digits": 1, "CIFAR10": 3, "CIFAR100": 3, "FashionMNIST": 1}
 
 
-def make_dataset(source: str, target: str | os.PathLike) -> None:
+def make_dataset(
+    source: str | Sequence[str], target: str | os.PathLike, report: Callable[[str], None] | None = None
+) -> None:
     """Write the data set ``source`` ("digits" or the name of a torchvision class) as ``target``, a .npz file.
 
-    Raises UserError if it cannot be downloaded.
+    Behind the name may stand mirrors, the beginnings of addresses that are tried first. ``report`` is told the progress
+    of a download; without it, the progress is printed. Raises UserError if it cannot be downloaded.
     """
-    arrays = digits() if source == "digits" else download(source, Path(target))
+    name, *mirrors = [source] if isinstance(source, str) else source
+    arrays = digits() if name == "digits" else download(name, Path(target), mirrors, report or _say)
     write_arrays(target, arrays)
 
 
@@ -68,7 +76,13 @@ def digits() -> dict[str, np.ndarray]:
     }
 
 
-def download(source: str, target: Path) -> dict[str, np.ndarray]:
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def download(
+    source: str, target: Path, mirrors: Sequence[str] = (), report: Callable[[str], None] = _say
+) -> dict[str, np.ndarray]:
     """Return the arrays of ``source``, from files that are there already or by torchvision's downloader.
 
     torchvision's own files are looked for in the folder of ``target``, and Debian's files of FashionMNIST in the folder
@@ -78,17 +92,44 @@ def download(source: str, target: Path) -> dict[str, np.ndarray]:
     remove_left_behind(target.parent)
     found = from_debian() if source == "FashionMNIST" and DEBIANS.is_dir() else None
     found = found or _from_torchvision(source, target.parent, fetch=False)
-    return found or _fetched(source, target)
+    return found or _fetched(source, target, mirrors, report)
 
 
-def _fetched(source: str, target: Path) -> dict[str, np.ndarray]:
-    """Download ``source``. Try again a few times if needed, with pauses: a busy server may be free a minute later."""
+def _archives(source: str, mirrors: Sequence[str]) -> list[tuple[str, list[str], str]]:
+    """Return where torchvision looks for each file of ``source``, its addresses, and its checksum."""
+    downloader = getattr(import_torchvision_datasets(), source)
+    first = [mirror.rstrip("/") + "/" for mirror in mirrors]
+    if hasattr(downloader, "resources"):
+        beginnings = [*first, *downloader.mirrors]
+        return [
+            (f"{source}/raw/{name}", [beginning + name for beginning in beginnings], md5)
+            for name, md5 in downloader.resources
+        ]
+    name = downloader.filename
+    return [(name, [*(beginning + name for beginning in first), downloader.url], downloader.tgz_md5)]
+
+
+def _fetched(source: str, target: Path, mirrors: Sequence[str], report: Callable[[str], None]) -> dict[str, np.ndarray]:
+    """Download ``source``. Try again a few times if needed, with pauses: a busy server may be free a minute later.
+
+    What came of a file stays for the next attempt, and for the next run.
+    """
+    kept = target.parent / f"{LEFT_BEHIND}{source}"
     for pause in (*PAUSES, None):
         # In the target's folder, to use the same disk. With the process in its name: see `remove_left_behind`.
         folder = tempfile.mkdtemp(prefix=f"{LEFT_BEHIND}{source}-{os.getpid()}-", dir=target.parent)
         try:
-            return _from_torchvision(source, Path(folder), fetch=True) or {}
-        except Exception as error:  # torchvision raises URLError, RuntimeError (checksum, all mirrors), OSError, ...
+            with _alone(kept):
+                for name, urls, md5 in _archives(source, mirrors):
+                    archive = kept / Path(name).name
+                    if not archive.exists():
+                        fetch(urls, md5, archive, report)
+                    (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(archive, Path(folder) / name)
+                arrays = _from_torchvision(source, Path(folder), fetch=True) or {}  # it finds the files there
+                shutil.rmtree(kept, ignore_errors=True)
+                return arrays
+        except Exception as error:  # BrokenError; torchvision raises RuntimeError (checksum), OSError, ...
             reason = " ".join(f"{type(error).__name__}: {error}".split())  # some messages have several lines
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -96,6 +137,21 @@ def _fetched(source: str, target: Path) -> dict[str, np.ndarray]:
             print(f"could not fetch {source} ({reason}); again in {pause:.0f} s", flush=True)
             time.sleep(pause)
     raise UserError(f"could not fetch {source} ({reason}); try again, or put {target} in place by hand: see the README")
+
+
+@contextmanager
+def _alone(kept: Path) -> Iterator[None]:
+    """Make the folder ``kept``, and hold it against another run that shares the data. Remove it if nothing is in it."""
+    kept.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(kept, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a disk without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+        with suppress(OSError):
+            kept.rmdir()
 
 
 def _from_torchvision(source: str, folder: Path, fetch: bool) -> dict[str, np.ndarray] | None:

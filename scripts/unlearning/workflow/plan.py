@@ -113,6 +113,10 @@ class Plan:
         names = [name for name, settings in self.config.datasets.items() if settings.source]
         return [name for name in names if not (is_deleting and self.config.dataset_file(name).exists())]
 
+    def mirror(self, wildcards: Any) -> list[str]:
+        """Return the mirrors of a data set: they change no result."""
+        return list(self._dataset(wildcards).mirror or ())
+
     def parts(self) -> list[str]:
         """Return the data sets that are parts of another one."""
         return [name for name, settings in self.config.datasets.items() if settings.part_of is not None]
@@ -240,6 +244,8 @@ class Plan:
     def _told(self, name: str, wildcards: Any) -> Any:
         if name == "dataset":
             return str(self.dataset_file(wildcards))
+        if name == "source" and self.mirror(wildcards):
+            return [self._dataset(wildcards).source, *self.mirror(wildcards)]
         if name in ("source", "largest_gb"):
             return getattr(self._dataset(wildcards), name)
         if name == "method":

@@ -410,7 +410,16 @@ def test_a_part_that_is_not_there_is_explained(part, message):
         read(given=part)
 
 
-# --- parts of data sets
+# --- data sets
+
+
+def test_a_mirror_is_an_address_or_a_list_of_them(tmp_path):
+    for mirror in ("https://example.org/x", ["https://example.org/x"]):
+        config = read_laid_over(tmp_path, {"datasets": {"cifar10": {"mirror": mirror}}})
+        assert config.datasets["cifar10"].mirror == ["https://example.org/x"]
+    with pytest.raises(UserError, match=r"datasets\.cifar10\.mirror\[0\]: 'file:///x' does not match"):
+        read_laid_over(tmp_path, {"datasets": {"cifar10": {"mirror": "file:///x"}}})
+
 
 PART = {"part_of": "digits", "per_class": 9}
 ON_PART = {

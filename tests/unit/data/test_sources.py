@@ -11,11 +11,13 @@ import tarfile
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from unlearning.data import sources
+from unlearning.data.downloads import BrokenError, fetch
 from unlearning.data.sources import digits, import_torchvision_datasets, make_dataset
 from unlearning.errors import UserError
 
@@ -179,6 +181,88 @@ def test_a_download_is_tried_again_with_pauses(monkeypatch, server, tmp_path, ca
     assert pauses == list(sources.PAUSES)
     np.testing.assert_array_equal(np.load(tmp_path / "fmnist.npz")["train_images"], images[:3])
     assert capsys.readouterr().out.count("could not fetch FashionMNIST (") == 2
+
+
+class BreakingHandler(QuietHandler):
+    """A server with ranges whose connection breaks in the middle of the first answer of each file."""
+
+    broken: set
+    asked: list
+
+    def do_GET(self):
+        content = (Path(self.directory) / self.path.lstrip("/")).read_bytes()
+        self.asked.append(self.headers.get("Range"))
+        start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        end = len(content) // 2 if self.path not in self.broken else len(content)
+        self.broken.add(self.path)
+        self.wfile.write(content[start:end])
+
+
+@pytest.fixture
+def breaking(tmp_path):
+    folder = tmp_path / "breaking"
+    folder.mkdir()
+    handler = type("Handler", (BreakingHandler,), {"broken": set(), "asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=folder)) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{httpd.server_port}/", handler.asked
+        httpd.shutdown()
+
+
+def test_a_download_goes_on_where_the_connection_broke_also_in_the_next_run(breaking, tmp_path):
+    folder, address, asked = breaking
+    content = np.random.default_rng(0).bytes(300_000)
+    (folder / "x.gz").write_bytes(content)
+    lines, target = [], tmp_path / "kept/x.gz"
+    with pytest.raises(BrokenError, match=r"x\.gz: the connection ended after 0\.1 MB of 0\.3 MB"):
+        fetch([address + "x.gz"], md5(content), target, lines.append)
+    assert not target.exists()
+    fetch([address + "x.gz"], md5(content), target, lines.append)
+    assert target.read_bytes() == content
+    assert asked == [None, "bytes=150000-"]
+    assert "x.gz: going on at 0.1 MB of 0.3 MB" in lines
+    assert lines[-1] == "x.gz: 0.3 MB of 0.3 MB (100%)"
+    assert [path.name for path in target.parent.iterdir()] == ["x.gz"]
+
+
+def test_a_server_without_ranges_sends_all_of_it_again(server, tmp_path):
+    folder, address = server
+    content = bytes(range(256)) * 100
+    (folder / "x.gz").write_bytes(content)
+    (tmp_path / "x.gz.part").write_bytes(content[:999])
+    fetch([address + "x.gz"], md5(content), tmp_path / "x.gz", lambda line: None)
+    assert (tmp_path / "x.gz").read_bytes() == content
+
+
+def test_a_wrong_checksum_deletes_what_came_and_the_next_address_is_asked(server, tmp_path):
+    folder, address = server
+    for name, content in (("bad", b"changed"), ("good", b"content")):
+        (folder / name).mkdir()
+        (folder / name / "x.gz").write_bytes(content)
+    urls, lines = [f"{address}{name}/x.gz" for name in ("bad", "good")], []
+    with pytest.raises(BrokenError, match=f"bad/x.gz: its checksum is {md5(b'changed')}, not .* is deleted"):
+        fetch(urls[:1], md5(b"content"), tmp_path / "x.gz", lines.append)
+    assert list(tmp_path.glob("x.gz*")) == []
+    fetch(urls, md5(b"content"), tmp_path / "x.gz", lines.append)
+    assert (tmp_path / "x.gz").read_bytes() == b"content"
+
+
+def test_a_mirror_is_asked_first_and_a_broken_data_set_is_completed(monkeypatch, server, breaking, tmp_path, capsys):
+    images, folder = serve_fashion_mnist(monkeypatch, server)
+    for file in folder.iterdir():
+        (breaking[0] / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setattr(import_torchvision_datasets().FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
+    monkeypatch.setattr(sources, "PAUSES", (0.0,) * 8)
+    make_dataset(["FashionMNIST", breaking[1].rstrip("/")], tmp_path / "data/fmnist.npz")
+    np.testing.assert_array_equal(np.load(tmp_path / "data/fmnist.npz")["train_images"], images[:3])
+    assert sum(each is not None for each in breaking[2]) == 4  # each file was broken once
+    assert "train-images-idx3-ubyte.gz: going on at" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["fmnist.npz"]
 
 
 def test_what_a_killed_download_left_behind_is_removed(tmp_path):

@@ -130,6 +130,13 @@ def test_a_carved_data_set_is_an_input_that_a_rule_makes():
     assert Plan(config).dataset(carved) == ["results/datasets/digits_validation.npz"]
 
 
+def test_a_mirror_goes_with_the_source_and_makes_nothing_again():
+    datasets = {"digits": AS_SHIPPED["datasets"]["digits"] | {"mirror": ["https://example.org"]}}
+    plans = [plan_of(), plan_of(datasets=AS_SHIPPED["datasets"] | datasets)]
+    assert [plan.unwatched()(CELL, None)["source"] for plan in plans] == ["digits", ["digits", "https://example.org"]]
+    assert plans[0].images(CELL) == plans[1].images(CELL)
+
+
 def test_a_part_is_an_input_that_a_rule_makes_from_its_original(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     few = {"classes": 10, "part_of": "digits", "per_class": 9, "fit": "resize"}
