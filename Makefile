@@ -5,6 +5,7 @@
 #   CHECKPOINT=path/to/weights.pt       with a row for a model that another program unlearned, or a folder with several
 #   CHECKPOINTS=path/to/results         take what fits from the results of another copy, version or machine
 # make report [...as for table]         the table, and results/report.zip, a folder to read and send: table, numbers, origin
+# make figures [...as for table]        draw the figures of the table into results/figures/, after making it if need be
 # make preview [...as for table]        write results/preview.md, the table of all cells finished so far
 # make status [...]                     print what is done, has failed, runs or waits
 # make plan [...]                       measure this machine, and print what the table will cost
@@ -44,7 +45,7 @@ ifneq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME}" && echo writable),writable)
 export XDG_CACHE_HOME = $(CURDIR)/.snakemake/home
 endif
 
-.PHONY: help table report preview status plan check audit new-method dataset keep subset verify test test-quick test-slurm format lint docs bench clean
+.PHONY: help table report figures preview status plan check audit new-method dataset keep subset verify test test-quick test-slurm format lint docs bench clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -57,6 +58,9 @@ table: .venv/installed
 report: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) all report_pages $(REQUEST)
 	$(BIN)/snakemake all report_pages --report results/report.zip --report-stylesheet workflow/report/report.css $(REQUEST)
+
+figures: .venv/installed
+	$(BIN)/snakemake --cores $(CORES) figures $(REQUEST)
 
 preview status: .venv/installed
 	@$(COMMAND).$@ $(SETTINGS) $(FILES)

@@ -13,6 +13,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch reads it: two tests run at o
 ROOT = Path(__file__).resolve().parents[1]
 RULE_FILES = [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
 RULES = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in RULE_FILES), re.MULTILINE)
+TARGETS = {"all", "figures"}
+"""The rules that only ask for files, and have no script."""
 
 
 class Project:

@@ -25,12 +25,6 @@ TABLES = {name: f"{RESULTS}/{name}.csv" for name in (*MEASURED, *FOLLOWING)}
 
 PUBLISHED = SCRIPTS.parent / "workflow" / "resources" / "published.csv"
 """The published results: not our results, but an input of the table."""
-REPORT = SCRIPTS.parent / "workflow" / "report"
-"""The introduction and the captions of the report, and what its pages are made of."""
-
-PAGE = [REPORT / f"page{suffix}" for suffix in (".html", ".css", ".js")]
-"""The frame, the style and the program of a page."""
-
 CELL_FILE = re.compile(rf"{RESULTS}/(?P<benchmark>[^/]+)/seed(?P<seed>[0-9]+)/(?P<method>[^/]+)/[^/]+")
 
 

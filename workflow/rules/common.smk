@@ -22,7 +22,8 @@ from unlearning.config.reading import CONFIG, hint_of_old_words, read_config
 from unlearning.config.variants import VALIDATION, baselines_of, with_calibration, with_sweep
 from unlearning.errors import UserError
 from unlearning.meaning import by_meaning
-from unlearning.paths import BENCHMARK, CELL, DATASETS, PAGE, PRETRAINING, PUBLISHED, SHADOW, TABLES
+from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, SHADOW, TABLES
+from unlearning.shown_paths import FIGURE, FIGURE_FORMATS, PAGE, STYLE, figure_files
 from unlearning.workflow.cluster import settle_orphans, wait_for_controller
 from unlearning.workflow.container import IMAGE, check_container
 from unlearning.workflow.plan import Plan, relative
@@ -100,6 +101,12 @@ def in_report(path, caption, category, **labels):
     return report(path, caption=f"../report/{caption}.rst", category=category, labels=labels)
 
 
+def drawn(figure, category, metric):
+    """Return the files of a figure by format; the svg is in the report, with the caption in workflow/report/."""
+    files = figure_files(figure)
+    return files | {"svg": in_report(files["svg"], figure, category, benchmark="{benchmark}", metric=metric)}
+
+
 def take_the_results():
     """Lock the results for this run, or end the run with one line that says why this is not possible."""
     global results_lock  # kept open as long as this process lives
@@ -137,6 +144,7 @@ def show_what_is_there():
 
 
 wildcard_constraints:
+    benchmark="[^/]+",
     model="[a-z0-9_]+",
     dataset="|".join(chosen.datasets),
     forget_class="0|[1-9][0-9]*",

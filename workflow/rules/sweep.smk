@@ -34,6 +34,7 @@ rule sweep:
     input:
         metrics=plan.cells("metrics.json", *SWEPT_CELLS),
         scores=plan.cells("scores.npz", *SWEPT_CELLS),
+        style=relative([STYLE])[0],
     output:
         report="results/sweep.md",
         rows="results/sweep.csv",

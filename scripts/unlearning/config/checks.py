@@ -13,6 +13,7 @@ from unlearning.config.messages import known
 from unlearning.config.model import EXTERNAL, REFERENCES, Benchmark, Config, MethodSettings, method_file
 from unlearning.errors import UserError, unreadable
 from unlearning.paths import RESULTS
+from unlearning.shown_paths import FIGURE_FILE
 from unlearning.watched_code import code_of
 
 VGG_LEAST_SIZE = 32
@@ -87,7 +88,7 @@ def check_request(config: Config, targets: Iterable[str]) -> None:
     check_checkpoints(config)
     targets = list(targets)
     cells = [Path(target).parts[1:] for target in targets if Path(target).parts[:1] == ("results",)]
-    cells = [parts for parts in cells if len(parts) > 1 and parts[0] != "datasets"]
+    cells = [parts for parts in cells if len(parts) > 1 and parts[0] not in ("datasets", "figures")]
     benchmarks = [parts[0] for parts in cells] or config.chosen.benchmarks
     methods = [parts[2] for parts in cells if len(parts) > 3] if cells else config.chosen.methods
     for name in benchmarks:
@@ -103,9 +104,22 @@ def check_request(config: Config, targets: Iterable[str]) -> None:
     for file, switch in {"sweep.md": "sweep", "calibration.md": "calibrate"}.items():
         if any(Path(target).parts[1:2] == (file,) for target in targets) and not getattr(config, switch):
             raise UserError(f"results/{file} is made with: --config {switch}=true")
+    check_figures(config, targets)
     for name in methods:
         if name not in REFERENCES and config.methods[known(name, config.methods, "results")].kind != EXTERNAL:
             check_method(name, config.methods[name])
+
+
+def check_figures(config: Config, targets: Iterable[str]) -> None:
+    """Raise UserError if a target is a figure of a benchmark that the table has not, or of a sweep that is not run."""
+    for target in targets:
+        match = FIGURE_FILE.fullmatch(target)
+        if match is None:
+            continue
+        if match["figure"] != "sensitivity":
+            known(match["benchmark"], config.chosen.benchmarks, target)
+        elif not config.sweep:
+            raise UserError(f"{target} is made with: --config sweep=true")
 
 
 def check_command_line(arguments: Sequence[str]) -> None:

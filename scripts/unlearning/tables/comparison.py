@@ -20,8 +20,9 @@ from unlearning.tables.devices import others_than_the_oracle
 from unlearning.tables.image_errors import AREA_GAP
 from unlearning.tables.intervals import ALL_CLASSES, SIGNIFICANT
 from unlearning.tables.legend import GAP, LEVEL, OTHER_DEVICE, OVER_FORGETS, PRIMARY, SETTINGS, legend
+from unlearning.tables.limits import FOUND, LEAST_KEPT, MORE_THAN_ORACLE, STILL_KNOWN
 from unlearning.tables.markdown import WIDTH, mean_with_interval, mean_with_range
-from unlearning.tables.numbers import LEAST_KEPT, Numbers
+from unlearning.tables.numbers import Numbers
 from unlearning.tables.published import ranks, side_by_side
 from unlearning.tables.warnings import nothing_to_forget, warnings_of
 
@@ -35,8 +36,6 @@ DERIVED = {
 }
 """What the columns mean that the table computes from others."""
 PREVIEW_MARK = "**A preview:"
-STILL_KNOWN, FOUND, MORE_THAN_ORACLE = 0.1, 0.6, 0.05
-"""What a method must have forgotten to be compared for the best of a column: see the legend."""
 TRAININGS = ("pretrain", "retrain", "unlearn")
 """The rules that make a checkpoint."""
 AGREED = (

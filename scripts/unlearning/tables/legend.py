@@ -9,8 +9,9 @@ import pandas
 from unlearning.config.model import EXTERNAL
 from unlearning.tables.columns import COLUMN
 from unlearning.tables.intervals import LEAST_FOR_A_SIGN, LEAST_FOR_AN_INTERVAL, SIGNIFICANT
+from unlearning.tables.limits import LEAST_KEPT
 from unlearning.tables.markdown import WIDTH
-from unlearning.tables.numbers import LEAST_KEPT, Numbers
+from unlearning.tables.numbers import Numbers
 
 PRIMARY, GAP, SETTINGS = COLUMN["unlearn_score"], COLUMN["mean_abs_gap"], COLUMN["settings"]
 LEVEL, OTHER_DEVICE, OVER_FORGETS = "≈", "†", "‡"

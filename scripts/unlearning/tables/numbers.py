@@ -14,9 +14,7 @@ from unlearning.tables.classes import errors_over_classes, floor_over_classes, o
 from unlearning.tables.columns import COLUMN, COMPARED
 from unlearning.tables.devices import devices_of
 from unlearning.tables.intervals import paired_differences, summary
-
-LEAST_KEPT = 0.7
-"""A method that keeps a smaller share of the original model's retain_acc has collapsed."""
+from unlearning.tables.limits import LEAST_KEPT
 
 
 @dataclass(frozen=True)

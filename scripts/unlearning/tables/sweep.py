@@ -1,15 +1,13 @@
-"""results/sweep.md and its plot: the settings of every method on the validation part, and the chosen ones."""
+"""results/sweep.md: the settings of every method on the validation part, and the chosen ones."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from tabulate import tabulate
 
-from unlearning.files import whole_file
 from unlearning.tables.columns import COLUMN
 from unlearning.tables.markdown import shown
 
@@ -97,53 +95,3 @@ def choose(tried: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _by(rows: Sequence[Mapping[str, Any]], key: str) -> list[tuple[Any, list[Mapping[str, Any]]]]:
     return [(value, [row for row in rows if row[key] == value]) for value in dict.fromkeys(row[key] for row in rows)]
-
-
-def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the points (retain_acc, two-sided AUC) on the front, ascending.
-
-    A point is on the front if no other is better in one value and at least equal in the other.
-    """
-    front: list[tuple[float, float]] = []
-    for retain, auc in sorted(set(points), key=lambda point: (-point[0], point[1])):
-        if not front or auc < front[-1][1]:
-            front.append((retain, auc))
-    return front[::-1]
-
-
-def draw_sweep(rows: Sequence[Row], path: str | os.PathLike) -> None:
-    """Draw retain_acc against two-sided AUC, one panel per benchmark, with the front that no setting surpasses."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    benchmarks = list(dict.fromkeys(row["benchmark"] for row in rows))
-    methods = list(dict.fromkeys(row["method"] for row in rows if row["setting"]))
-    colours = [pyplot.colormaps["tab20"](index % 20) for index in range(len(methods))]
-    figure, panels = pyplot.subplots(1, len(benchmarks), figsize=(5 * len(benchmarks) + 2, 5), squeeze=False)
-    for panel, benchmark in zip(panels[0], benchmarks, strict=True):
-        ok = [row for row in rows if row["benchmark"] == benchmark and row["status"] == "ok"]
-        for index, (method, colour) in enumerate(zip(methods, colours, strict=True)):
-            points = [_point(row) for row in ok if row["method"] == method]
-            panel.scatter(*_axes(points), color=colour, marker="os^Dv"[index // 4 % 5], label=method)
-        competing = [_point(row) for row in ok if row["kind"] not in ("reference", "control")]
-        panel.plot(*_axes(pareto_front(competing)), color="0.7", zorder=0)
-        for reference, marker in (("original", "x"), ("retrain", "+")):
-            points = [_point(row) for row in ok if row["method"] == reference]
-            panel.scatter(*_axes(points), color="black", marker=marker, s=90, label=reference)
-        panel.set(title=benchmark, xlabel=COLUMN[ACCURACY].in_words, ylabel=COLUMN[ATTACK].in_words)
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="center right", frameon=False, fontsize="small")
-    figure.tight_layout(rect=(0, 0, 1 - 2 / figure.get_figwidth(), 1))
-    with whole_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=120)
-    pyplot.close(figure)
-
-
-def _point(row: Row) -> tuple[float, float]:
-    return row[ACCURACY], row[ATTACK]
-
-
-def _axes(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    return [x for x, _ in points], [y for _, y in points]

@@ -7,7 +7,7 @@ import pytest
 from browser import CHROMIUM, MISSING, Browser
 from project import ROOT
 
-from unlearning.paths import PAGE
+from unlearning.shown_paths import PAGE
 from unlearning.tables.blocks import LEGEND, WARNING, Grid, Heading, Items, Words, as_markdown
 from unlearning.tables.comparison import table_blocks
 from unlearning.tables.html_page import as_html

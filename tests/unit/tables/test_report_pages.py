@@ -7,7 +7,7 @@ import pytest
 from project import ROOT
 
 from unlearning.files import read_json, read_table
-from unlearning.paths import PAGE
+from unlearning.shown_paths import PAGE
 from unlearning.tables.audit import audit_blocks, audits_of, render_audits
 from unlearning.tables.blocks import WARNING, Grid, Items, Listing, Terms, Words
 from unlearning.tables.columns import FILES, dictionary

@@ -1,9 +1,6 @@
-"""The choice of a sweep, and its front of best settings."""
+"""The choice of a sweep."""
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from unlearning.tables.sweep import choose, pareto_front
+from unlearning.tables.sweep import choose
 
 
 def rows(method, setting, *values):
@@ -31,15 +28,3 @@ def test_the_best_mean_over_benchmarks_is_chosen_by_score_and_by_gap():
         {"method": "m", "settings": 4, "by_score": "b", "by_gap": "c"},
         {"method": "other", "settings": 1, "by_score": None, "by_gap": None},
     ]
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
-def test_no_point_surpasses_the_front_and_every_other_is_surpassed(points):
-    front = pareto_front(points)
-
-    def surpasses(one, other):
-        return one != other and one[0] >= other[0] and one[1] <= other[1]
-
-    assert front == sorted(front)
-    for point in points:
-        assert (point in front) == (not any(surpasses(other, point) for other in points))

@@ -1,0 +1,1 @@
+"""Figures of a finished table, drawn from its files."""

@@ -1,0 +1,42 @@
+"""The figures: made on request, from the table's files alone, and made again only if what they show has changed."""
+
+import pytest
+
+FIGURES = ["tradeoff", "scores", "attack", "cost", "routing", "agreement", "curves"]
+
+
+def test_the_figures_are_made_of_a_finished_table_and_again_only_where_needed(copied_project):
+    table = [job for job in copied_project.planned("results/table.md") if job.startswith("draw")]
+    assert table == []  # the table does not wait for them
+    jobs = copied_project.planned("figures")
+    assert jobs == sorted(["figures", *(f"draw_{name}" for name in FIGURES)])  # nothing else is made again
+    copied_project.make("figures")
+    for name in FIGURES:
+        stem = f"results/figures/{name}-resnet20-digits-class0"
+        assert "resnet20-digits-class0" in copied_project.read(f"{stem}.svg")
+        for suffix in ("pdf", "png"):
+            assert (copied_project.folder / f"{stem}.{suffix}").stat().st_size > 1000
+
+    caption = copied_project.folder / "workflow/report/scores.rst"
+    caption.write_text("Another caption.\n")
+    assert copied_project.planned("figures") == []
+    one = copied_project.folder / "scripts/unlearning/figures/routing.py"
+    one.write_text(one.read_text().replace("MOST_NAMED = 20", "MOST_NAMED = 5"))
+    assert copied_project.planned("figures") == ["draw_routing", "figures"]
+    style = copied_project.folder / "scripts/unlearning/figures/style.mplstyle"
+    style.write_text(style.read_text().replace("font.size: 6.5", "font.size: 7"))
+    assert copied_project.planned("figures") == jobs
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("scores-resnet20-digits-class1.svg", "'resnet20-digits-class1'"),
+        ("sensitivity-resnet20-digits_validation-class0.svg", "is made with: --config sweep=true"),
+    ],
+)
+def test_a_figure_that_the_table_does_not_have_is_named_in_one_line(copied_project, target, message):
+    done = copied_project.run("-n", f"results/figures/{target}")
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert message in line
