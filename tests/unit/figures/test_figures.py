@@ -8,6 +8,7 @@ import numpy as np
 import pandas
 import pytest
 import yaml
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from project import ROOT
 
@@ -19,6 +20,7 @@ from unlearning.figures.agreement import agreement
 from unlearning.figures.cells import Cells
 from unlearning.figures.cost import cost
 from unlearning.figures.looks import NAMED, REFERENCE_LOOKS, look_of
+from unlearning.figures.marks import draw_labels
 from unlearning.figures.output import ONE_COLUMN, TWO_COLUMNS, save, styled
 from unlearning.figures.relearning import relearning
 from unlearning.figures.routing import routing
@@ -238,6 +240,17 @@ def test_twenty_five_methods_with_ten_seeds_can_be_read(name, tmp_path):
         assert figure.bbox.x0 <= labels.x0
         assert labels.x1 <= figure.bbox.x1 + 1
         assert not legend.overlaps(labels)
+
+
+def test_labels_of_near_points_do_not_cover_each_other():
+    figure = Figure(figsize=(ONE_COLUMN, 2))
+    axes = figure.subplots()
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    points = {f"method_{place}": (0.5, 0.5 + 0.02 * place) for place in range(4)}
+    draw_labels(axes, list(points), points)
+    boxes = [each.get_window_extent() for each in axes.texts]
+    assert len(boxes) > 1
+    assert not [1 for place, one in enumerate(boxes) for other in boxes[:place] if one.overlaps(other)]
 
 
 def test_the_log_odds_order_images_as_the_attack_does():
