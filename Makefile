@@ -56,8 +56,8 @@ table: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/table.md $(REQUEST)
 
 report: .venv/installed
-	$(BIN)/snakemake --cores $(CORES) all report_pages $(REQUEST)
-	$(BIN)/snakemake all report_pages --report results/report.zip --report-stylesheet workflow/report/report.css $(REQUEST)
+	$(BIN)/snakemake --cores $(CORES) all figures report_pages $(REQUEST)
+	$(BIN)/snakemake all figures report_pages --report results/report.zip --report-stylesheet workflow/report/report.css $(REQUEST)
 
 figures: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) figures $(REQUEST)

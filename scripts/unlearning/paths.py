@@ -25,6 +25,7 @@ TABLES = {name: f"{RESULTS}/{name}.csv" for name in (*MEASURED, *FOLLOWING)}
 
 PUBLISHED = SCRIPTS.parent / "workflow" / "resources" / "published.csv"
 """The published results: not our results, but an input of the table."""
+
 CELL_FILE = re.compile(rf"{RESULTS}/(?P<benchmark>[^/]+)/seed(?P<seed>[0-9]+)/(?P<method>[^/]+)/[^/]+")
 
 

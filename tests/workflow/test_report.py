@@ -11,7 +11,7 @@ from project import ROOT, Project
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 
-MADE = ("all", "report_pages")
+MADE = ("all", "figures", "report_pages")
 REPORT = (*MADE, "--report", "results/report.zip", "--report-stylesheet", "workflow/report/report.css")
 PAGES = ["audit", "columns", "configuration", "costs", "origin", "table"]
 
@@ -95,7 +95,7 @@ def test_an_edit_of_the_style_remakes_the_pages_alone(project):
     before = style.read_text()
     style.write_text(before + "\nb { color: red }\n")
     try:
-        assert project.planned(*MADE) == ["all", "report_pages", "table"]
+        assert project.planned(*MADE) == ["all", "figures", "report_pages", "table"]
     finally:
         style.write_text(before)
     assert project.planned(*MADE) == []
@@ -103,7 +103,7 @@ def test_an_edit_of_the_style_remakes_the_pages_alone(project):
 
 def test_a_page_that_was_deleted_is_made_again(project):
     """Snakemake does not miss an output that nobody asks for, and the report could then not be made."""
-    for name, rule in {"table.html": "table", "report/origin.html": "report_pages"}.items():
+    for name, rule in {"table.html": "table", "report/origin.html": "figures", "report_pages"}.items():
         page = project.folder / "results" / name
         text = page.read_text()
         page.unlink()
