@@ -1,8 +1,8 @@
 """make docs: write the generated pages, and fill the generated tables of the others from results/reference/.
 
 docs/methods.md comes from the docstrings of the methods, docs/configuration.md from the schema, metrics.md from the
-definitions of the columns. Tables stand between two marks: <!-- table SUITE BENCHMARK --> or
-<!-- sweep NAME METHOD --> in docs/own-method.md, <!-- calibration NAME --> in docs/calibration.md, those of
+definitions of the columns, docs/figures/ from kept numbers. Tables stand between two marks: <!-- table SUITE BENCHMARK -->
+or <!-- sweep NAME METHOD --> in docs/own-method.md, <!-- calibration NAME --> in docs/calibration.md, those of
 `unlearning.tables.measured` in docs/methods-measured.md, and <!-- end -->.
 """
 
@@ -10,16 +10,22 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas
+from matplotlib.figure import Figure
 
 from unlearning.config.model import Config
 from unlearning.config.reading import CONFIG, SCHEMA, read_config, read_yaml, shipped_config
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS
+from unlearning.figures.output import save, styled
+from unlearning.figures.scores import scores
+from unlearning.figures.tradeoff import tradeoff
 from unlearning.files import read_table, write_text
 from unlearning.paths import PUBLISHED
+from unlearning.shown_paths import STYLE
 from unlearning.tables.calibration import render_calibration
 from unlearning.tables.columns import COLUMN, render_dictionary
 from unlearning.tables.configuration_page import render_configuration
@@ -32,6 +38,9 @@ from unlearning.watched_code import SCRIPTS
 
 DOCS = SCRIPTS.parent / "docs"
 SMALL_SUITES = SCRIPTS.parent / "workflow/suites/small.yaml"
+
+RANKING, SHOWN_FIRST = "fashion", "resnet20-fashion-class0"
+"""The suite on which methods differ, and the benchmark of it that the README shows."""
 
 OWN = "mask_and_average"
 SCORE = COLUMN["unlearn_score"]
@@ -56,7 +65,26 @@ def pages() -> dict[Path, str]:
         own_method: fill_marked(own_method.read_text(encoding="utf-8"), {"table": table, "sweep": sweep_table}),
         calibration: fill_marked(calibration.read_text(encoding="utf-8"), {"calibration": calibration_tables}),
         REFERENCE / "metrics.md": render_dictionary(),
+        **figures(),
     }
+
+
+def figures() -> dict[Path, str]:
+    """Return the figures that the README shows, as SVG, from the kept numbers of the suite that ranks."""
+    kept, published = numbers_of(RANKING), read_table(PUBLISHED).iloc[:0]
+    with styled(str(STYLE)):
+        drawn = {
+            "tradeoff": tradeoff(kept.metrics, published, SHOWN_FIRST),
+            "scores": scores(kept.metrics, kept.summary, published, SHOWN_FIRST),
+        }
+        return {DOCS / "figures" / f"{name}-{SHOWN_FIRST}.svg": as_svg(figure) for name, figure in drawn.items()}
+
+
+def as_svg(figure: Figure) -> str:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "figure.svg"
+        save(figure, {"svg": str(file)})
+        return file.read_text(encoding="utf-8")
 
 
 def hyperparameters_of(config: Config) -> dict[str, Mapping[str, Any]]:
