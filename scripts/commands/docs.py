@@ -1,9 +1,9 @@
 """make docs: write the generated pages, and fill the generated tables of the others from results/reference/.
 
 docs/methods.md comes from the docstrings of the methods, docs/configuration.md from the schema, metrics.md from the
-definitions of the columns, docs/figures/ from kept numbers. Tables stand between two marks: <!-- table SUITE BENCHMARK -->
-or <!-- sweep NAME METHOD --> in docs/own-method.md, <!-- calibration NAME --> in docs/calibration.md, those of
-`unlearning.tables.measured` in docs/methods-measured.md, and <!-- end -->.
+definitions of the columns, docs/figures/ from kept numbers. Tables stand between two marks: <!-- end --> and one of
+<!-- table SUITE BENCHMARK --> or <!-- sweep NAME METHOD --> in docs/own-method.md, <!-- calibration NAME --> in
+docs/calibration.md, and those of `unlearning.tables.measured` in docs/methods-measured.md.
 """
 
 import sys
