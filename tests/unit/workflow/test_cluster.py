@@ -30,7 +30,7 @@ def test_the_states_of_jobs_that_ended_are_words_that_the_plugin_knows():
 
 @pytest.fixture
 def slurm(tmp_path, monkeypatch):
-    """Return a function that makes a command of SLURM, which prints the lines of the file of the same name."""
+    """Return a function that makes a command of SLURM from its lines. A SLURM of this machine is not asked."""
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
 
     def make(command, script):
@@ -39,6 +39,7 @@ def slurm(tmp_path, monkeypatch):
         file.chmod(0o755)
         return tmp_path
 
+    make("scontrol", "true")
     return make
 
 
