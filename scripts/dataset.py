@@ -14,7 +14,7 @@ def report(line):
     """Tell the progress of a download in the log and, if somebody looks, on the terminal."""
     print(line, flush=True)
     if terminal.isatty():
-        print(f"{target}: {line}", file=terminal, flush=True)
+        print(f"\r\033[K{target}: {line}", file=terminal, flush=True)  # over the last line of the run
 
 
 with job(snakemake, f"make {target} from {snakemake.params.source}"):
