@@ -127,9 +127,9 @@ def lines_of(*arguments):
 
 def test_make_report_makes_the_table_and_then_the_report_with_the_same_settings():
     *_, making, reporting = lines_of("report", "SUITE=paper", "SEEDS=42", "CORES=2")
-    assert making == ".venv/bin/snakemake --cores 2 all report_pages --config suite='paper' seeds='42'"
+    assert making == ".venv/bin/snakemake --cores 2 all figures report_pages --config suite='paper' seeds='42'"
     report = "--report results/report.zip --report-stylesheet workflow/report/report.css"
-    assert reporting == f".venv/bin/snakemake all report_pages {report} --config suite='paper' seeds='42'"
+    assert reporting == f".venv/bin/snakemake all figures report_pages {report} --config suite='paper' seeds='42'"
 
 
 def test_make_table_is_the_snakemake_line_of_the_readme():
