@@ -10,6 +10,7 @@ from pathlib import Path
 
 from commands import audit
 from unlearning.paths import TABLES
+from unlearning.workflow.watch import cell_in_words
 
 METRICS, SUMMARY, COSTS = (Path(TABLES[name]) for name in ("metrics", "summary", "costs"))
 
@@ -26,8 +27,7 @@ def main(arguments: list[str]) -> int:
         cells = list(csv.DictReader(file))
     failed = [cell for cell in cells if cell["status"] != "ok"]
     for cell in failed:
-        name = f"{cell['method']} on {cell['benchmark']}, seed {cell['seed']}"
-        print(f"{name}: {cell['status']}: {cell['reason']}", file=sys.stderr)
+        print(f"{cell_in_words(cell)}: {cell['status']}: {cell['reason']}", file=sys.stderr)
     warnings = warnings_of_benchmarks()
     for warning in warnings:
         print(warning, file=sys.stderr)

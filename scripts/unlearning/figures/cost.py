@@ -14,9 +14,7 @@ from unlearning.figures.cells import Cells
 from unlearning.figures.front import on_front
 from unlearning.figures.looks import BAND
 from unlearning.figures.marks import (
-    ASIDE,
-    BEST,
-    SURPASSED,
+    RANKS,
     draw_front,
     draw_labels,
     draw_points,
@@ -25,6 +23,7 @@ from unlearning.figures.marks import (
     legend_below,
     legend_entry,
     mark_of,
+    rank_of,
 )
 from unlearning.figures.output import ONE_COLUMN, empty_figure
 from unlearning.figures.scores import limits
@@ -56,8 +55,9 @@ def cost(metrics: pandas.DataFrame, costs: pandas.DataFrame, floor: pandas.DataF
             panel.axvline(seconds[ORACLE], color="black", lw=0.6, ls=(0, (1, 1.5)), zorder=1)
     panels[0].set_title(benchmark)
     panels[1].set_xlabel("seconds of the unlearning, mean over the seeds ↓")
-    ranks = {name: _rank(cells, name, fronts) for name in shown}
-    by_rank = sorted(shown, key=lambda name: [BEST, SURPASSED, ASIDE].index(ranks[name]))
+    on_any, competing = {name for front in fronts for name in front}, cells.competing(SCORE)
+    ranks = {name: rank_of(name, on_any, competing) for name in shown}
+    by_rank = sorted(shown, key=lambda name: RANKS.index(ranks[name]))
     entries = [
         legend_entry("Pareto front (means)", color="0.35", lw=0.7),
         legend_entry("training the oracle takes so long", color="black", lw=0.6, ls=(0, (1, 1.5))),
@@ -87,20 +87,14 @@ def _draw_panel(axes: Axes, cells: Cells, metric: str, seconds: dict[str, float]
     front = on_front({name: (-means[name][0], sign * means[name][1]) for name in competing})
     low, high = limits(cells, metric, competing)
     for name in known:
-        rank = BEST if name in front else SURPASSED if name in competing else ASIDE
         values = cells.values(name, metric)
         on_edge = (seconds[name], float(np.clip(means[name][1], low, high)))
-        draw_points(axes, name, np.full(len(values), seconds[name]), values, rank, on_edge)
+        at = np.full(len(values), seconds[name])
+        draw_points(axes, name, at, values, rank_of(name, front, competing), on_edge)
     draw_front(axes, sorted(means[name] for name in front), to_the_right=False)
     axes.set_ylabel(COLUMN[metric].heading)
     axes.set_ylim(low, high)
     return front
-
-
-def _rank(cells: Cells, name: str, fronts: list[list[str]]) -> str:
-    if any(name in front for front in fronts):
-        return BEST
-    return SURPASSED if name in cells.competing(SCORE) else ASIDE
 
 
 def _draw_floor(axes: Axes, floor: pandas.DataFrame) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -16,7 +16,7 @@ from unlearning.figures.front import Point
 from unlearning.figures.looks import BAND, GREY, REFERENCE_LOOKS, look_of
 from unlearning.figures.output import settle
 
-BEST, SURPASSED, ASIDE = "best", "surpassed", "aside"
+RANKS = BEST, SURPASSED, ASIDE = "best", "surpassed", "aside"
 """The ranks of a method in a figure: on the front, behind it, or not competing (references, controls, collapsed)."""
 
 LARGEST = {"*": 7.0, "X": 5.0, "p": 5.0, "P": 5.0, "h": 5.0, "D": 3.9, "s": 4.1}
@@ -37,6 +37,11 @@ OFFSETS = [
     (0, -21),
 ]
 """Where a label may stand, in points from its mark, the first first."""
+
+
+def rank_of(name: str, front: Collection[str], competing: Collection[str]) -> str:
+    """Return the rank of a method in a figure with this front."""
+    return BEST if name in front else SURPASSED if name in competing else ASIDE
 
 
 def mark_of(name: str, rank: str = BEST) -> dict[str, Any]:

@@ -12,9 +12,7 @@ from matplotlib.figure import Figure
 from unlearning.figures.cells import Cells
 from unlearning.figures.front import on_front
 from unlearning.figures.marks import (
-    ASIDE,
-    BEST,
-    SURPASSED,
+    RANKS,
     draw_front,
     draw_labels,
     draw_points,
@@ -23,6 +21,7 @@ from unlearning.figures.marks import (
     legend_below,
     legend_entry,
     mark_of,
+    rank_of,
 )
 from unlearning.figures.output import ONE_COLUMN, empty_figure
 from unlearning.figures.scales import DISTANCES, SHARES, STRETCHED_AT_ONE, STRETCHED_AT_ZERO, set_ticks
@@ -41,8 +40,9 @@ def tradeoff(metrics: pandas.DataFrame, published: pandas.DataFrame, benchmark: 
     if not shown:
         return empty_figure(f"{benchmark}: no cell is ok")
     means = {name: (cells.mean(name, KEPT), cells.mean(name, ATTACK) - CHANCE) for name in shown}
-    front = on_front({name: means[name] for name in cells.competing(KEPT, ATTACK)})
-    ranks = {name: _rank(cells, name, front) for name in shown}
+    competing = cells.competing(KEPT, ATTACK)
+    front = on_front({name: means[name] for name in competing})
+    ranks = {name: rank_of(name, front, competing) for name in shown}
     figure = Figure(figsize=(ONE_COLUMN, 2.5 + 0.1 * math.ceil((len(shown) + 4) / 2)))
     axes = figure.subplots()
     points = {name: (cells.values(name, KEPT), cells.values(name, ATTACK) - CHANCE) for name in shown}
@@ -57,19 +57,11 @@ def tradeoff(metrics: pandas.DataFrame, published: pandas.DataFrame, benchmark: 
     axes.set(title=benchmark, xlabel=f"{KEPT} (higher is better)", ylabel="|AUC of the attack − .5| (lower is better)")
     entries = [legend_entry("Pareto front (means)", color="0.35", lw=0.7), *entries_of_marks(max(cells.seeds.values()))]
     entries += [legend_entry("published entry", marker="+", color="0.6", ls="none", ms=3, mew=0.5)] * bool(len(theirs))
-    by_rank = sorted(
-        shown, key=lambda name: (name not in cells.references, [BEST, SURPASSED, ASIDE].index(ranks[name]))
-    )
+    by_rank = sorted(shown, key=lambda name: (name not in cells.references, RANKS.index(ranks[name])))
     entries += [legend_entry(cells.label(name), **mark_of(name, ranks[name])) for name in by_rank]
     legend_below(figure, entries, columns=2)
     draw_labels(axes, [*front, *cells.references], means)
     return figure
-
-
-def _rank(cells: Cells, name: str, front: list[str]) -> str:
-    if name in front:
-        return BEST
-    return SURPASSED if name in cells.competing(KEPT, ATTACK) else ASIDE
 
 
 def _scale(axes: Axes) -> None:

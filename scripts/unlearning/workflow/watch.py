@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import json
 import logging
 import shutil
 import sys
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from unlearning.errors import UserError
+from unlearning.files import read_json
 from unlearning.workflow.progress import duration
 
 TRAININGS = ("pretrain", "retrain", "train_shadow")
@@ -24,6 +25,10 @@ CELL = "evaluate"
 """The rule that makes the result of a cell."""
 QUICK = 1.0
 """Seconds of work per core that are left when no time is shown any more."""
+
+
+Kind = tuple[str, str | None]
+"""A rule and a model, if the rule has one."""
 
 
 @dataclass(frozen=True)
@@ -46,55 +51,61 @@ class Work:
         return (["-".join(parts)] if parts else []) + seed
 
     @property
-    def kind(self) -> tuple[str, str | None]:
+    def kind(self) -> Kind:
         """What takes about equally long: the rule, on the same model."""
         return self.rule, self.wildcards.get("model")
 
 
 class Progress:
-    """The state of a run: which jobs wait, run and are finished, and how long they take."""
+    """The state of a run: which jobs wait, run and are finished, and how long they take.
+
+    It counts as jobs start and finish: to look at all jobs after each of them takes minutes in a run of many thousands.
+    """
 
     def __init__(self, jobs: Mapping[int, Work], now: float):
         self.jobs, self.began = dict(jobs), now
-        self.started: dict[int, float] = {}
-        self.finished: dict[int, float] = {}
+        self.running: dict[int, float] = {}
+        self.finished: set[int] = set()
+        self.left = Counter(work.kind for work in self.jobs.values())
+        self.done: Counter[Kind] = Counter()
+        self.seconds: defaultdict[Kind, float] = defaultdict(float)
+        self.cells = sum(work.rule == CELL for work in self.jobs.values())
+        self.cells_finished = 0
 
     def start(self, numbers: Iterable[int], now: float) -> None:
         """Note that the jobs with these numbers start at ``now`` (seconds). A job that is tried again starts anew."""
-        self.started.update((number, now) for number in numbers if number in self.jobs)
+        self.running.update((number, now) for number in numbers if number in self.jobs)
 
-    def finish(self, number: int, now: float) -> Work | None:
-        """Note that a job is finished at ``now``, and return it; None if it was not planned at the start."""
-        if number in self.jobs:
-            self.finished[number] = now - self.started.get(number, now)
-        return self.jobs.get(number)
-
-    def running(self) -> list[Work]:
-        """Return the jobs that run, those that began last at the end."""
-        return [self.jobs[number] for number in self.started if number not in self.finished]
+    def finish(self, number: int, now: float) -> tuple[Work, float] | None:
+        """Note that a job is finished at ``now``. Return it with its seconds, or None if it was not planned."""
+        work, seconds = self.jobs.get(number), now - self.running.pop(number, now)
+        if work is None or number in self.finished:
+            return None
+        self.finished.add(number)
+        self.left -= Counter([work.kind])
+        self.done[work.kind] += 1
+        self.seconds[work.kind] += seconds
+        self.cells_finished += work.rule == CELL
+        return work, seconds
 
     def seconds_left(self, now: float) -> float | None:
         """Return about how many seconds the run still takes, or None as long as no job of some kind is finished."""
-        took = defaultdict(list)
-        for number, seconds in self.finished.items():
-            took[self.jobs[number].kind].append(seconds)
-        left = Counter(work.kind for number, work in self.jobs.items() if number not in self.finished)
-        if not took or any(kind not in took for kind in left if kind[1] is not None):
+        if not self.done or any(kind not in self.done for kind in self.left if kind[1] is not None):
             return None
-        work_left = sum(sum(took[kind]) / len(took[kind]) * count for kind, count in left.items() if kind in took)
-        at_once = sum(self.finished.values()) / max(now - self.began, 1e-9)
+        known = [kind for kind in self.left if kind in self.done]
+        work_left = sum(self.left[kind] * self.seconds[kind] / self.done[kind] for kind in known)
+        at_once = sum(self.seconds.values()) / max(now - self.began, 1e-9)
         return work_left / max(at_once, 1.0)
 
     def line(self, now: float) -> str:
         """Return e.g. "12 of 87 jobs, 4 of 27 cells, 3 min left: unlearn scrub · resnet20-digits-class0 · seed 43"."""
-        cells = {number for number, work in self.jobs.items() if work.rule == CELL}
         said = [f"{len(self.finished)} of {len(self.jobs)} jobs"]
-        said += [f"{len(cells & set(self.finished))} of {len(cells)} cells"] if cells else []
+        said += [f"{self.cells_finished} of {self.cells} cells"] if self.cells else []
         left = self.seconds_left(now)
         said += [f"{duration(left)} left"] if left is not None and left >= QUICK else []
-        running = self.running()
-        now_at = f": {running[-1]}" if running else ""
-        more = f" and {len(running) - 1} more" if len(running) > 1 else ""
+        last = next(reversed(self.running), None)  # the one that began last
+        now_at = f": {self.jobs[last]}" if last is not None else ""
+        more = f" and {len(self.running) - 1} more" if len(self.running) > 1 else ""
         return ", ".join(said) + now_at + more
 
 
@@ -104,7 +115,7 @@ def result_of(work: Work, seconds: float) -> str | None:
         return f"{work}: {duration(seconds)}"
     if work.rule != CELL or work.result is None:
         return None
-    metrics = json.loads(Path(work.result).read_text(encoding="utf-8"))
+    metrics = read_json(work.result)
     name = " · ".join([work.wildcards["method"], *work.place()])
     if metrics["status"] != "ok":
         return f"{name}: {metrics['status']}: {metrics['reason']}"
@@ -125,7 +136,7 @@ class Watch(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         # A result that cannot be read, or a stream that is closed, must not disturb the run.
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        with contextlib.suppress(OSError, ValueError, KeyError, UserError):
             self._show(record, time.monotonic())
 
     def _show(self, record: logging.LogRecord, now: float) -> None:
@@ -133,9 +144,9 @@ class Watch(logging.Handler):
         if event == "job_started":
             self.progress.start(told["jobs"], now)
         elif event == "job_finished":
-            work = self.progress.finish(told["job_id"], now)
-            self._tell(result_of(work, self.progress.finished[told["job_id"]]) if work else None)
-        if event in ("job_started", "job_finished"):
+            finished = self.progress.finish(told["job_id"], now)
+            self._tell(result_of(*finished) if finished else None)
+        if self.is_live and event in ("job_started", "job_finished"):
             self._draw(self.progress.line(now))
 
     def _tell(self, line: str | None) -> None:
@@ -144,11 +155,10 @@ class Watch(logging.Handler):
             print(line, file=self.stream, flush=True)
 
     def _draw(self, line: str) -> None:
-        if self.is_live:
-            self.clear()
-            self.stream.write(line[: shutil.get_terminal_size().columns - 1])
-            self.stream.flush()
-            self._drawn = True
+        self.clear()
+        self.stream.write(line[: shutil.get_terminal_size().columns - 1])
+        self.stream.flush()
+        self._drawn = True
 
     def clear(self) -> None:
         """Take the last line away from the terminal, so that something else can be printed."""
@@ -219,7 +229,12 @@ def closing_words(table: str, cells: Sequence[Mapping[str, str]]) -> str:
             f"\n{sections[0].splitlines()[0]}\n\n{block}\n",
             "results/table.md: the whole table, with distances and costs",
             f"{len(cells) - len(bad)} of {len(cells)} cells are ok",
-            *(f"{cell['method']} on {cell['benchmark']}, seed {cell['seed']}: {cell['status']}" for cell in bad),
+            *(f"{cell_in_words(cell)}: {cell['status']}" for cell in bad),
             'next: make audit (can the checks tell a method from the oracle?), make keep ARGS="SUITE results"',
         ]
     )
+
+
+def cell_in_words(cell: Mapping[str, str]) -> str:
+    """Return the name of a cell, a row of metrics.csv, e.g. "scrub on resnet20-digits-class0, seed 42"."""
+    return f"{cell['method']} on {cell['benchmark']}, seed {cell['seed']}"
