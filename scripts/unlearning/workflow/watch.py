@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import logging
 import shutil
 import sys
@@ -14,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from unlearning.errors import UserError
-from unlearning.files import read_json
 from unlearning.workflow.progress import duration
 
 TRAININGS = ("pretrain", "retrain", "train_shadow")
@@ -115,7 +114,7 @@ def result_of(work: Work, seconds: float) -> str | None:
         return f"{work}: {duration(seconds)}"
     if work.rule != CELL or work.result is None:
         return None
-    metrics = read_json(work.result)
+    metrics = json.loads(Path(work.result).read_text(encoding="utf-8"))
     name = " · ".join([work.wildcards["method"], *work.place()])
     if metrics["status"] != "ok":
         return f"{name}: {metrics['status']}: {metrics['reason']}"
@@ -136,7 +135,7 @@ class Watch(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         # A result that cannot be read, or a stream that is closed, must not disturb the run.
-        with contextlib.suppress(OSError, ValueError, KeyError, UserError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             self._show(record, time.monotonic())
 
     def _show(self, record: logging.LogRecord, now: float) -> None:
