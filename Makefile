@@ -24,7 +24,7 @@
 # make lint                             check style, hints, the direction of imports, the workflow and security
 # make docs                             write the generated pages and tables of docs/ and results/reference/metrics.md
 # make bench [ARGS="..."]               measure speed and write results/bench.md; ARGS=--help lists what ARGS takes
-# make clean                            remove the results and logs; data/ and .venv stay
+# make clean                            remove the results and logs; kept tables and models, data/ and .venv stay
 
 CORES ?= 4
 PYTHON ?= python3
@@ -109,7 +109,7 @@ lint: .venv/installed-lint
 	$(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off -r requirements.lock -r requirements-lint.lock
 
 clean:
-	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference -exec rm -rf {} +
+	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference ! -name checkpoints -exec rm -rf {} +
 	rm -rf .snakemake .pytest_cache .ruff_cache .hypothesis
 
 # The stamp is written last: an interrupted installation starts again.

@@ -20,10 +20,11 @@ from unlearning.config.model import Config
 from unlearning.config.reading import CONFIG, SCHEMA, read_config, read_yaml, shipped_config
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS
+from unlearning.figures.attack import attack, from_arrays
 from unlearning.figures.output import save, styled
 from unlearning.figures.scores import scores
 from unlearning.figures.tradeoff import tradeoff
-from unlearning.files import read_table, write_text
+from unlearning.files import read_arrays, read_table, write_text
 from unlearning.paths import PUBLISHED
 from unlearning.shown_paths import STYLE
 from unlearning.tables.calibration import render_calibration
@@ -33,7 +34,7 @@ from unlearning.tables.intervals import half_width
 from unlearning.tables.markdown import fill_marked, markdown_table, mean_with_interval
 from unlearning.tables.measured import MAKERS, Measured, mean_with_level
 from unlearning.tables.pages import render_catalogue
-from unlearning.tables.reference import REFERENCE, numbers_of
+from unlearning.tables.reference import ATTACK, REFERENCE, numbers_of
 from unlearning.watched_code import SCRIPTS
 
 DOCS = SCRIPTS.parent / "docs"
@@ -72,10 +73,12 @@ def pages() -> dict[Path, str]:
 def figures() -> dict[Path, str]:
     """Return the figures that the README shows, as SVG, from the kept numbers of the suite that ranks."""
     kept, published = numbers_of(RANKING), read_table(PUBLISHED).iloc[:0]
+    sides = from_arrays(read_arrays(REFERENCE / ATTACK.format(suite=RANKING)))
     with styled(str(STYLE)):
         drawn = {
             "tradeoff": tradeoff(kept.metrics, published, SHOWN_FIRST),
             "scores": scores(kept.metrics, kept.summary, published, SHOWN_FIRST),
+            "attack": attack(kept.metrics, sides, SHOWN_FIRST),
         }
         return {DOCS / "figures" / f"{name}-{SHOWN_FIRST}.svg": as_svg(figure) for name, figure in drawn.items()}
 

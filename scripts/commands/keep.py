@@ -2,6 +2,7 @@
 
 make keep ARGS="paper results"
 make keep ARGS="paper results42 results43 results44"    copies of results/ of runs with SEEDS=42, 43 and 44
+make keep ARGS="fashion results --attack resnet20-fashion-class0"    also what the figure of the attack is drawn from
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from unlearning.config.messages import known
 from unlearning.errors import UserError
-from unlearning.files import read_json, write_csv, write_json, write_text
+from unlearning.figures.attack import as_arrays, chosen_methods, sides_by_method
+from unlearning.figures.cells import Cells
+from unlearning.files import read_arrays, read_json, read_table, write_arrays, write_csv, write_json, write_text
 from unlearning.paths import MEASURED
-from unlearning.tables.reference import REFERENCE, render
+from unlearning.tables.reference import ATTACK, REFERENCE, render
 
 IDENTITY = {"metrics": ["benchmark", "method", "seed"], "costs": ["rule", "benchmark", "method", "seed"]}
 """The columns that identify a row."""
@@ -32,18 +36,23 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("suite", help="the name of the suite, e.g. paper")
     parser.add_argument("folders", nargs="+", type=Path, help="folders with metrics.csv, costs.csv and provenance.json")
     parser.add_argument("--to", type=Path, default=REFERENCE, help="(default: results/reference)")
+    parser.add_argument(
+        "--attack", metavar="BENCHMARK", help="keep the attack's scores on the figure's methods as well"
+    )
     given = parser.parse_args(arguments)
     try:
         provenances = [read_json(folder / "provenance.json") for folder in given.folders]
         check_alike(given.suite, given.folders, provenances)
         joined = {name: join(name, given.folders) for name in IDENTITY}
         check_complete(joined["metrics"])
+        attacked = scores_of(given.attack, given.folders, joined["metrics"]) if given.attack else None
         given.to.mkdir(parents=True, exist_ok=True)
         keep_measured(given.suite, given.folders, given.to)
         for name, rows in joined.items():
             write_csv(given.to / f"{given.suite}-{name}.csv", rows)
         write_json(given.to / f"{given.suite}-provenance.json", {"runs": [of_run(its) for its in provenances]})
         write_text(given.to / f"{given.suite}-table.md", render(given.suite, given.to))
+        keep_attack(given.suite, given.to, given.attack, attacked)
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -58,6 +67,28 @@ def keep_measured(suite: str, folders: Sequence[Path], to: Path) -> None:
             write_text(kept, source.read_text(encoding="utf-8"))
         else:
             kept.unlink(missing_ok=True)
+
+
+def scores_of(benchmark: str, folders: Sequence[Path], metrics: Sequence[Mapping[str, str]]) -> list[Path]:
+    """Return the files scores.npz of a ``benchmark``. Raises UserError if the table lacks it, or a folder its files."""
+    known(benchmark, dict.fromkeys(row["benchmark"] for row in metrics), "--attack")
+    found = {folder: sorted(folder.glob(f"{benchmark}/seed*/*/scores.npz")) for folder in folders}
+    for folder, files in found.items():
+        if not files:
+            raise UserError(
+                f"{folder} has no {benchmark}/seed*/*/scores.npz: it holds tables alone; keep without --attack"
+            )
+    return [file for files in found.values() for file in files]
+
+
+def keep_attack(suite: str, to: Path, benchmark: str | None, scores: Sequence[Path] | None) -> None:
+    """Keep the attack's log odds for the methods that its figure shows. Without ``scores``, nothing of it is kept."""
+    kept = to / ATTACK.format(suite=suite)
+    kept.unlink(missing_ok=True)
+    if benchmark and scores:
+        names = chosen_methods(Cells(read_table(to / f"{suite}-metrics.csv"), benchmark))
+        cells = ((file.parent.name, read_arrays(file)) for file in scores)
+        write_arrays(kept, as_arrays(sides_by_method(names, cells)))
 
 
 def join(name: str, folders: Sequence[Path]) -> list[dict[str, str]]:

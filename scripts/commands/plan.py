@@ -12,6 +12,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from unlearning.errors import UserError
 from unlearning.evaluation.relearning import LARGEST_RETAINED_SAMPLE
 from unlearning.evaluation.sample import LARGEST_PART
 from unlearning.training.loop import epochs_of
+from unlearning.workflow.carrying import place_in
 from unlearning.workflow.process import defer_dynamo, keep_freed_memory
 from unlearning.workflow.progress import PlannedJob, duration, planned_jobs
 
@@ -96,6 +98,8 @@ def report(request: Request, jobs: list[PlannedJob], cores: int) -> str:
         f"disk: {disk:,.0f} MB of results" + (f"; to be fetched first: {', '.join(missing)}" if missing else ""),
         f"there already: {sum(job.is_done for job in jobs)} of {sum(job.rule != 'all' for job in jobs)} jobs",
     ]
+    if carried := sum(map(estimates.is_carried, pending)):
+        lines.append(f"taken from {request.config.checkpoints}, if they fit, and not trained: {carried} checkpoints")
     return "\n\n".join(lines)
 
 
@@ -157,11 +161,18 @@ class Estimates:
         match = OF_PATH.fullmatch(job.outputs[0])
         return match["model"] if match and job.rule not in OVERHEAD else ""
 
+    def is_carried(self, job: PlannedJob) -> bool:
+        """Return whether the folder of carried checkpoints has the job's; whether it fits, the job will see."""
+        folder, models = self.config.checkpoints, [Path(output) for output in job.outputs if output.endswith(".pt")]
+        return folder is not None and any(place_in(folder, model).exists() for model in models)
+
     def seconds(self, job: PlannedJob) -> float:
         """Return how long the job will take."""
         match = OF_PATH.fullmatch(job.outputs[0])
         if job.rule in OVERHEAD or match is None:
             return 1.0
+        if self.is_carried(job):
+            return self._start
         setup, sizes, protocol = self._setup(match), self._sizes(match), self._protocol(match)
         speed = self._speed(setup)
         retain = sizes.train - sizes.forget_train

@@ -5,9 +5,9 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 import torch
-import yaml
 from project import TINY, Project, merged
 
 from unlearning.models import build_model
@@ -145,6 +145,28 @@ def test_bad_files_are_refused_in_one_line_each(finished_project, tmp_path, is_w
     assert not planted.exists()
 
 
+def test_the_same_images_in_another_order_are_the_same_data(finished_project, tmp_path):
+    """A data set from another source may have its images in an order of its own. One pixel is another data set."""
+    project = Project(tmp_path / "reordered", TINY)
+    shutil.copytree(finished_project.folder / "data", project.folder / "data")
+    file = project.folder / "data/digits.npz"
+    arrays = dict(np.load(file))
+    for part in ("train", "test"):
+        order = np.random.default_rng(0).permutation(len(arrays[f"{part}_labels"]))
+        arrays |= {name: its[order] for name, its in arrays.items() if name.startswith(part)}
+    arrays |= {f"{part}_labels": arrays[f"{part}_labels"].astype(np.int32) for part in ("train", "test")}
+    np.savez(file, **arrays)
+    target, said = "results/resnet20-digits/seed1/pretrained.pt", "carried: the training was done elsewhere"
+    project.make(target, "--config", f"checkpoints={finished_project.folder}")
+    assert said in project.read(TRAININGS[0])
+    arrays["train_images"][0, 0, 0] ^= 255
+    np.savez(file, **arrays)
+    project.make(target, "--config", f"checkpoints={finished_project.folder}")
+    log = project.read(TRAININGS[0])
+    assert said not in log
+    assert re.search(r"not carried: .*pretrained\.pt: data is .* there, .* here", log)
+
+
 OWN = "these are this run's own results, which are removed before they are made again; move them"
 
 
@@ -159,8 +181,11 @@ def test_a_folder_that_cannot_be_is_refused_before_any_job(finished_project, fol
     assert f"checkpoints={folder}: {message}" in line
 
 
-def test_the_configuration_may_name_them_as_well(finished_project, tmp_path):
-    project = Project(tmp_path / "configured", TINY | {"checkpoints": str(finished_project.folder)})
+@pytest.mark.parametrize("where", ["top level", "suite"])
+def test_the_configuration_may_name_them_as_well(finished_project, tmp_path, where):
+    named = {"checkpoints": str(finished_project.folder)}
+    settings = TINY | named if where == "top level" else merged(TINY, {"suites": {TINY["suite"]: named}})
+    project = Project(tmp_path / "configured", settings)
     project.make("results/resnet20-digits/seed1/pretrained.pt")
     assert "carried: the training was done elsewhere" in project.read(TRAININGS[0])
-    assert yaml.safe_load(project.read("config.yaml"))["checkpoints"]
+    assert str(finished_project.folder) in project.read("config.yaml")

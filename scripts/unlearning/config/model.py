@@ -64,6 +64,7 @@ class Suite:
     relearning: bool
     retain_relearning: bool
     shadow_models: int
+    checkpoints: str | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ class Config:
     orphans: str
     sweep: bool
     calibrate: bool
+    curves: bool
     validation_share: float
     relearning: bool | None = None
     retain_relearning: bool | None = None

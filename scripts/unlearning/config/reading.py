@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from unlearning.config.checks import check_names
 from unlearning.config.classes import with_single_classes
 from unlearning.config.messages import explanation, known, location
 from unlearning.config.model import Config
-from unlearning.config.variants import choose_parts, take_parts, with_checkpoint, with_own_method
+from unlearning.config.variants import choose_parts, take_parts, with_checkpoint, with_curves, with_own_method
 from unlearning.errors import UserError
 from unlearning.watched_code import SCRIPTS
 
@@ -75,7 +76,8 @@ def read_config(files: Sequence[Path], given: Mapping[str, Any]) -> Config:
     check_schema(read, schema)
     config = checked(with_own_method(choose_parts(read, parts)), schema)
     check_names(config)
-    return with_checkpoint(config)
+    config = replace(config, checkpoints=config.checkpoints or config.chosen.checkpoints)
+    return with_checkpoint(with_curves(config))
 
 
 def checked(settings: Mapping[str, Any], schema: dict[str, Any]) -> Config:
@@ -152,9 +154,9 @@ def from_folder(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         found = {key: settings[key] for key in keys if isinstance(settings.get(key), str)}
         return settings | {key: str(folder / Path(path).expanduser()) for key, path in found.items()}
 
-    methods = config.get("methods")
-    if isinstance(methods, dict):
-        config = config | {"methods": {name: moved(settings, ["file"]) for name, settings in methods.items()}}
+    for part, keys in {"methods": ["file"], "suites": ["checkpoints"]}.items():
+        if isinstance(config.get(part), dict):
+            config = config | {part: {name: moved(settings, keys) for name, settings in config[part].items()}}
     return moved(config, ["data_dir", *OLD_WORDS, "method", "checkpoint", "checkpoints"])
 
 

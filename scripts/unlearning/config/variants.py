@@ -82,6 +82,18 @@ def _with_suite(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict
     return {**settings, "suites": {**suites, suite: {**suites[suite], **changes}}}
 
 
+def with_curves(config: Config) -> Config:
+    """Return ``config`` where every model is measured after every epoch, if ``curves`` asks for it."""
+    if not config.curves:
+        return config
+    every = {"evaluate_every": 1}
+    protocols = {
+        name: replace(its, pretrain={**its.pretrain, **every}, unlearn={**its.unlearn, **every})
+        for name, its in config.protocols.items()
+    }
+    return replace(config, protocols=protocols)
+
+
 WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 """The ends of names of files with weights."""
 

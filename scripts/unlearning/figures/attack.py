@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -20,12 +20,15 @@ from unlearning.tables.cells import ORIGINAL
 
 SCORE = "unlearn_score"
 MOST_METHODS = 4
-BINS = 400
+BINS = 200
 LARGEST_ODDS = 30.0
 """Log odds beyond this are not told apart: a softmax probability is then 1 for every purpose."""
 
+SIDES = ("members", "non_members")
 Sides = tuple[np.ndarray, np.ndarray]
 """The log odds of members and of non-members, of one seed."""
+SidesBy = dict[str, list[Sides]]
+"""The sides of every seed, by method."""
 
 
 def chosen_methods(cells: Cells) -> list[str]:
@@ -45,14 +48,38 @@ def log_odds(logits: np.ndarray) -> np.ndarray:
     return np.clip(odds, -LARGEST_ODDS, LARGEST_ODDS)
 
 
-def attack(
-    metrics: pandas.DataFrame, scores: Mapping[str, Sequence[Mapping[str, np.ndarray]]], benchmark: str
-) -> Figure:
-    """Return the figure for metrics.csv and the contents of scores.npz (one per seed) of the `chosen_methods`."""
-    sides = {
-        name: [(log_odds(its["member_logits"]), log_odds(its["non_member_logits"])) for its in seeds if its]
-        for name, seeds in scores.items()
+def sides_by_method(names: Sequence[str], cells: Iterable[tuple[str, Mapping[str, np.ndarray]]]) -> SidesBy:
+    """Return the sides of the methods with these ``names`` from ``cells``: methods with contents of scores.npz.
+
+    The file of a failed cell is empty, and gives nothing.
+    """
+    found: SidesBy = {name: [] for name in names}
+    for method, scores in cells:
+        if method in found and scores:
+            found[method].append((log_odds(scores["member_logits"]), log_odds(scores["non_member_logits"])))
+    return found
+
+
+def as_arrays(sides: Mapping[str, Sequence[Sides]]) -> dict[str, np.ndarray]:
+    """Return ``sides`` as the arrays of one .npz file; `from_arrays` is the way back."""
+    return {
+        f"{method},{number},{side}": values.astype(np.float32)
+        for method, seeds in sides.items()
+        for number, both in enumerate(seeds)
+        for side, values in zip(SIDES, both, strict=True)
     }
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray]) -> SidesBy:
+    """Return the sides that `as_arrays` made into ``arrays``."""
+    sides: SidesBy = {}
+    for method, number in dict.fromkeys(tuple(key.split(",")[:2]) for key in arrays):
+        sides.setdefault(method, []).append(tuple(arrays[f"{method},{number},{side}"] for side in SIDES))
+    return sides
+
+
+def attack(metrics: pandas.DataFrame, sides: Mapping[str, Sequence[Sides]], benchmark: str) -> Figure:
+    """Return the figure for metrics.csv and the two sides, by seed, of the `chosen_methods`."""
     shown = [name for name in chosen_methods(Cells(metrics, benchmark)) if sides.get(name)]
     if not shown:
         return empty_figure(f"{benchmark}: no cell is ok")

@@ -11,10 +11,13 @@ from unlearning.tables.markup import marked_up, slug
 
 HEAD = r"""% One table for each benchmark and block: \input{table}, or copy what you need.
 % Needs \usepackage{booktabs}. With \usepackage{graphicx}, a table that is wider than the line is made to fit.
+% Captions and labels of your own: define \unlearningcaption{NAME}{TEXT} and \unlearninglabel{NAME} before the \input.
 % How to read them:
 """
 
-FITTED = r"""\providecommand{\fitted}[1]{\sbox0{#1}%
+COMMANDS = r"""\providecommand{\unlearningcaption}[2]{#2}
+\providecommand{\unlearninglabel}[1]{tab:#1}
+\providecommand{\fitted}[1]{\sbox0{#1}%
   \ifdim\wd0>\linewidth \ifdefined\resizebox \resizebox{\linewidth}{!}{\usebox0}\else \usebox0\fi \else \usebox0\fi}
 """
 
@@ -41,18 +44,19 @@ def as_latex(blocks: Sequence[Block]) -> str:
             parts.append(_float(block, place))
     legend = [block.text for block in blocks if isinstance(block, Words) and block.role == LEGEND]
     comment = "".join(f"% {line}\n" for text in legend for line in text.splitlines())
-    return "\n".join([HEAD + comment + FITTED, *parts])
+    return "\n".join([HEAD + comment + COMMANDS, *parts])
 
 
 def _float(grid: Grid, place: str) -> str:
     words = (grid.words or grid.name).rstrip(":")
     is_bold = any(cell.startswith("**") for row in grid.rows for cell in row)
     caption = f"{place}{'' if place.endswith('?') else '.'} {words}.{f' {BEST}' if is_bold else ''}"
+    name = f"{slug(place)}:{slug(grid.name.lower())}"
     lines = [
         r"\begin{table}[tbp]",
         r"\centering\footnotesize",
-        rf"\caption{{{_text(caption)}}}",
-        rf"\label{{tab:{slug(place)}:{slug(grid.name.lower())}}}",
+        rf"\caption{{\unlearningcaption{{{name}}}{{{_text(caption)}}}}}",
+        rf"\label{{\unlearninglabel{{{name}}}}}",
         r"\fitted{%",
         rf"\begin{{tabular}}{{l{'r' * (len(grid.titles) - 1)}}}",
         r"\toprule",

@@ -12,6 +12,8 @@ from unlearning.tables.numbers import Numbers, numbers_from
 from unlearning.watched_code import SCRIPTS
 
 REFERENCE = SCRIPTS.parent / "results" / "reference"
+ATTACK = "{suite}-attack.npz"
+"""What the figure of the attack on a benchmark of the suite is drawn from, where it is kept."""
 
 
 def numbers_of(suite: str, folder: Path = REFERENCE) -> Numbers:

@@ -5,6 +5,7 @@ A record has everything needed to measure the model on another machine:
     model, dataset, seed, method, forget_class   what it is; the original model has no forget_class
     width, classes, channels                     how the model is built
     data                                         the digest of the data set's file
+    content                                      the digest of its images, in no order; older checkpoints lack it
     images                                       classes, fit, image_size, normalisation: how the images are read
     normalisation                                mean and standard deviation of each channel (see `Normalisation`)
     protocol                                     the constants of the training from scratch

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from unlearning.data.batches import TensorData
+from unlearning.data.content import content_of
 from unlearning.files import write_csv, write_text
 from unlearning.training.checkpoints import digest_of_weights, save_checkpoint
 from unlearning.training.precision import precision_on
@@ -130,6 +131,7 @@ def record_of_data(params: Any, data: TensorData) -> Settings:
         "classes": data.classes,
         "channels": data.channels,
         "data": params.data,
+        "content": content_of(data),
         "images": params.images,
         "normalisation": {"mean": data.normalisation.mean.tolist(), "std": data.normalisation.std.tolist()},
     }

@@ -3,12 +3,14 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 import yaml
 from commands.keep import main as keep_results
 from project import ROOT
 
-from unlearning.files import read_table
+from unlearning.figures.attack import from_arrays, log_odds
+from unlearning.files import read_arrays, read_table, write_arrays
 from unlearning.tables.comparison import render_table
 from unlearning.tables.numbers import numbers_from
 
@@ -47,6 +49,33 @@ def test_runs_of_one_seed_each_are_joined_to_what_one_run_would_have_given(folde
     runs = json.loads((tmp_path / "reference/digits-provenance.json").read_text())["runs"]
     assert [run["commit"] for run in runs] == ["kept44", "kept42", "kept43"]
     assert str(tmp_path) not in json.dumps(runs)
+
+
+def test_the_attack_is_kept_on_request_for_the_methods_of_its_figure(folders, tmp_path, capsys):
+    """A later keep without it removes it: it would belong to other numbers."""
+    target, benchmark = tmp_path / "reference", "resnet20-digits-class0"
+    keep_with = ["digits", *map(str, folders), "--to", str(target), "--attack"]
+    assert keep_results([*keep_with, "resnet20-digit-class0"]) == 1
+    assert (
+        "--attack: unknown name 'resnet20-digit-class0'; did you mean resnet20-digits-class0?"
+        in capsys.readouterr().err
+    )
+    assert keep_results([*keep_with, benchmark]) == 1
+    assert f"{folders[0]} has no {benchmark}/seed*/*/scores.npz" in capsys.readouterr().err
+    assert not target.exists()
+    logits = np.array([[2.0, 1.0, 0.0], [0.0, 3.0, 0.0]])
+    for folder in folders:
+        for method in ("retrain", "mask_and_average", "negative_gradient"):
+            file = folder / benchmark / f"seed{folder.name[-2:]}" / method / "scores.npz"
+            write_arrays(file, {"member_logits": logits + int(folder.name[-2:]), "non_member_logits": logits[:1]})
+    assert keep_results([*keep_with, benchmark]) == 0
+    sides = from_arrays(read_arrays(target / "digits-attack.npz"))
+    assert {method: len(seeds) for method, seeds in sides.items()} == {"retrain": 3, "mask_and_average": 3}
+    members, others = sides["retrain"][0]
+    assert members == pytest.approx(log_odds(logits))
+    assert others == pytest.approx(log_odds(logits[:1]))
+    assert keep(folders, target) == 0
+    assert not (target / "digits-attack.npz").exists()
 
 
 def test_of_one_run_all_tables_are_kept_and_of_several_those_that_can_be_joined(folders, tmp_path):

@@ -9,6 +9,7 @@ from project import ROOT, configured
 
 from benches import estimate
 from benches.estimate import unlearning_seconds
+from unlearning.workflow.progress import PlannedJob
 
 
 def test_epochs_that_were_not_measured_take_what_the_last_before_them_took(monkeypatch, tmp_path):
@@ -76,6 +77,22 @@ def test_relearning_costs_two_starts_and_on_request_a_pass_over_the_retained_ima
     estimates.config = configured(retain_relearning=True)
     with_retained = 2 * one_start + test + 900 * 0.1 + 30 * 0.01
     assert estimates._relearning(cell, protocol, speed, sizes) == pytest.approx(with_retained)
+
+
+def test_a_model_that_is_carried_costs_the_start_of_its_job(tmp_path):
+    its = "resnet20-digits/seed42/pretrained.pt"
+    (tmp_path / its).parent.mkdir(parents=True)
+    (tmp_path / its).write_bytes(b"")
+    carried, trained = (
+        PlannedJob("pretrain", (f"results/{path}", f"results/{path.replace('pretrained.pt', 'cost.json')}"), False)
+        for path in (its, its.replace("42", "43"))
+    )
+    estimates = object.__new__(Estimates)  # nothing is measured
+    estimates._start, estimates.config = 3.0, configured(checkpoints=str(tmp_path))
+    assert [estimates.is_carried(job) for job in (carried, trained)] == [True, False]
+    assert estimates.seconds(carried) == 3.0
+    estimates.config = configured()
+    assert not estimates.is_carried(carried)
 
 
 def test_the_sizes_of_what_is_not_there_yet_are_those_that_will_be():

@@ -83,7 +83,7 @@ def test_a_shadow_model_beyond_the_last_is_explained():
         check(config, ["results/resnet20-digits-class0/shadow4/scrub/logits.npz"])
 
 
-def test_the_paper_suite_is_as_published_and_nothing_else_is():
+def test_the_paper_suite_and_its_part_cifar10_are_as_published_and_nothing_else_is():
     paper = CONFIG["protocols"]["paper"]
     full = {"width": 1.0, "image_size": 32}
     assert is_as_published(full, paper)
@@ -91,10 +91,10 @@ def test_the_paper_suite_is_as_published_and_nothing_else_is():
     assert not is_as_published(full | {"image_size": 16}, paper)
     for part, key, value in (("pretrain", "epochs", 2), ("unlearn", "learning_rate", 0.01)):
         assert not is_as_published(full, paper | {part: paper[part] | {key: value}})
-    for suite in CONFIG["suites"].values():
-        settings = [CONFIG["benchmarks"][name.rsplit("-", 1)[0]] for name in suite["benchmarks"]]
+    for name, suite in CONFIG["suites"].items():
+        settings = [CONFIG["benchmarks"][each.rsplit("-", 1)[0]] for each in suite["benchmarks"]]
         published = [is_as_published(full | its, CONFIG["protocols"][its["protocol"]]) for its in settings]
-        assert published == [suite is CONFIG["suites"]["paper"]] * 3
+        assert published == [name in ("paper", "cifar10")] * len(published), name
 
 
 @pytest.mark.parametrize("count", [0, 4, 16])
@@ -117,7 +117,7 @@ MISTAKES = [
             "top level",
             "unknown key 'sute'",
             "did you mean suite?",
-            "allowed: benchmarks, calibrate, checkpoint, checkpoints, data_dir",
+            "allowed: benchmarks, calibrate, checkpoint, checkpoints, curves, data_dir",
         ],
     ),
     (
@@ -359,6 +359,22 @@ def test_a_file_is_laid_over_those_before_it_level_by_level(tmp_path):
     assert config.protocols["digits"].flip is True
     assert config.protocols["digits"].batch_size == 32
     assert (config.data_dir, config.device) == ("two", "cpu")
+
+
+def test_curves_ask_for_a_measurement_after_every_epoch_of_every_protocol():
+    assert {its.pretrain["evaluate_every"] for its in read().protocols.values()} >= {4, 8}
+    config = read(given={"curves": "true"})
+    for protocol in config.protocols.values():
+        assert protocol.pretrain["evaluate_every"] == protocol.unlearn["evaluate_every"] == 1
+    assert config.protocols["paper"].pretrain | {"evaluate_every": 4} == read().protocols["paper"].pretrain
+
+
+def test_the_checkpoints_of_the_chosen_suite_are_taken_unless_the_top_level_names_others(tmp_path, monkeypatch):
+    assert read().checkpoints is None
+    assert read(given={"suite": "cifar10"}).checkpoints == "results/checkpoints"
+    assert read(given={"suite": "cifar10", "checkpoints": "mine"}).checkpoints == "mine"
+    monkeypatch.chdir(tmp_path)  # they come with the project, wherever it runs
+    assert read(given={"suite": "cifar10"}).checkpoints == str(ROOT / "results/checkpoints")
 
 
 def test_a_key_twice_in_a_further_file_is_noticed(tmp_path):

@@ -28,7 +28,7 @@ from unlearning.figures.scores import ends_of, rows_by_mean, scores
 from unlearning.figures.sensitivity import sensitivity
 from unlearning.figures.settings import settings
 from unlearning.figures.tradeoff import tradeoff
-from unlearning.files import read_table
+from unlearning.files import read_arrays, read_table, write_arrays
 from unlearning.paths import PUBLISHED
 from unlearning.shown_paths import STYLE
 from unlearning.tables.numbers import numbers_from
@@ -58,7 +58,7 @@ def without(numbers, rows):
     return numbers_from(metrics, numbers.costs)
 
 
-def cells_of(seed, classes=10, images=30):
+def scores_of(seed, classes=10, images=30):
     """Return the contents of a scores.npz."""
     rng = np.random.default_rng(seed)
     return {f"{side}_logits": rng.normal(size=(images, classes)) for side in ("member", "non_member")}
@@ -71,13 +71,13 @@ def drawn(numbers, benchmark=DIGITS):
     names = attacks.chosen_methods(Cells(metrics, benchmark))
     routes = [{"method": name, "routing": [0.25, 0.75, *[0] * 8]} for name in metrics["method"].unique()]
     history = pandas.DataFrame({"epoch": [0, 1], "train_loss": [2.0, 1.0], "test_accuracy": [None, 0.5]})
-    logits = {name: [cells_of(seed) for seed in seeds] for name in names}
+    sides = attacks.sides_by_method(names, [(name, scores_of(seed)) for name in names for seed in seeds])
     return {
         "tradeoff": lambda: tradeoff(metrics, NONE_PUBLISHED, benchmark),
         "scores": lambda: scores(metrics, numbers.summary, NONE_PUBLISHED, benchmark),
         "cost": lambda: cost(metrics, numbers.costs, numbers.floor, benchmark),
         "agreement": lambda: agreement(numbers.agreement, benchmark),
-        "attack": lambda: attacks.attack(metrics, logits, benchmark),
+        "attack": lambda: attacks.attack(metrics, sides, benchmark),
         "routing": lambda: routing(metrics, routes, benchmark),
         "curves": lambda: histories.curves(metrics, {"original": [history], "retrain": [history]}, benchmark),
     }
@@ -253,8 +253,24 @@ def test_labels_of_near_points_do_not_cover_each_other():
     assert not [1 for place, one in enumerate(boxes) for other in boxes[:place] if one.overlaps(other)]
 
 
+def test_what_is_kept_of_the_attack_draws_the_same_figure(tmp_path, digits):
+    metrics, file = digits.metrics, tmp_path / "kept.npz"
+    names = attacks.chosen_methods(Cells(metrics, DIGITS))
+    cells = [(name, scores_of(seed)) for seed in range(3) for name in (*names, "not_shown")] + [(names[0], {})]
+    sides = attacks.sides_by_method(names, cells)
+    assert {name: len(seeds) for name, seeds in sides.items()} == dict.fromkeys(names, 3)
+    write_arrays(file, attacks.as_arrays(sides))
+    kept = attacks.from_arrays(read_arrays(file))
+    for name in names:
+        for both, again in zip(sides[name], kept[name], strict=True):
+            for values, its in zip(both, again, strict=True):
+                assert its == pytest.approx(values, abs=1e-5), name
+    one, two = (written(attacks.attack(metrics, its, DIGITS), tmp_path, formats=["png"]) for its in (sides, kept))
+    assert one == two
+
+
 def test_the_log_odds_order_images_as_the_attack_does():
-    scores_npz = cells_of(0)
+    scores_npz = scores_of(0)
     sides = [scores_npz[f"{side}_logits"] for side in ("member", "non_member")]
     by_confidence = membership_auc(*map(confidence, sides))
     assert membership_auc(*map(attacks.log_odds, sides)) == pytest.approx(by_confidence)

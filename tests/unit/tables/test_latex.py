@@ -40,8 +40,8 @@ def tabulars(text):
 
 def test_a_table_is_a_float_with_caption_label_and_rules():
     text = grid()
-    assert r"\caption{net-data-class0. Scores. " + BEST + "}" in text
-    assert r"\label{tab:net-data-class0:scores}" in text
+    assert r"\caption{\unlearningcaption{net-data-class0:scores}{net-data-class0. Scores. " + BEST + "}}" in text
+    assert r"\label{\unlearninglabel{net-data-class0:scores}}" in text
     ((alignment, lines),) = tabulars(text)
     assert alignment == "lrr"
     assert lines == [
@@ -55,9 +55,8 @@ def test_a_table_is_a_float_with_caption_label_and_rules():
 
 def test_without_a_best_value_the_caption_does_not_speak_of_it():
     assert BEST not in grid([["alpha", "0.1", "0.2"]])
-    assert r"\caption{net-data-class0. Costs, means over seeds.}" in grid(
-        [["a", "1", "2"]], words="Costs, means over seeds:"
-    )
+    text = grid([["a", "1", "2"]], words="Costs, means over seeds:")
+    assert "{net-data-class0. Costs, means over seeds.}}\n" in text
 
 
 def test_the_legend_is_a_comment():
@@ -83,8 +82,8 @@ def test_the_kept_tables_are_well_formed(suite):
         depth += 1 if brace == "{" else -1
         assert depth >= 0
     assert depth == 0
-    labels = re.findall(r"\\label\{(.*?)\}", code)
-    assert len(set(labels)) == len(labels)
+    labels = re.findall(r"\\label\{\\unlearninglabel\{(.*?)\}", code)
+    assert len(set(labels)) == len(labels) == len(found)
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex is installed")
@@ -98,6 +97,26 @@ def test_latex_takes_the_table(tmp_path, packages):
     assert done.returncode == 0, done.stdout[-2000:]
     assert ("Overfull" in done.stdout) == ("graphicx" not in packages)
     assert (tmp_path / "paper.pdf").exists()
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex is installed")
+def test_a_paper_may_have_captions_and_labels_of_its_own(tmp_path):
+    """They stand in the paper, so that a table that is made again has them as well."""
+    (tmp_path / "table.tex").write_text(as_latex(kept("digits")))
+    (tmp_path / "paper.tex").write_text(
+        r"""\documentclass{article}\usepackage{booktabs}\begin{document}
+        \newcommand{\unlearningcaption}[2]{Our words on #1.}
+        \newcommand{\unlearninglabel}[1]{appendix:#1}
+        \input{table}\end{document}"""
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    known = (tmp_path / "paper.aux").read_text()
+    assert r"\newlabel{appendix:resnet20-digits-class0:scores}" in known
+    assert "Our words on resnet20-digits-class0:scores." in known
+    assert "tab:" not in known
+    assert BEST not in known
 
 
 def test_marks_may_stand_within_each_other():
