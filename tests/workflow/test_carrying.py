@@ -184,7 +184,7 @@ def test_a_folder_that_cannot_be_is_refused_before_any_job(finished_project, fol
 @pytest.mark.parametrize("where", ["top level", "suite"])
 def test_the_configuration_may_name_them_as_well(finished_project, tmp_path, where):
     named = {"checkpoints": str(finished_project.folder)}
-    settings = TINY | named if where == "top level" else merged(TINY, {"suites": {TINY["suite"]: named}})
+    settings = TINY | named if where == "top level" else merged(TINY, {"suites": {"digits": named}})
     project = Project(tmp_path / "configured", settings)
     project.make("results/resnet20-digits/seed1/pretrained.pt")
     assert "carried: the training was done elsewhere" in project.read(TRAININGS[0])
