@@ -1,0 +1,50 @@
+"""results/checkpoints/: the trained models that come with the project are those that a suite takes."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from project import ROOT
+
+from unlearning.config.model import Benchmark
+from unlearning.config.reading import CONFIG, read_config
+from unlearning.training.checkpoints import read_checkpoint
+from unlearning.workflow.carrying import fitting
+from unlearning.workflow.plan import Plan
+
+KEPT = ROOT / "results/checkpoints"
+CONTENT = {"cifar10": "5fbd265ab2cd14b1"}
+"""The digest of the images and labels, in no order; their checksums are in `unlearning.data.downloads`."""
+
+
+def kept_by(suite):
+    """Return the configuration of a suite, and the fields of each checkpoint that it has to find in its folder."""
+    config = read_config([CONFIG], {"suite": suite})
+    for name in config.chosen.benchmarks:
+        benchmark = Benchmark.parse(name)
+        for seed in config.chosen.seeds:
+            place = {"model": benchmark.model, "dataset": benchmark.dataset, "seed": str(seed)}
+            yield config, f"{benchmark.pretraining}/seed{seed}/pretrained.pt", place | {"method": "original"}
+            of_cell = place | {"forget_class": str(benchmark.forget_class), "method": "retrain"}
+            yield config, f"{name}/seed{seed}/retrain/retrained.pt", of_cell
+
+
+@pytest.mark.parametrize("suite", ["cifar10"])
+def test_the_references_of_the_suite_are_there_and_fit(suite):
+    for config, path, names in kept_by(suite):
+        assert config.checkpoints == "results/checkpoints"
+        plan, place = Plan(config), SimpleNamespace(**names | {"forget_class": "0"})
+        training = plan.training(place)
+        content = {"content": CONTENT[names["dataset"]]}
+        wanted = names | content | {"images": plan.images(place), "width": training["width"], "data": "of another order"}
+        protocol = training["protocol"] | {"precision": "tf32"}
+        _, state, record = read_checkpoint(KEPT / path)
+        assert fitting(KEPT / path, record, wanted | {"protocol": protocol}, torch.device("cpu"), may_lack=False) == []
+        assert all(torch.isfinite(tensor).all() for tensor in state.values())
+        for name in ("history.csv", "cost.json"):
+            assert (KEPT / path).with_name(name).stat().st_size > 0, path
+
+
+def test_nothing_else_is_kept():
+    known = {path for suite in ("cifar10",) for _, path, _ in kept_by(suite)}
+    assert {file.relative_to(KEPT).as_posix() for file in KEPT.rglob("*.pt")} == known
