@@ -13,7 +13,7 @@ from project import Project
 class ClusterProject(Project):
     """A project whose jobs go to the cluster, with the profile for SLURM, as the README says.
 
-    But for the first look at a job, which is sooner: each further one waits ten seconds longer, and these jobs are short.
+    But for the first look at a job, which is sooner: each further one waits 10 s longer, and these jobs are short.
     """
 
     WHERE = ("--workflow-profile", "workflow/profiles/slurm", "--slurm-init-seconds-before-status-checks", "1")

@@ -35,11 +35,11 @@ def test_the_references_of_the_suite_are_there_and_fit(suite):
         assert config.checkpoints == "results/checkpoints"
         plan, place = Plan(config), SimpleNamespace(**names | {"forget_class": "0"})
         training = plan.training(place)
-        content = {"content": CONTENT[names["dataset"]]}
-        wanted = names | content | {"images": plan.images(place), "width": training["width"], "data": "of another order"}
         protocol = training["protocol"] | {"precision": "tf32"}
+        wanted = names | {"width": training["width"], "images": plan.images(place), "protocol": protocol}
+        wanted |= {"content": CONTENT[names["dataset"]], "data": "of another order"}
         _, state, record = read_checkpoint(KEPT / path)
-        assert fitting(KEPT / path, record, wanted | {"protocol": protocol}, torch.device("cpu"), may_lack=False) == []
+        assert fitting(KEPT / path, record, wanted, torch.device("cpu"), may_lack=False) == []
         assert all(torch.isfinite(tensor).all() for tensor in state.values())
         for name in ("history.csv", "cost.json"):
             assert (KEPT / path).with_name(name).stat().st_size > 0, path

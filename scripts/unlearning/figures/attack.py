@@ -74,7 +74,8 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> SidesBy:
     """Return the sides that `as_arrays` made into ``arrays``."""
     sides: SidesBy = {}
     for method, number in dict.fromkeys(tuple(key.split(",")[:2]) for key in arrays):
-        sides.setdefault(method, []).append(tuple(arrays[f"{method},{number},{side}"] for side in SIDES))
+        members, others = (arrays[f"{method},{number},{side}"] for side in SIDES)
+        sides.setdefault(method, []).append((members, others))
     return sides
 
 
