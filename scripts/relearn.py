@@ -28,5 +28,7 @@ with job(snakemake, "{method} on {benchmark}, seed {seed}".format(**cell)):
                 found["retain_relearned_acc"] = retain_relearned_accuracy(model, *setting, seed)
             if cell["method"] == "original":  # once per benchmark and seed
                 random = fresh_model(record, *setting, seed)
-                found["relearn_epochs_random"] = relearning(random, *setting, before, seed)["relearn_epochs"]
+                of_random = relearning(random, *setting, before, seed)
+                found["relearn_epochs_random"] = of_random["relearn_epochs"]
+                found["curves"]["relearn_epochs_random"] = of_random["curves"]["relearn_epochs_as_is"]
     write_json(snakemake.output.relearning, cell | {"format": FORMATS["relearning.json"]} | found)

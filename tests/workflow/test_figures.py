@@ -1,5 +1,7 @@
 """The figures: made on request, from the table's files alone, and made again only if what they show has changed."""
 
+import json
+
 import pytest
 
 FIGURES = ["tradeoff", "scores", "attack", "cost", "routing", "agreement", "curves"]
@@ -26,6 +28,17 @@ def test_the_figures_are_made_of_a_finished_table_and_again_only_where_needed(co
     style = copied_project.folder / "scripts/unlearning/figures/style.mplstyle"
     style.write_text(style.read_text().replace("font.size: 6.5", "font.size: 7"))
     assert copied_project.planned("figures") == jobs
+
+
+def test_relearning_is_drawn_with_the_way_of_every_cell(copied_project):
+    copied_project.make("results/figures/relearning-resnet20-digits-class0.svg", "--config", "relearning=true")
+    drawn = copied_project.read("results/figures/relearning-resnet20-digits-class0.svg")
+    assert "from the model as it is" in drawn
+    assert drawn.count("epochs of fine-tuning") == 2  # the axes of the ways, below those of the epochs
+    cells = sorted(copied_project.folder.glob("results/*-class0/seed1/*/relearning.json"))
+    for found in (json.loads(cell.read_text()) for cell in cells):
+        for column, curve in found["curves"].items():
+            assert len(curve) in (found[column], found[column] + 1), (found["method"], column)
 
 
 @pytest.mark.parametrize(

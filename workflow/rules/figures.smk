@@ -169,6 +169,9 @@ rule draw_relearning:
     input:
         metrics=TABLES["metrics"],
         summary=TABLES["summary"],
+        relearned=lambda wildcards: (
+            plan.cells("relearning.json", plan.rows, [wildcards.benchmark]) if chosen.is_relearning else []
+        ),
         style=relative([STYLE])[0],
     output:
         **drawn("relearning", "Erasure", "relearning"),

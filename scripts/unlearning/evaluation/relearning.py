@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -54,9 +54,10 @@ def accuracies_before(original: Classifier, data: TensorData, split: Split) -> d
 
 def relearning(
     model: Classifier, data: TensorData, split: Split, protocol: Protocol, original: Mapping[str, float], seed: int
-) -> dict[str, int]:
-    """Return the epochs of `relearning_epochs` from both starts, and the smaller number, by the names of their columns.
+) -> dict[str, Any]:
+    """Return the epochs of `relearned` from both starts, and the smaller number, by the names of their columns.
 
+    ``curves`` has the forget class's accuracy after each epoch, by the same names.
     ``original`` has the accuracies of `accuracies_before`, of the model before unlearning. The target is half of its
     forget_acc. With the head's row reset, the class comes back from the features alone; from the model as it is, it
     comes back sooner if the head still tells it. ``model`` stays as it is.
@@ -64,11 +65,13 @@ def relearning(
     target, least = original["forget_acc"] / 2, least_retained(model, data, split, original["retain_acc"])
     reset = copy.deepcopy(model)
     reset_head_row(reset, int(data.test_labels[split["forget_test"][0]]))
-    epochs = {
-        "relearn_epochs_reset": relearning_epochs(reset, data, split, protocol, target, least, seed),
-        "relearn_epochs_as_is": relearning_epochs(copy.deepcopy(model), data, split, protocol, target, least, seed),
+    found = {
+        "relearn_epochs_reset": relearned(reset, data, split, protocol, target, least, seed),
+        "relearn_epochs_as_is": relearned(copy.deepcopy(model), data, split, protocol, target, least, seed),
     }
-    return {"relearn_epochs": min(epochs.values())} | epochs
+    epochs = {name: its.epochs for name, its in found.items()}
+    curves = {name: its.curve for name, its in found.items()}
+    return {"relearn_epochs": min(epochs.values())} | epochs | {"curves": curves}
 
 
 def least_retained(model: Classifier, data: TensorData, split: Split, of_original: float) -> float:
@@ -81,8 +84,15 @@ def least_retained(model: Classifier, data: TensorData, split: Split, of_origina
     return KEPT * max(min(_retained_accuracy(model, data, split), of_original), 1 / data.classes)
 
 
+class Relearned(NamedTuple):
+    """The epochs until the class is back, and its test accuracy (0 to 1) after 0, 1, ... epochs, as far as they ran."""
+
+    epochs: int
+    curve: list[float]
+
+
 @spent_on("training")
-def relearning_epochs(
+def relearned(
     model: Classifier,
     data: TensorData,
     split: Split,
@@ -90,8 +100,8 @@ def relearning_epochs(
     target: float,
     least_kept: float,
     seed: int,
-) -> int:
-    """Return the epochs of fine-tuning after which the forget class is back.
+) -> Relearned:
+    """Return the epochs of fine-tuning after which the forget class is back, and its way there.
 
     It is back when its test accuracy is at least ``target`` and that of the retained classes at least
     ``least_kept``. 0 if this is so before fine-tuning; the limit ``protocol["relearn"]["epochs"]`` if the limit or
@@ -101,21 +111,22 @@ def relearning_epochs(
     same sample and batches. Relearn time: Golatkar et al., CVPR 2020; Tarun et al., TNNLS 2023.
     """
     settings = protocol["relearn"]
+    curve: list[float] = []
 
     def is_back() -> bool:
-        has_class = _accuracy(model, data, split["forget_test"]) >= target
-        return has_class and _retained_accuracy(model, data, split) >= least_kept
+        curve.append(_accuracy(model, data, split["forget_test"]))
+        return curve[-1] >= target and _retained_accuracy(model, data, split) >= least_kept
 
     if is_back():
-        return 0
+        return Relearned(0, curve)
     sample = relearning_sample(split, data, settings["images"], generator(seed, "relearning sample"))
     batches = data.train_batches(sample, protocol | settings, generator(seed, "relearning batches"))
     optimizer = _optimizer(model, protocol)
     for epoch in range(1, settings["epochs"]):
         fine_tune(model, batches, optimizer)
         if is_back():
-            return epoch
-    return settings["epochs"]
+            return Relearned(epoch, curve)
+    return Relearned(settings["epochs"], curve)
 
 
 @spent_on("training")

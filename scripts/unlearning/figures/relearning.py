@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
+import numpy as np
 import pandas
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from unlearning.figures.cells import Cells
+from unlearning.figures.looks import look_of
 from unlearning.figures.marks import (
     ASIDE,
     BEST,
@@ -16,6 +21,7 @@ from unlearning.figures.marks import (
     entries_of_marks,
     legend_below,
     legend_entry,
+    mark_of,
     name_rows,
 )
 from unlearning.figures.output import ONE_COLUMN, TWO_COLUMNS, empty_figure
@@ -30,17 +36,36 @@ FRESH = "relearn_epochs_random"
 DASHES: dict[str, Any] = {"color": "0.3", "lw": 0.7, "ls": (0, (4, 2))}
 
 
-def relearning(metrics: pandas.DataFrame, summary: pandas.DataFrame, benchmark: str) -> Figure:
-    """Return the figure for metrics.csv and summary.csv, one panel for each of the two starts."""
+INCHES_OF_CURVES = 1.5
+
+Curves = dict[str, dict[str, list[Sequence[float]]]]
+"""By column of metrics.csv and row of the table: the forget class's accuracy after 0, 1, ... epochs, one per seed."""
+
+
+def curves_of(cells: Iterable[Mapping[str, Any]]) -> Curves:
+    """Return the curves in the contents of relearning.json. A cell that was not relearned has none."""
+    found: Curves = {}
+    for cell in cells:
+        for column, curve in cell.get("curves", {}).items():
+            found.setdefault(column, {}).setdefault(cell["method"], []).append(curve)
+    return found
+
+
+def relearning(metrics: pandas.DataFrame, summary: pandas.DataFrame, curves: Curves, benchmark: str) -> Figure:
+    """Return the figure for metrics.csv, summary.csv and `curves_of` a benchmark: a column for each of the two starts.
+
+    Above the epochs of each method, below the way there, where it is known.
+    """
     cells = Cells(metrics, benchmark)
     asked = [metric for metric in TITLES if cells.with_values(cells.names, metric)]
     if not asked:
         return empty_figure(f"{benchmark}: no relearning was asked for (--config relearning=true)")
     places = rows_by_mean(cells, asked[0], cells.with_values(cells.names, asked[0]))
-    figure = Figure(
-        figsize=(TWO_COLUMNS if len(asked) > 1 else ONE_COLUMN, 0.95 + INCHES_OF_ROW * (max(places.values()) + 1))
+    heights = [INCHES_OF_ROW * (max(places.values()) + 1), *([INCHES_OF_CURVES] if curves else [])]
+    figure = Figure(figsize=(TWO_COLUMNS if len(asked) > 1 else ONE_COLUMN, 0.95 + sum(heights)))
+    panels, *below = figure.subplots(
+        len(heights), len(asked), sharey="row", sharex=True, squeeze=False, height_ratios=heights
     )
-    panels = figure.subplots(1, len(asked), sharey=True, sharex=True, squeeze=False)[0]
     for panel, metric in zip(panels, asked, strict=True):
         ends = ends_of(summary, benchmark, metric)
         competing = cells.competing(metric)
@@ -53,6 +78,11 @@ def relearning(metrics: pandas.DataFrame, summary: pandas.DataFrame, benchmark: 
             panel.axvline(cells.mean(ORIGINAL, FRESH), zorder=1, **DASHES)
         name_rows(panel, {place: cells.label(name) for name, place in places.items()})
         panel.set(title=TITLES[metric], xlabel="epochs until the class is back")
+    for panel, metric in zip(below[0] if below else [], asked, strict=bool(below)):
+        ranks = {name: BEST if name in cells.competing(metric) else ASIDE for name in places}
+        _draw_curves(panel, curves.get(metric, {}), ranks, curves.get(FRESH, {}).get(ORIGINAL, []))
+    if below:
+        below[0][0].set_ylabel("forget_acc")
     panels[0].set_xlim(left=-0.02 * panels[0].get_xlim()[1])
     figure.suptitle(benchmark)
     entries = entries_of_marks(max(cells.seeds.values()))
@@ -60,3 +90,29 @@ def relearning(metrics: pandas.DataFrame, summary: pandas.DataFrame, benchmark: 
     if entries or fresh:
         legend_below(figure, entries + fresh)
     return figure
+
+
+def _draw_curves(
+    axes: Axes,
+    curves: Mapping[str, Sequence[Sequence[float]]],
+    ranks: Mapping[str, str],
+    fresh: Sequence[Sequence[float]],
+) -> None:
+    """Draw the mean over seeds of each row's curves, with its mark where the last seed has ended."""
+    for name, rank in ranks.items():
+        if curves.get(name):
+            mean = _mean(curves[name])
+            axes.plot(mean, color=look_of(name).colour, lw=0.8, zorder=2)
+            axes.plot(len(mean) - 1, mean[-1], zorder=3, clip_on=False, **mark_of(name, rank))
+    if fresh:
+        axes.plot(_mean(fresh), zorder=1, **DASHES)
+    axes.set(xlabel="epochs of fine-tuning", ylim=(-0.03, 1.03))
+
+
+def _mean(seeds: Sequence[Sequence[float]]) -> np.ndarray:
+    """Return the mean over seeds by epoch. A seed that has ended counts with its last value."""
+    by_epoch = list(zip_longest(*seeds))
+    for number, values in enumerate(by_epoch[1:], start=1):
+        before = by_epoch[number - 1]
+        by_epoch[number] = tuple(old if value is None else value for value, old in zip(values, before, strict=True))
+    return np.mean(by_epoch, axis=1)

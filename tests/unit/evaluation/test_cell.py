@@ -19,8 +19,8 @@ from unlearning.evaluation.relearning import (
     accuracies_before,
     fresh_model,
     least_retained,
+    relearned,
     relearning,
-    relearning_epochs,
     relearning_sample,
     reset_head_row,
     retain_relearned_accuracy,
@@ -230,9 +230,9 @@ def test_one_test_image_of_the_forget_class_is_enough_for_an_evaluation(original
 # --- relearning
 
 
-def relearned(model, data, split, target, least_kept=0.0, **settings):
+def epochs_to(model, data, split, target, least_kept=0.0, **settings):
     protocol = PROTOCOL | {"relearn": PROTOCOL["relearn"] | settings}
-    return relearning_epochs(copy.deepcopy(model), data, split, protocol, target, least_kept, seed=1)
+    return relearned(copy.deepcopy(model), data, split, protocol, target, least_kept, seed=1).epochs
 
 
 def without_row(model):
@@ -303,7 +303,11 @@ def test_the_epochs_of_both_starts_are_those_of_a_fine_tuning_written_out(origin
     least = KEPT * of_original["retain_acc"]
     expected = {name: first(its, of_original["forget_acc"] / 2, least, limit) for name, its in steps.items()}
     found = relearning(model, data, split, PROTOCOL, of_original, seed=1)
-    assert found == {
+    for start, its in steps.items():
+        curve = found["curves"][f"relearn_epochs_{start}"]
+        assert len(curve) == min(expected[start] + 1, limit)
+        assert curve == pytest.approx([forget for forget, _ in its[: len(curve)]])
+    assert {name: its for name, its in found.items() if name != "curves"} == {
         "relearn_epochs": min(expected.values()),
         "relearn_epochs_reset": expected["reset"],
         "relearn_epochs_as_is": expected["as_is"],
@@ -318,8 +322,8 @@ def test_the_class_is_back_only_while_the_retained_accuracy_holds(oracle, data, 
     steps = trajectory(model, data, split, limit)
     epoch = first(steps, target, 0, limit)
     kept = steps[epoch][1]
-    assert relearned(model, data, split, target, kept - 1e-4) == epoch
-    assert relearned(model, data, split, target, kept + 1e-4) == first(steps, target, kept + 1e-4, limit) > epoch
+    assert epochs_to(model, data, split, target, kept - 1e-4) == epoch
+    assert epochs_to(model, data, split, target, kept + 1e-4) == first(steps, target, kept + 1e-4, limit) > epoch
 
 
 def test_the_demand_is_of_the_start_of_the_original_or_of_chance(original, oracle, data, split):
@@ -369,16 +373,16 @@ def test_the_reset_row_is_the_mean_of_the_others_and_nothing_else_changes(origin
 
 
 def test_the_limit_stands_for_that_many_or_more(oracle, data, split):
-    assert relearned(oracle, data, split, target=1.1, epochs=3) == 3
-    assert relearned(oracle, data, split, target=1.1, epochs=1) == 1
+    assert epochs_to(oracle, data, split, target=1.1, epochs=3) == 3
+    assert epochs_to(oracle, data, split, target=1.1, epochs=1) == 1
 
 
 def test_the_epochs_are_counted_until_the_target_is_reached(oracle, data, split):
-    epochs = relearned(oracle, data, split, target=0.4, epochs=100)
+    epochs = epochs_to(oracle, data, split, target=0.4, epochs=100)
     assert 1 < epochs < 100
-    assert relearned(oracle, data, split, target=0.4, epochs=epochs + 1) == epochs  # the limit was not reached
-    assert relearned(oracle, data, split, target=0.4, epochs=epochs) == epochs
-    assert relearned(oracle, data, split, target=0.2, epochs=100) <= epochs
+    assert epochs_to(oracle, data, split, target=0.4, epochs=epochs + 1) == epochs  # the limit was not reached
+    assert epochs_to(oracle, data, split, target=0.4, epochs=epochs) == epochs
+    assert epochs_to(oracle, data, split, target=0.2, epochs=100) <= epochs
 
 
 def test_the_relearning_sample_has_as_many_images_of_each_class(data, split, monkeypatch):
@@ -406,11 +410,11 @@ def seen(monkeypatch):
 
 
 def test_relearning_sees_the_sample_once_an_epoch_in_eval_mode(oracle, data, split, seen):
-    relearned(oracle, data, split, target=1.1, epochs=2, images=10)
+    epochs_to(oracle, data, split, target=1.1, epochs=2, images=10)
     assert sum(size for _, size in seen) == 30
     assert not any(training for training, _ in seen)
     seen.clear()
-    relearned(oracle, data, split, target=1.1, epochs=2, images=10_000)  # all images of the forget class
+    epochs_to(oracle, data, split, target=1.1, epochs=2, images=10_000)  # all images of the forget class
     assert sum(size for _, size in seen) == 3 * len(split["forget_train"])
 
 

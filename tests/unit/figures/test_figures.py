@@ -22,7 +22,7 @@ from unlearning.figures.cost import cost
 from unlearning.figures.looks import NAMED, REFERENCE_LOOKS, look_of
 from unlearning.figures.marks import draw_labels
 from unlearning.figures.output import ONE_COLUMN, TWO_COLUMNS, save, styled
-from unlearning.figures.relearning import relearning
+from unlearning.figures.relearning import curves_of, relearning
 from unlearning.figures.routing import routing
 from unlearning.figures.scores import ends_of, rows_by_mean, scores
 from unlearning.figures.sensitivity import sensitivity
@@ -310,12 +310,30 @@ def test_a_sweep_with_failed_settings_is_drawn(tmp_path):
 
 
 def test_relearning_is_drawn_only_if_it_was_asked_for(digits, tmp_path):
-    assert "no relearning was asked for" in words_of(relearning(digits.metrics, digits.summary, DIGITS))[0]
+    assert "no relearning was asked for" in words_of(relearning(digits.metrics, digits.summary, {}, DIGITS))[0]
     small = numbers_of("small")
     benchmark = small.metrics["benchmark"].iloc[0]
-    words = words_of(relearning(small.metrics, small.summary, benchmark))
+    words = words_of(relearning(small.metrics, small.summary, {}, benchmark))
     assert "scrub" in words
     assert "munba" not in words  # it has no number: its rows are of a later run
+
+
+def test_the_way_back_is_the_mean_of_the_seeds_and_a_seed_that_has_ended_stays_where_it_is(tmp_path):
+    small = numbers_of("small")
+    benchmark = small.metrics["benchmark"].iloc[0]
+    cells = [
+        {"method": "scrub", "curves": {"relearn_epochs_reset": [0.0, 0.6]}},
+        {"method": "scrub", "curves": {"relearn_epochs_reset": [0.2, 0.4, 0.5]}},
+        {"method": "original", "curves": {"relearn_epochs_reset": [0.9], "relearn_epochs_random": [0.1, 0.3]}},
+        {"method": "nan", "relearn_epochs": None},
+    ]
+    figure = relearning(small.metrics, small.summary, curves_of(cells), benchmark)
+    _, below = figure.axes  # these cells were relearned from one start alone
+    lines = [list(line.get_ydata()) for line in below.lines]
+    assert lines[0] == [0.9]
+    assert lines[2] == pytest.approx([0.1, 0.5, 0.55])
+    assert lines[4] == [0.1, 0.3]  # the random weights
+    written(figure, tmp_path)
 
 
 def test_accuracies_of_methods_are_drawn_where_they_were_looked_at(digits, tmp_path):
