@@ -7,12 +7,13 @@ import torch
 from project import ROOT
 
 from unlearning.config.model import Benchmark
-from unlearning.config.reading import CONFIG, read_config
+from unlearning.config.reading import CONFIG, read_config, shipped_config
 from unlearning.tables.reference import numbers_of
 from unlearning.training.checkpoints import read_checkpoint
 from unlearning.workflow.carrying import fitting
 from unlearning.workflow.plan import Plan
 
+SUITES = [name for name, suite in shipped_config().suites.items() if suite.checkpoints]
 KEPT = ROOT / "results/checkpoints"
 CONTENT = {"cifar10": "5fbd265ab2cd14b1"}
 """The digest of the images and labels, in no order; their checksums are in `unlearning.data.downloads`."""
@@ -30,7 +31,7 @@ def kept_by(suite):
             yield config, f"{name}/seed{seed}/retrain/retrained.pt", of_cell
 
 
-@pytest.mark.parametrize("suite", ["cifar10"])
+@pytest.mark.parametrize("suite", SUITES)
 def test_the_references_of_the_suite_are_there_and_fit(suite):
     for config, path, names in kept_by(suite):
         assert config.checkpoints == "results/checkpoints"
@@ -47,7 +48,8 @@ def test_the_references_of_the_suite_are_there_and_fit(suite):
 
 
 def test_nothing_else_is_kept():
-    known = {path for suite in ("cifar10",) for _, path, _ in kept_by(suite)}
+    assert SUITES
+    known = {path for suite in SUITES for _, path, _ in kept_by(suite)}
     assert {file.relative_to(KEPT).as_posix() for file in KEPT.rglob("*.pt")} == known
 
 

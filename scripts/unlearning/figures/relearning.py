@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -111,8 +110,4 @@ def _draw_curves(
 
 def _mean(seeds: Sequence[Sequence[float]]) -> np.ndarray:
     """Return the mean over seeds by epoch. A seed that has ended counts with its last value."""
-    by_epoch = list(zip_longest(*seeds))
-    for number, values in enumerate(by_epoch[1:], start=1):
-        before = by_epoch[number - 1]
-        by_epoch[number] = tuple(old if value is None else value for value, old in zip(values, before, strict=True))
-    return np.mean(by_epoch, axis=1)
+    return pandas.concat([pandas.Series(curve) for curve in seeds], axis=1).ffill().mean(axis=1).to_numpy()

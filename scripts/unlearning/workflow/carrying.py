@@ -94,7 +94,8 @@ def fitting(file: Path, record: Record, wanted: Record, device: torch.device, ma
     Only a record of an older format ``may_lack`` fields.
     """
     differences, lacking = [], []
-    wanted = {key: its for key, its in wanted.items() if key not in _names_of_same_data(record, wanted)}
+    if "content" in record and record["content"] == wanted.get("content"):
+        wanted = {key: its for key, its in wanted.items() if key != "data"}  # the same images, in another file
     recorded = _compared({key: record[key] for key in wanted if key in record})
     for name, value in _compared(wanted).items():
         if name not in recorded:
@@ -125,20 +126,11 @@ def carried_record(record: Record, wanted: Record, lacking: list[str]) -> Record
 FACTS = ("computed_in", "outcome", "changed_weights", "answers")
 """The fields of a record that are results of the training."""
 
-
-def _names_of_same_data(record: Record, wanted: Record) -> set[str]:
-    """Return the fields that need no comparison.
-
-    The digest of the file shows that the data are the same; if it differs, the same images may be in another order.
-    """
-    same_content = "content" in record and record["content"] == wanted.get("content")
-    return {"content", "data"} if same_content else {"content"}
-
-
 _PROTOCOLS = ("unlearning_protocol", "protocol")
 _AS_A_WHOLE = ("hyperparameters", "method_code")
-_NOT_COMPARED = ("normalisation",)
-"""It follows from the data set and the images' settings; as numbers, it may differ by rounding."""
+_NOT_COMPARED = ("normalisation", "content")
+"""The first follows from the data set and the images' settings; as numbers, it may differ by rounding. The second only
+shows that the data are the same although their files differ; older records lack it."""
 
 
 def _compared(record: Record) -> dict[str, str]:

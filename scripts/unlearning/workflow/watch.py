@@ -114,6 +114,7 @@ def result_of(work: Work, seconds: float) -> str | None:
         return f"{work}: {duration(seconds)}"
     if work.rule != CELL or work.result is None:
         return None
+    # Not `files.read_json`: what Snakemake's own process imports comes with Snakemake, without NumPy.
     metrics = json.loads(Path(work.result).read_text(encoding="utf-8"))
     name = " · ".join([work.wildcards["method"], *work.place()])
     if metrics["status"] != "ok":
