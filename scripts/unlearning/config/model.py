@@ -141,6 +141,7 @@ class Config:
     calibrate: bool
     curves: bool
     validation_share: float
+    choices: str | None = None
     relearning: bool | None = None
     retain_relearning: bool | None = None
     shadow_models: int | None = None

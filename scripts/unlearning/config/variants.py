@@ -23,6 +23,9 @@ UNLEARN = {"epoch_of": ("retain", "forget"), "batch_norm": ("train", "eval"), "a
 
 NORMALISATIONS = ("channels", "half", "none")
 
+CHOICES = (*UNLEARN, "normalisation")
+"""All choices that a calibration can change by running something again."""
+
 
 PARTS = ("benchmarks", "methods", "seeds")
 """The parts of a suite. A run may ask for some of their names only."""
@@ -179,15 +182,18 @@ def with_sweep(config: Config) -> tuple[Config, dict[str, list[str]]]:
 def with_calibration(config: Config) -> tuple[Config, dict[str, str]]:
     """Return ``config`` with all that a calibration of the suite needs, and by suffix the choices that it varies.
 
-    Only values that differ from the choice of all benchmarks in the suite are varied. For each it adds one method per
-    baseline, NAME__augment_false, or one data set and benchmark, NAME__normalisation_none. Raises UserError if there is
-    no baseline.
+    Only values that differ from the choice of all benchmarks in the suite are varied, and only those of the choices
+    that ``config`` names, if it names any. For each it adds one method per baseline, NAME__augment_false, or one data
+    set and benchmark, NAME__normalisation_none. Raises UserError if there is no baseline, or no choice of a name.
     """
+    named = _names(config.choices) if config.choices else CHOICES
+    for name in named:
+        known(str(name), CHOICES, "configuration: choices")
     parsed = [Benchmark.parse(name) for name in config.chosen.benchmarks]
     protocols = [config.protocol_of(benchmark).unlearn for benchmark in parsed]
     choices, methods = {}, dict(config.methods)
-    for key, values in UNLEARN.items():
-        for value in values:
+    for key in (key for key in UNLEARN if key in named):
+        for value in UNLEARN[key]:
             if all(protocol[key] != value for protocol in protocols):
                 suffix = f"__{key}_{str(value).lower()}"
                 choices[suffix] = f"{key}: {str(value).lower()}"
@@ -196,7 +202,7 @@ def with_calibration(config: Config) -> tuple[Config, dict[str, str]]:
                     methods[name + suffix] = replace(config.methods[name], file=file, unlearn={key: value})
     used = list(dict.fromkeys(benchmark.dataset for benchmark in parsed))
     datasets, benchmarks = dict(config.datasets), dict(config.benchmarks)
-    for value in NORMALISATIONS:
+    for value in NORMALISATIONS if CHOICES[-1] in named else ():
         if all(config.datasets[name].normalisation != value for name in used):
             suffix = f"__normalisation_{value}"
             choices[suffix] = f"normalisation: {value}"

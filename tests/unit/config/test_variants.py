@@ -61,7 +61,7 @@ CHOICES = [
 ]
 
 
-def configuration(normalisation="channels", methods=("mask", "base"), **unlearn):
+def configuration(normalisation="channels", methods=("mask", "base"), settings=None, **unlearn):
     protocol = CONFIG["protocols"]["digits"]
     return configured(
         suite="s",
@@ -74,6 +74,7 @@ def configuration(normalisation="channels", methods=("mask", "base"), **unlearn)
             "base": {"kind": "baseline", "hyperparameters": {"a": 1}},
             "unused": {"kind": "baseline"},
         },
+        **(settings or {}),
     )
 
 
@@ -98,6 +99,14 @@ def test_every_open_choice_is_changed_once():
 def test_a_choice_that_was_made_differently_gets_the_other_alternative():
     _, choices = with_calibration(configuration("none", augment=False))
     assert list(choices.values()) == [*CHOICES[:2], "augment: true", "normalisation: channels", "normalisation: half"]
+
+
+def test_a_calibration_can_be_of_some_choices_only():
+    config, choices = with_calibration(configuration(settings={"choices": "augment, epoch_of"}))
+    assert list(choices.values()) == ["epoch_of: forget", "augment: false"]
+    assert set(config.benchmarks) == {"resnet20-d"}
+    with pytest.raises(UserError, match="choices: unknown name 'augmnt'; did you mean augment.*normalisation"):
+        with_calibration(configuration(settings={"choices": "augmnt"}))
 
 
 def test_a_suite_without_baseline_cannot_be_calibrated():
