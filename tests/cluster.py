@@ -24,13 +24,14 @@ class ClusterProject(Project):
         return process
 
     def end(self):
-        """Kill what was started, with its children, and cancel all jobs of the cluster."""
+        """Kill what was started, with its children, and cancel its jobs."""
         for process in self.__dict__.get("started", []):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        slurm("scancel", "--user", "root")
-        until(lambda: not queue())
+        for (job,) in self.queue():
+            slurm("scancel", job)
+        until(lambda: not self.queue())
 
     def submit(self, *arguments):
         """Start ``snakemake`` for the table, and return its process."""
@@ -42,12 +43,12 @@ class ClusterProject(Project):
         return done.returncode, done.stdout
 
 
-def queue(*columns):
-    """Return the jobs in the queue, each as a list of squeue's columns (default: the id)."""
-    done = subprocess.run(
-        ["squeue", "--noheader", "--format", "|".join(columns or ["%i"])], capture_output=True, text=True, check=True
-    )
-    return [line.split("|") for line in done.stdout.split("\n") if line]
+    def queue(self, *columns):
+        """Return the jobs of this project in the queue, each as a list of squeue's columns (default: the id)."""
+        shown = "|".join(["%Z", *(columns or ["%i"])])
+        printed = subprocess.check_output(["squeue", "--noheader", "--format", shown], text=True)
+        jobs = [line.split("|") for line in printed.splitlines()]
+        return [its for folder, *its in jobs if folder == str(self.folder)]
 
 
 def gpus_of(job):

@@ -70,13 +70,22 @@ def local(tmp_path_factory):
     return project
 
 
+@pytest.fixture(scope="session")
+def unfinished(cluster, local):
+    """Return a function: a copy, in a new folder, of the project ``local`` that has yet to make the method `waiting`."""
+
+    def copy(folder):
+        shutil.copytree(local.folder, folder)
+        shutil.rmtree(folder / "results/resnet20-digits-class0/seed1/waiting")
+        return ClusterProject.at(folder)
+
+    return copy
+
+
 @pytest.fixture
-def project(cluster, local, tmp_path):
-    """Return a copy of the project ``local`` that has yet to make the method `waiting`. Its jobs end with the test."""
-    folder = tmp_path / "project"
-    shutil.copytree(local.folder, folder)
-    shutil.rmtree(folder / "results/resnet20-digits-class0/seed1/waiting")
-    project = ClusterProject.at(folder)
+def project(unfinished, tmp_path):
+    """Return such a copy. Its jobs end with the test."""
+    project = unfinished(tmp_path / "project")
     yield project
     project.end()
 

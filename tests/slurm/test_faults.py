@@ -8,14 +8,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from cluster import queue, slurm, until
+from cluster import slurm, until
 
 CELLS = "results/resnet20-digits-class0/seed1"
 CELL = f"{CELLS}/waiting"
 
 
-def in_its_second_epoch(project, *arguments):
-    """Start what is missing. Return the process, once the cell of `waiting` has come to its second epoch."""
+def begin(project, *arguments):
+    """Start what is missing. Return the process, and a function that waits until `waiting` is in its second epoch."""
     pipe = project.folder / "there"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -25,9 +25,18 @@ def in_its_second_epoch(project, *arguments):
         assert process.poll() is None, process.stdout.read()
         return os.read(reader, 5)
 
-    assert until(says) == b"I am\n"
-    os.close(reader)
-    pipe.unlink()  # the next attempt goes through
+    def wait():
+        assert until(says) == b"I am\n"
+        os.close(reader)
+        pipe.unlink()  # the next attempt goes through
+
+    return process, wait
+
+
+def in_its_second_epoch(project, *arguments):
+    """Start what is missing. Return the process, once the cell of `waiting` has come to its second epoch."""
+    process, wait = begin(project, *arguments)
+    wait()
     return process
 
 
@@ -35,7 +44,7 @@ def in_its_second_epoch(project, *arguments):
 def at_work(project):
     """Return the project, and the process and the id of its only job, which is in its second epoch and stays there."""
     process = in_its_second_epoch(project)
-    ((job,),) = queue()
+    ((job,),) = project.queue()
     return project, process, job
 
 
@@ -47,35 +56,47 @@ def ends_well(project, process, local):
     assert "going on after 1 epoch(s)" in project.read(f"{CELL}/unlearn.log")
 
 
-def test_a_cancelled_job_goes_on_in_a_new_one(at_work, local):
-    project, process, job = at_work
-    slurm("scancel", job)
-    ends_well(project, process, local)
+def requeue(project, job):
+    """Put a job back into the queue, and let it start at once: SLURM itself waits for two minutes."""
+    slurm("scontrol", "requeue", job)
+    until(lambda: project.queue("%T") == [["PENDING"]])
+    slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
 
 
-def test_a_job_that_is_told_to_end_goes_on_in_a_new_one(at_work, local):
-    project, process, job = at_work
-    slurm("scancel", "--signal=TERM", job)
-    ends_well(project, process, local)
+FAULTS = {
+    "above its memory": None,  # the job's own doing
+    "cancelled": lambda _, job: slurm("scancel", job),
+    "told to end": lambda _, job: slurm("scancel", "--signal=TERM", job),
+    "requeued": requeue,
+    "at its time limit": lambda _, job: slurm("scontrol", "update", f"JobId={job}", "TimeLimit=1"),
+}
+
+
+@pytest.fixture(scope="module")
+def faulty(unfinished, tmp_path_factory):
+    """Return by name projects with a run whose job met a fault: all at a time, since SLURM takes minutes for some."""
+    projects = {name: unfinished(tmp_path_factory.mktemp("faulty") / "project") for name in FAULTS}
+    filling = "import time, torch\nkept = torch.ones(7 * 2**28)\ntime.sleep(600)\n"
+    (projects["above its memory"].folder / "then.py").write_text(filling)
+    begun = {name: begin(project) for name, project in projects.items()}
+    for name, (_, wait) in begun.items():
+        wait()
+        if FAULTS[name]:
+            ((job,),) = projects[name].queue()
+            FAULTS[name](projects[name], job)
+    yield {name: (project, begun[name][0]) for name, project in projects.items()}
+    for project in projects.values():
+        project.end()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_job_that_met_a_fault_goes_on_in_a_new_attempt(faulty, fault, local):
+    ends_well(*faulty[fault], local)
 
 
 def test_a_preempted_job_goes_on_in_a_new_one(at_work, local):
     project, process, _ = at_work
     slurm("srun", "--quiet", "--partition=urgent", "--ntasks=6", "true")
-    ends_well(project, process, local)
-
-
-def test_a_requeued_job_goes_on(at_work, local):
-    project, process, job = at_work
-    slurm("scontrol", "requeue", job)
-    until(lambda: queue("%T") == [["PENDING"]])
-    slurm("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM itself waits for two minutes
-    ends_well(project, process, local)
-
-
-def test_a_job_at_its_time_limit_goes_on_in_a_new_one(at_work, local):
-    project, process, job = at_work
-    slurm("scontrol", "update", f"JobId={job}", "TimeLimit=1")
     ends_well(project, process, local)
 
 
@@ -86,19 +107,19 @@ def test_sigterm_and_ctrl_c_end_the_run_and_its_jobs(at_work, local, number):
     printed, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "the jobs of this run are cancelled; run again to go on" in printed
-    assert queue() == []
+    assert project.queue() == []
     ends_well(project, project.submit(), local)
 
 
 @pytest.mark.core
 def test_a_second_start_is_refused_a_dry_run_is_not_and_neither_takes_the_logs_of_waiting_jobs(project, drained, local):
     process = project.submit()
-    until(queue)
+    until(project.queue)
     status, printed = project.submitted()
     assert status == 1
     assert "results: another run (process " in printed
     project.make("results/table.md", "-n")  # a dry run is not a run
-    assert queue("%T") == [["PENDING"]]
+    assert project.queue("%T") == [["PENDING"]]
     drained()
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0, printed
@@ -108,13 +129,13 @@ def test_a_second_start_is_refused_a_dry_run_is_not_and_neither_takes_the_logs_o
 @pytest.mark.core
 def test_jobs_that_outlived_a_killed_run_are_named_and_cancelled_on_request(project, drained, local):
     process = project.submit()
-    ((job,),) = until(queue)
+    ((job,),) = until(project.queue)
     process.kill()
     process.wait()
     status, printed = project.submitted()
     assert status == 1
     assert f"1 SLURM job(s) of an earlier run in this folder ({job}) did not end with it; add orphans=wait" in printed
-    assert queue() == [[job]]
+    assert project.queue() == [[job]]
     drained()
     status, printed = project.submitted("--config", "orphans=cancel")
     assert status == 0, printed
@@ -124,7 +145,7 @@ def test_jobs_that_outlived_a_killed_run_are_named_and_cancelled_on_request(proj
 
 def test_what_jobs_of_a_killed_run_make_is_used_on_request(project, drained, local):
     process = project.submit()
-    ((job,),) = until(queue)
+    ((job,),) = until(project.queue)
     process.kill()
     process.wait()
     again = project.submit("--config", "orphans=wait")
@@ -158,11 +179,6 @@ def controller_away():
         yield
     finally:
         slurm("slurmctld")
-
-
-def test_a_job_above_its_memory_gets_more_in_the_next_attempt(project, local):
-    (project.folder / "then.py").write_text("import time, torch\nkept = torch.ones(7 * 2**28)\ntime.sleep(600)\n")
-    ends_well(project, in_its_second_epoch(project), local)
 
 
 def test_a_method_that_kills_its_process_ends_its_cell_alone(project):

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from cluster import ClusterProject, gpus_of, queue, until
+from cluster import ClusterProject, gpus_of, until
 from project import Project
 
 
@@ -28,7 +28,7 @@ def test_a_first_run_makes_the_same_table_and_nothing_is_left_to_do(fresh, local
 
 def test_relearning_is_part_of_the_one_job_of_a_cell(project, drained):
     process = project.submit("--config", "relearning=true")
-    names = until(lambda: len(jobs := queue("%k")) >= 4 and jobs)
+    names = until(lambda: len(jobs := project.queue("%k")) >= 4 and jobs)
     drained()
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0, printed
@@ -41,10 +41,10 @@ def test_relearning_is_part_of_the_one_job_of_a_cell(project, drained):
 def test_a_profile_asks_for_a_share_of_a_gpu_or_for_a_model(project, drained, resource, asked):
     """The command line replaces the profile's default resources, as an edit of the profile would."""
     project.submit("--default-resources", "slurm_partition=gpu", resource)
-    ((job,),) = until(queue)
+    ((job,),) = until(project.queue)
     assert gpus_of(job) == asked
     drained()
-    until(lambda: queue("%T") == [["RUNNING"]])  # SLURM has what was asked for
+    until(lambda: project.queue("%T") == [["RUNNING"]])  # SLURM has what was asked for
 
 
 @pytest.mark.digits
