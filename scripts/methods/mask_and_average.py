@@ -6,6 +6,7 @@ Its derivation, its ablations and what did not help are in docs/own-method.md.
 import copy
 
 import torch
+from methods.shared.averaging import show_average, weights_of
 from torch import nn
 from torch.nn import functional as F
 
@@ -13,11 +14,6 @@ MEMORY = 0.9
 """The share of the features' statistics that one step hands on to the next."""
 
 TINY = 1e-12
-
-
-def weights_of(model):
-    """Return all weights and running statistics of ``model``, as the tensors that the model computes with."""
-    return [tensor for tensor in model.state_dict().values() if tensor.is_floating_point()]
 
 
 class UnlearningMethod:
@@ -72,14 +68,14 @@ class UnlearningMethod:
             loss = loss + self.feature_weight * parts["feature_loss"]
         loss.backward()
         optimizer.step()
-        self.show_average(shown)
+        self.steps += 1
+        show_average(shown, self.weights, self.average, self.steps, self.recency)
         return {"loss": loss} | parts
 
     def begin(self, model):
         """Keep the original model, and start both the optimizer's weights and their average from it."""
         self.original = copy.deepcopy(model).eval()
-        self.weights = [tensor.clone() for tensor in weights_of(model)]
-        self.average = [tensor.clone() for tensor in weights_of(model)]
+        self.weights, self.average = ([tensor.clone() for tensor in weights_of(model)] for _ in range(2))
 
     def predict(self, model, *batches):
         """Return penultimate features and logits of the images of all batches, from one pass.
@@ -115,10 +111,3 @@ class UnlearningMethod:
         counts, sums, squares = statistics
         variance = squares / counts.sum() - (sums.sum(dim=0) / counts.sum()).square()
         return sums / counts.clamp(min=TINY), variance.mean().clamp(min=TINY)
-
-    def show_average(self, shown):
-        """Copy the optimizer's weights out of the model's tensors, and put the average into the model's tensors."""
-        self.steps += 1
-        torch._foreach_copy_(self.weights, shown)
-        torch._foreach_lerp_(self.average, self.weights, (1 + self.recency) / (self.steps + self.recency))
-        torch._foreach_copy_(shown, self.average)

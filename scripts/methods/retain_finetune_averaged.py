@@ -1,6 +1,7 @@
 """A control: fine-tune on the retain set, and average the weights as mask_and_average does."""
 
 import torch
+from methods.shared.averaging import show_average, weights_of
 from torch.nn import functional as F
 
 
@@ -27,7 +28,7 @@ class UnlearningMethod:
         self.steps = 0
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
-        shown = [tensor for tensor in model.state_dict().values() if tensor.is_floating_point()]
+        shown = weights_of(model)
         if self.average is None:
             self.weights, self.average = ([tensor.clone() for tensor in shown] for _ in range(2))
         torch._foreach_copy_(shown, self.weights)
@@ -37,7 +38,5 @@ class UnlearningMethod:
         loss.backward()
         optimizer.step()
         self.steps += 1
-        torch._foreach_copy_(self.weights, shown)
-        torch._foreach_lerp_(self.average, self.weights, (1 + self.recency) / (self.steps + self.recency))
-        torch._foreach_copy_(shown, self.average)
+        show_average(shown, self.weights, self.average, self.steps, self.recency)
         return {"loss": loss}

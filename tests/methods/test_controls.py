@@ -1,7 +1,8 @@
-"""The controls that train: scratch, and retain_finetune with the averaging of mask_and_average."""
+"""The controls that train, scratch and retain_finetune_averaged, and the averaging that methods share."""
 
 import copy
 
+import pytest
 import torch
 from method_helpers import FORGET, RETAIN, cross_entropy, load, tiny_model
 
@@ -57,19 +58,14 @@ def test_scratch_keeps_nothing_of_the_original_model():
     assert one.state_dict()["features.1.num_batches_tracked"] == other.state_dict()["features.1.num_batches_tracked"]
 
 
-def test_the_average_is_that_of_mask_and_average():
-    model = tiny_model()
-    shown_there = copy.deepcopy(model)
-    judge = load("mask_and_average")
-    judge.begin(shown_there)
-    stepped, shown = run("retain_finetune_averaged", model)
-    tensors = [tensor for tensor in shown_there.state_dict().values() if tensor.is_floating_point()]
-    for after_step, held in zip(stepped, shown, strict=True):
-        parts = after_step.split([tensor.numel() for tensor in tensors])
-        for tensor, part in zip(tensors, parts, strict=True):
-            tensor.copy_(part.view(tensor.shape))
-        judge.show_average(tensors)
-        assert torch.equal(held, vector(shown_there))
+@pytest.mark.parametrize("name", ["retain_finetune_averaged", "renew_and_distill"])
+def test_the_average_is_that_of_mask_and_average(name):
+    """With recency 2, the weights of step t count as t (t + 1)."""
+    stepped, shown = run(name, tiny_model(), recency=2.0)
+    counts = [1 * 2, 2 * 3, 3 * 4, 4 * 5]
+    for step, held in enumerate(shown, start=1):
+        total = sum(count * weights for count, weights in zip(counts[:step], stepped, strict=False))
+        torch.testing.assert_close(held, total / sum(counts[:step]), rtol=1e-4, atol=1e-5)
 
 
 def test_the_optimizer_goes_the_way_of_retain_finetune_whatever_the_average():
