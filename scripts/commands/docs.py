@@ -2,8 +2,9 @@
 
 docs/methods.md comes from the docstrings of the methods, docs/configuration.md from the schema, metrics.md from the
 definitions of the columns, docs/figures/ from kept numbers. Tables stand between two marks: <!-- end --> and one of
-<!-- table SUITE BENCHMARK --> or <!-- sweep NAME METHOD --> in docs/own-method.md, <!-- calibration NAME --> in
-docs/calibration.md, and those of `unlearning.tables.measured` in docs/methods-measured.md.
+<!-- table SUITE BENCHMARK --> or <!-- sweep NAME METHOD --> in docs/own-method.md, <!-- calibration NAME --> or
+<!-- augmented SUITE BENCHMARK --> in docs/calibration.md, and those of `unlearning.tables.measured` in
+docs/methods-measured.md.
 """
 
 import sys
@@ -28,6 +29,7 @@ from unlearning.files import read_arrays, read_table, write_text
 from unlearning.paths import PUBLISHED
 from unlearning.shown_paths import STYLE
 from unlearning.tables.calibration import render_calibration
+from unlearning.tables.cells import ORACLE
 from unlearning.tables.columns import COLUMN, render_dictionary
 from unlearning.tables.configuration_page import render_configuration
 from unlearning.tables.intervals import half_width
@@ -44,7 +46,7 @@ RANKING, SHOWN_FIRST = "fashion", "resnet20-fashion-class0"
 """The suite on which methods differ, and the benchmark of it that the README shows."""
 
 OWN = "mask_and_average"
-SCORE = COLUMN["unlearn_score"]
+SCORE, AUC = COLUMN["unlearn_score"], COLUMN["forget_mia_auc"]
 COLUMNS = [COLUMN[name] for name in (*METRICS, "mean_abs_gap", "js_to_oracle", "probe_acc", "relearn_epochs_reset")]
 SWEPT = [COLUMN[name] for name in ("retain_acc", "forget_mia_auc_two_sided", "unlearn_score", "mean_abs_gap")]
 
@@ -64,7 +66,10 @@ def pages() -> dict[Path, str]:
         measured: fill_marked(measured.read_text(encoding="utf-8"), makers),
         DOCS / "configuration.md": render_configuration(read_yaml(SCHEMA)),
         own_method: fill_marked(own_method.read_text(encoding="utf-8"), {"table": table, "sweep": sweep_table}),
-        calibration: fill_marked(calibration.read_text(encoding="utf-8"), {"calibration": calibration_tables}),
+        calibration: fill_marked(
+            calibration.read_text(encoding="utf-8"),
+            {"calibration": calibration_tables, "augmented": augmented_table},
+        ),
         REFERENCE / "metrics.md": render_dictionary(),
         **figures(),
     }
@@ -98,6 +103,23 @@ def calibration_tables(name: str) -> str:
     """Return the tables of calibration-NAME.csv."""
     rows = read_table(REFERENCE / f"calibration-{name}.csv").to_dict("records")
     return render_calibration(rows, read_table(PUBLISHED))
+
+
+def augmented_table(suite: str, benchmark: str) -> str:
+    """Return the AUC of the oracle and of the published baselines: as published, and for plain and augmented members.
+
+    Means over the seeds of a kept suite. The last row is the mean distance of the baselines to the published values.
+    """
+    cells, published = (its[its["benchmark"] == benchmark] for its in (numbers_of(suite).metrics, read_table(PUBLISHED)))
+    theirs = published[published["type"] == "baseline"].set_index("entry")[AUC.name]
+    means = cells.groupby("method", sort=False)[[AUC.name, f"{AUC.name}_augmented"]].mean().loc[[ORACLE, *theirs.index]]
+    rows = [
+        [name, *("–" if pandas.isna(value) else f"{value:.3f}" for value in (theirs.get(name), *its))]
+        for name, its in zip(means.index, means.to_numpy(), strict=True)
+    ]
+    distances = means.loc[theirs.index].sub(theirs, axis=0).abs().mean()
+    rows.append(["*mean distance to the published*", "–", *(f"{value:.3f}" for value in distances)])
+    return markdown_table(rows, ["method", "published", "members as they are", "members augmented"])
 
 
 def table(suite: str, benchmark: str) -> str:
