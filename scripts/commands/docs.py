@@ -2,7 +2,7 @@
 
 docs/methods.md comes from the docstrings of the methods, docs/configuration.md from the schema, metrics.md from the
 definitions of the columns, docs/figures/ from kept numbers. Tables stand between two marks: <!-- end --> and one of
-<!-- table SUITE BENCHMARK --> or <!-- sweep NAME METHOD --> in docs/own-method.md, <!-- calibration NAME --> or
+<!-- table SUITE BENCHMARK [COLUMN,COLUMN...] --> or <!-- sweep NAME METHOD --> in docs/own-method.md, <!-- calibration NAME --> or
 <!-- augmented SUITE BENCHMARK --> in docs/calibration.md, and those of `unlearning.tables.measured` in
 docs/methods-measured.md.
 """
@@ -46,6 +46,7 @@ RANKING, SHOWN_FIRST = "fashion", "resnet20-fashion-class0"
 """The suite on which methods differ, and the benchmark of it that the README shows."""
 
 OWN = "mask_and_average"
+OURS = (OWN, f"{OWN}_score", "renew_and_distill")
 SCORE, AUC = COLUMN["unlearn_score"], COLUMN["forget_mia_auc"]
 COLUMNS = [COLUMN[name] for name in (*METRICS, "mean_abs_gap", "js_to_oracle", "probe_acc", "relearn_epochs_reset")]
 SWEPT = [COLUMN[name] for name in ("retain_acc", "forget_mia_auc_two_sided", "unlearn_score", "mean_abs_gap")]
@@ -122,12 +123,13 @@ def augmented_table(suite: str, benchmark: str) -> str:
     return markdown_table(rows, ["method", "published", "members as they are", "members augmented"])
 
 
-def table(suite: str, benchmark: str) -> str:
+def table(suite: str, benchmark: str, columns: str = "") -> str:
     """Return the table of one benchmark of a suite: means over seeds, with a mark on distances within the noise floor.
 
-    The last columns are the score's difference to our method, paired by seed, and the ratio of the seconds to
-    retain_finetune in the same suite, if the suite has it.
+    ``columns`` has names with commas between them, in place of the usual columns. The last columns are the score's
+    difference to `OWN`, paired by seed, and the ratio of the seconds to retain_finetune, if the suite has these methods.
     """
+    shown = [COLUMN[name] for name in columns.split(",")] if columns else COLUMNS
     numbers = numbers_of(suite)
     cells, costs = (each[each["benchmark"] == benchmark] for each in (numbers.metrics, numbers.costs))
     scores = cells.pivot(index="seed", columns="method", values=SCORE.name)
@@ -135,14 +137,14 @@ def table(suite: str, benchmark: str) -> str:
     means = numbers.summary[numbers.summary["benchmark"] == benchmark].set_index(["method", "metric"])
     rows = []
     for method in cells["method"].unique():
-        row = [f"**{method}**" if method.startswith(OWN) else method]
-        row += [mean_with_level(means, method, column) for column in COLUMNS]
-        row.append("–" if method == OWN else difference((scores[method] - scores[OWN]).dropna()))
+        row = [f"**{method}**" if method in OURS else method]
+        row += [mean_with_level(means, method, column) for column in shown]
+        row.append("–" if method == OWN or OWN not in scores else difference((scores[method] - scores[OWN]).dropna()))
         ratio = seconds.get(method, float("nan")) / seconds.get("retain_finetune", float("nan"))
         rows.append([*row, "–" if pandas.isna(ratio) else f"{ratio:.1f}"])
-    titles = ["method", *(column.heading for column in COLUMNS), f"score − {OWN}'s", "× finetune's s"]
-    if all(row[-1] == "–" for row in rows):
-        titles, rows = titles[:-1], [row[:-1] for row in rows]
+    titles = ["method", *(column.heading for column in shown), f"score − {OWN}'s", "× finetune's s"]
+    are_used = [any(row[place] != "–" for row in rows) for place in range(len(titles))]
+    titles, *rows = ([cell for cell, is_used in zip(row, are_used, strict=True) if is_used] for row in [titles, *rows])
     return markdown_table(rows, titles)
 
 

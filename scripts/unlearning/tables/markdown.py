@@ -50,7 +50,7 @@ def fill_marked(text: str, makers: Mapping[str, Callable[..., str]]) -> str:
 
     ``makers`` has a function for each kind: it gets the arguments and returns the content.
     """
-    marked = re.compile(rf"(<!-- ({'|'.join(makers)}) ([\w -]*)-->\n).*?(?=<!-- end -->)", re.DOTALL)
+    marked = re.compile(rf"(<!-- ({'|'.join(makers)}) ([\w ,-]*)-->\n).*?(?=<!-- end -->)", re.DOTALL)
     return marked.sub(lambda match: f"{match[1]}\n{makers[match[2]](*match[3].split()).rstrip()}\n\n", text)
 
 
