@@ -16,8 +16,8 @@ SIZES = {"retain_images": 54, "forget_images": 4, "steps_per_epoch": 9, "steps_p
 
 
 def load(name, sizes=SIZES, **hyperparameters):
-    """Return the method as it is configured, but with the given ``hyperparameters`` in place of those."""
-    entry = CONFIG["methods"][name]
+    """Return the method as it is configured, if it is, but with the given ``hyperparameters`` in place of those."""
+    entry = CONFIG["methods"].get(name, {})
     given = entry.get("hyperparameters", {}) | hyperparameters
     return load_method(ROOT / method_file(name, entry.get("file")), given, sizes)
 

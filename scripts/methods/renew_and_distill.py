@@ -39,7 +39,7 @@ class UnlearningMethod:
         in few steps, keep the first layers with a smaller fresh_share.
     """
 
-    def __init__(self, *, fresh_share, temperature, recency):
+    def __init__(self, *, fresh_share=1.0, temperature=4.0, recency=8.0):
         self.fresh_share = fresh_share
         self.temperature = temperature
         self.recency = recency
