@@ -42,7 +42,6 @@ class ClusterProject(Project):
         done = self.run("results/table.md", *arguments)
         return done.returncode, done.stdout
 
-
     def queue(self, *columns):
         """Return the jobs of this project in the queue, each as a list of squeue's columns (default: the id)."""
         shown = "|".join(["%Z", *(columns or ["%i"])])

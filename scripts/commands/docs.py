@@ -1,10 +1,11 @@
 """make docs: write the generated pages, and fill the generated tables of the others from results/reference/.
 
 docs/methods.md comes from the docstrings of the methods, docs/configuration.md from the schema, metrics.md from the
-definitions of the columns, docs/figures/ from kept numbers. Tables stand between two marks: <!-- end --> and one of
-<!-- table SUITE BENCHMARK [COLUMN,COLUMN...] --> or <!-- sweep NAME METHOD --> in docs/own-method.md, <!-- calibration NAME --> or
-<!-- augmented SUITE BENCHMARK --> in docs/calibration.md, and those of `unlearning.tables.measured` in
-docs/methods-measured.md.
+definitions of the columns, docs/figures/ from kept numbers. Tables stand between <!-- end --> and one of these marks:
+
+    docs/own-method.md          <!-- table SUITE BENCHMARK [COLUMNS] -->, <!-- sweep NAME METHOD -->
+    docs/calibration.md         <!-- calibration NAME -->, <!-- augmented SUITE BENCHMARK -->
+    docs/methods-measured.md    those of `unlearning.tables.measured`
 """
 
 import sys
@@ -111,7 +112,8 @@ def augmented_table(suite: str, benchmark: str) -> str:
 
     Means over the seeds of a kept suite. The last row is the mean distance of the baselines to the published values.
     """
-    cells, published = (its[its["benchmark"] == benchmark] for its in (numbers_of(suite).metrics, read_table(PUBLISHED)))
+    tables = numbers_of(suite).metrics, read_table(PUBLISHED)
+    cells, published = (its[its["benchmark"] == benchmark] for its in tables)
     theirs = published[published["type"] == "baseline"].set_index("entry")[AUC.name]
     means = cells.groupby("method", sort=False)[[AUC.name, f"{AUC.name}_augmented"]].mean().loc[[ORACLE, *theirs.index]]
     rows = [
@@ -124,10 +126,10 @@ def augmented_table(suite: str, benchmark: str) -> str:
 
 
 def table(suite: str, benchmark: str, columns: str = "") -> str:
-    """Return the table of one benchmark of a suite: means over seeds, with a mark on distances within the noise floor.
+    """Return the table of one benchmark of a suite: means over seeds, distances within the noise floor marked.
 
     ``columns`` has names with commas between them, in place of the usual columns. The last columns are the score's
-    difference to `OWN`, paired by seed, and the ratio of the seconds to retain_finetune, if the suite has these methods.
+    difference to `OWN`, paired by seed, and the ratio of the seconds to retain_finetune, if the suite has them.
     """
     shown = [COLUMN[name] for name in columns.split(",")] if columns else COLUMNS
     numbers = numbers_of(suite)

@@ -72,7 +72,7 @@ def local(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def unfinished(cluster, local):
-    """Return a function: a copy, in a new folder, of the project ``local`` that has yet to make the method `waiting`."""
+    """Return a function that copies the project ``local`` to a new folder, where the method `waiting` is yet to run."""
 
     def copy(folder):
         shutil.copytree(local.folder, folder)

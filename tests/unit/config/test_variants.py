@@ -105,7 +105,7 @@ def test_a_calibration_can_be_of_some_choices_only():
     config, choices = with_calibration(configuration(settings={"choices": "augment, epoch_of"}))
     assert list(choices.values()) == ["epoch_of: forget", "augment: false"]
     assert set(config.benchmarks) == {"resnet20-d"}
-    with pytest.raises(UserError, match="choices: unknown name 'augmnt'; did you mean augment.*normalisation"):
+    with pytest.raises(UserError, match=r"choices: unknown name 'augmnt'; did you mean augment\?.*normalisation"):
         with_calibration(configuration(settings={"choices": "augmnt"}))
 
 
