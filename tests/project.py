@@ -10,6 +10,8 @@ from pathlib import Path
 import yaml
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch reads it: two tests run at once, and threads would compete
+for variable in [name for name in os.environ if name.startswith("MAKE")]:
+    del os.environ[variable]  # of the make that runs the tests; the make of a test is another one
 ROOT = Path(__file__).resolve().parents[1]
 RULE_FILES = [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
 RULES = re.findall(r"^rule (\w+):", "".join(file.read_text() for file in RULE_FILES), re.MULTILINE)
