@@ -8,6 +8,7 @@ from the oracle. A check that has no power on a benchmark is only named.
 import sys
 from pathlib import Path
 
+from commands import run
 from unlearning.paths import TABLES
 
 METRICS, FLOOR = (Path(TABLES[name]) for name in ("metrics", "floor"))
@@ -26,4 +27,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -21,6 +21,7 @@ from benches.setting import MODELS, Setting
 from benches.slots import measure_slots
 from benches.training import measure_training
 from benches.workflow import measure_growth, measure_workflow
+from commands import run
 from unlearning.errors import UserError
 from unlearning.files import write_csv, write_text
 
@@ -95,4 +96,4 @@ def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -8,7 +8,7 @@ import csv
 import sys
 from pathlib import Path
 
-from commands import audit
+from commands import audit, run
 from unlearning.paths import TABLES
 from unlearning.workflow.watch import cell_in_words
 
@@ -50,4 +50,4 @@ def warnings_of_benchmarks() -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main, sys.argv[1:])

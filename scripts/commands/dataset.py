@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from tabulate import tabulate
 
+from commands import run
 from unlearning.config.model import METHOD_NAME, Config
 from unlearning.config.reading import CONFIG, read_config
 from unlearning.data.datasets import LARGEST_GB, DataFile, read_dataset
@@ -46,6 +47,8 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("stopped; nothing is written", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        raise  # the reader of the lines, not the data
     except (UserError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
@@ -157,4 +160,4 @@ def lines_for(name: str, found: Found, config: Config) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main, sys.argv[1:])

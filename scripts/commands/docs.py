@@ -18,6 +18,7 @@ from typing import Any
 import pandas
 from matplotlib.figure import Figure
 
+from commands import run
 from unlearning.config.model import Config
 from unlearning.config.reading import CONFIG, SCHEMA, read_config, read_yaml, shipped_config
 from unlearning.errors import UserError
@@ -176,4 +177,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -16,6 +16,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from commands import run
 from unlearning.config.messages import known
 from unlearning.errors import UserError
 from unlearning.figures.attack import as_arrays, chosen_methods, sides_by_method
@@ -153,4 +154,4 @@ def of_run(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main, sys.argv[1:])

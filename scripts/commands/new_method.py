@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from commands import run
 from unlearning.config.model import METHOD_NAME, REFERENCES, method_file
 
 CELL = "results/resnet20-digits-class0/seed42"
@@ -75,4 +76,4 @@ def main(name: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    run(main, sys.argv[1])

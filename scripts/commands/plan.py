@@ -20,6 +20,7 @@ from tabulate import tabulate
 
 from benches.estimate import Setup, Sizes, Speed, speed_of, start_seconds, unlearning_seconds
 from benches.setting import device_name, sizes_for
+from commands import run
 from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark, BenchmarkSettings, Config, Protocol
 from unlearning.data.sources import CHANNELS, SIZES
@@ -64,10 +65,11 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         request = request_of(given)
-        print(report(request, planned_jobs(request.arguments), given.cores))
+        text = report(request, planned_jobs(request.arguments), given.cores)
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    print(text)
     return 0
 
 
@@ -302,4 +304,4 @@ class Estimates:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main, sys.argv[1:])

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from commands import run
 from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark, as_published
 from unlearning.errors import UserError
@@ -92,4 +93,4 @@ def errors_behind(cells: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main, sys.argv[1:])

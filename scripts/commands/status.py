@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 from tabulate import tabulate
 
+from commands import run
 from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark
 from unlearning.errors import UserError
@@ -25,11 +26,11 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make status", description=__doc__)
     add_request(parser)
     try:
-        request = request_of(parser.parse_args(arguments))
-        print(report(request))
+        text = report(request_of(parser.parse_args(arguments)))
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    print(text)
     return 0
 
 
@@ -72,4 +73,4 @@ def kind_of(state: str | Running) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main, sys.argv[1:])

@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from commands import run
 from unlearning.data.datasets import ARRAYS, read_dataset
 from unlearning.data.parts import part_of_each_class
 from unlearning.errors import UserError
@@ -42,4 +43,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main, sys.argv[1:])

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from commands import run
 from unlearning.tables.columns import render_dictionary
 from unlearning.tables.reference import REFERENCE, render
 
@@ -28,4 +29,4 @@ def first_difference(found: str, wanted: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

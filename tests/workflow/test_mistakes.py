@@ -371,6 +371,23 @@ def test_make_works_where_nothing_can_be_written_to_the_home(finished_project):
     assert "7 cells: 7 done" in done.stdout
 
 
+@pytest.mark.parametrize("command", ["audit", "status"])
+def test_a_reader_that_stops_early_is_no_error(finished_project, command):
+    """As in `make audit | head`; here it has stopped before the first line."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", f"commands.{command}"],
+        cwd=finished_project.folder,
+        env=os.environ | {"PYTHONPATH": str(finished_project.folder / "scripts")},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert (done.stderr, done.returncode) == ("", 141)
+
+
 def test_what_the_user_put_in_place_is_never_removed(copied_project):
     """Fetched files stay too: only results are deleted."""
     data = copied_project.folder / "data"
