@@ -117,7 +117,7 @@ MISTAKES = [
             "top level",
             "unknown key 'sute'",
             "did you mean suite?",
-            "allowed: benchmarks, calibrate, checkpoint, checkpoints, curves, data_dir",
+            "allowed: benchmarks, calibrate, checkpoint, checkpoints, choices, curves, data_dir",
         ],
     ),
     (
