@@ -58,3 +58,16 @@ def test_the_report_is_asked_for_with_its_switch(calibrated):
     done = calibrated.run("results/calibration.md", "-n")
     assert done.returncode != 0
     assert "results/calibration.md is made with: --config calibrate=true" in done.stdout
+
+
+def test_one_cell_can_be_asked_for_by_its_file(calibrated):
+    """So that the cheapest come first. A result that is removed shows that the file is really planned."""
+    cells = [
+        "results/resnet20-digits-class0/seed1/retain_finetune__epoch_of_forget/metrics.json",
+        "results/resnet20-digits__normalisation_half-class0/seed1/retain_finetune/metrics.json",
+    ]
+    for cell in cells:
+        kept = calibrated.read(cell)
+        (calibrated.folder / cell).unlink()
+        assert len(calibrated.planned(cell, "--config", "calibrate=true")) == 1
+        (calibrated.folder / cell).write_text(kept)

@@ -64,6 +64,12 @@ def test_the_table_and_its_cells_do_not_change_with_a_sweep(swept):
     assert again == ["evaluate negative_gradient__1", "sweep", "unlearn negative_gradient__1"]
 
 
+def test_one_cell_can_be_asked_for_by_its_file(swept):
+    cell = "results/resnet20-digits_validation-class0/seed1/negative_gradient__1/metrics.json"
+    assert swept.planned(cell, "--config", "sweep=true") == []  # it is there
+    assert "evaluate negative_gradient__1" in swept.planned(cell, "--config", "sweep=true", "--forcerun", "evaluate")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -61,8 +61,6 @@ layers = [CONFIG, *workflow.overwrite_configfiles]
 chosen = or_exit(read_config, layers, workflow.config_settings.config)
 config.clear()
 config.update(chosen.as_plain())
-# Snakemake knows its targets only after it has read all rules.
-or_exit(check_request, chosen, [argument for argument in sys.argv[1:] if argument.startswith("results/")])
 if workflow.is_main_process:
     or_exit(check_room, Path("results"))
     or_exit(check_readable, Path("results"))
@@ -77,6 +75,8 @@ if chosen.sweep:
 if chosen.calibrate:
     BASELINES = or_exit(baselines_of, chosen)
     chosen, CHOICES = or_exit(with_calibration, chosen)
+# Snakemake knows its targets only after it has read all rules.
+or_exit(check_request, chosen, [argument for argument in sys.argv[1:] if argument.startswith("results/")])
 
 plan = Plan(chosen)
 code = partial(or_exit, plan.code)

@@ -83,7 +83,7 @@ def check_request(config: Config, targets: Iterable[str]) -> None:
 
     ``targets`` are the files and rules named on the command line. Targets under results/{benchmark}/ ask for cells by
     path; without such targets, the configured suite is asked for. Checks class, method file, hyperparameters and data
-    set.
+    set. The cells of a sweep and of a calibration are there if ``config`` has their settings and choices.
     """
     check_checkpoints(config)
     targets = list(targets)
@@ -91,6 +91,8 @@ def check_request(config: Config, targets: Iterable[str]) -> None:
     cells = [parts for parts in cells if len(parts) > 1 and parts[0] not in ("datasets", "figures")]
     benchmarks = [parts[0] for parts in cells] or config.chosen.benchmarks
     methods = [parts[2] for parts in cells if len(parts) > 3] if cells else config.chosen.methods
+    for name in (*methods, *benchmarks):
+        check_variant(config, name)
     for name in benchmarks:
         if is_several_classes(name):
             raise UserError(f"results: {name}: a path has one class; for the table: --config benchmarks='{name}'")
@@ -108,6 +110,12 @@ def check_request(config: Config, targets: Iterable[str]) -> None:
     for name in methods:
         if name not in REFERENCES and config.methods[known(name, config.methods, "results")].kind != EXTERNAL:
             check_method(name, config.methods[name])
+
+
+def check_variant(config: Config, name: str) -> None:
+    """Raise UserError if ``name`` is of a method or benchmark that only a sweep or a calibration has, and none is on."""
+    if "__" in name and name not in config.methods and not (config.sweep or config.calibrate):
+        raise UserError(f"results: {name} is of a sweep or a calibration: add --config sweep=true or calibrate=true")
 
 
 def check_figures(config: Config, targets: Iterable[str]) -> None:
@@ -167,6 +175,9 @@ def check_data(config: Config, dataset: str) -> None:
                 f"file, remove part_of and per_class from the entry; to use the part, move the file away"
             )
         check_data(config, original)
+        return
+    if config.datasets[dataset].carved_from is not None:
+        check_data(config, config.datasets[dataset].carved_from)
         return
     file = config.dataset_file(dataset)
     if file.parent.is_symlink() and not file.parent.exists():

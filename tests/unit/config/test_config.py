@@ -220,6 +220,7 @@ def test_a_mistake_is_explained_in_one_line(path, value, named, tmp_path, monkey
         ("results/resnet20-digits-class12/seed1/scrub/metrics.json", "digits has the classes 0 to 9"),
         ("results/resnet20-digits-class1/seed1/scrob/metrics.json", "unknown name 'scrob'; did you mean scrub?"),
         ("results/resnet21-digits-class1/seed1/scrub/metrics.json", "unknown name 'resnet21-digits'"),
+        ("results/resnet20-digits-class1/seed1/scrub__1/metrics.json", "scrub__1 is of a sweep or a calibration: add"),
         ("results/resnet20-digitz/seed1/pretrained.pt", "unknown name 'resnet20-digitz'"),
         ("results/resnet20-digits-class0/seed1/scrub/ulira.json", "U-LiRA needs shadow models; add e.g. --config"),
         ("results/resnet20-digits-class0/shadow3/scrub/logits.npz", "there are 0 shadow models"),
