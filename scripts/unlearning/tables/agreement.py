@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import pandas
-from scipy.stats import kendalltau
 
 from unlearning.tables.cells import ORACLE
 from unlearning.tables.columns import COLUMN
@@ -30,15 +29,16 @@ def agreement(summary: pandas.DataFrame, kinds: pandas.Series) -> pandas.DataFra
     for benchmark, its in summary.groupby("benchmark", sort=False):
         means = its.pivot(index="method", columns="metric", values="mean")
         turned = {
-            metric: _turned(means, metric, ranked).dropna()
+            metric: _turned(means, metric, ranked)
             for metric in dict.fromkeys(its["metric"])
             if metric in COLUMN and COLUMN[metric].better
         }
+        together = pandas.DataFrame(turned)
+        known = together.notna().astype(int)
+        tau, methods = together.corr(method="kendall", min_periods=LEAST_METHODS), known.T @ known
         for metric, other in combinations(turned, 2):
-            both = pandas.concat([turned[metric], turned[other]], axis=1, join="inner")
-            if len(both) >= LEAST_METHODS and both.nunique().min() > 1:
-                tau = float(kendalltau(both.iloc[:, 0], both.iloc[:, 1]).statistic)
-                rows.append((benchmark, metric, other, len(both), tau))
+            if not math.isnan(tau.loc[metric, other]):
+                rows.append((benchmark, metric, other, methods.loc[metric, other], tau.loc[metric, other]))
     return pandas.DataFrame(rows, columns=COLUMNS)
 
 

@@ -165,6 +165,7 @@ class _Cells:
         planned = dict(list(frame.groupby("method", sort=False)))
         self.seeds = {name: len(rows) for name, rows in planned.items()}
         self.by_method = {name: rows[rows["status"] != PENDING] for name, rows in planned.items()}
+        self.failures = {name: [its for its in rows["status"] if its != "ok"] for name, rows in self.by_method.items()}
         kinds = {name: rows["kind"].iloc[0] for name, rows in planned.items()}
         self.references = [name for name in REFERENCES if name in kinds]
         self.controls = [name for name, kind in kinds.items() if kind == "control"]
@@ -199,10 +200,6 @@ class _Cells:
 
     def is_whole(self, name: str) -> bool:
         return len(self.by_method[name]) == self.seeds[name]
-
-    def failed(self, name: str) -> pandas.DataFrame:
-        cells = self.by_method[name]
-        return cells[cells["status"] != "ok"]
 
     def known(self, name: str, metric: str) -> Any:
         """Return a method's row of summary.csv, or None where the metric is not known for all its cells."""
@@ -282,10 +279,8 @@ def _state(cells: _Cells, name: str) -> str:
     """Return what a row says in place of numbers: that it is pending or has failed; nothing if it has numbers."""
     if cells.by_method[name].empty:
         return PENDING
-    failed = cells.failed(name)
-    if failed.empty:
-        return ""
-    return f"{failed['status'].iloc[0]} ({len(failed)} of {len(cells.by_method[name])} seeds)"
+    failures = cells.failures[name]
+    return f"{failures[0]} ({len(failures)} of {len(cells.by_method[name])} seeds)" if failures else ""
 
 
 def _distance_block(cells: _Cells) -> list[Block]:
@@ -412,7 +407,7 @@ def _paired_block(cells: _Cells) -> Grid:
 
 def _difference(cells: _Cells, name: str, baseline: str) -> str:
     row = cells.differences.get((name, baseline))
-    if row is None or len(cells.failed(name)) or len(cells.failed(baseline)):
+    if row is None or cells.failures[name] or cells.failures[baseline]:
         return NOTHING
     has_sign = not pandas.isna(row.p_holm) and row.p_holm < SIGNIFICANT
     mark = ("▲" if row.difference > 0 else "▼") if has_sign else ""
@@ -461,7 +456,7 @@ def _failures(frame: pandas.DataFrame) -> list[Block]:
 
 
 def _published_blocks(cells: _Cells, published: pandas.DataFrame) -> list[Block]:
-    whole = [name for name in cells.methods if not len(cells.failed(name))]
+    whole = [name for name in cells.methods if not cells.failures[name]]
     means = cells.summary[cells.summary["method"].isin(whole)]
     rows = [_compared_with_published(row) for row in side_by_side(means, published).itertuples()]
     standing = [

@@ -7,8 +7,9 @@ from functools import cache
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pandas
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from unlearning.tables.columns import COLUMN
 
@@ -28,16 +29,24 @@ ROUNDING = 1e-9
 UNBOUNDED = (float("-inf"), float("inf"))
 
 
-def half_width(values: pandas.Series) -> float | None:
+Values = pandas.Series | np.ndarray
+
+
+def half_width(values: Values) -> float | None:
     """Return half the width of Student's 95 % confidence interval of the mean; None for fewer than two values."""
     if len(values) < 2:
         return None
-    return float(_quantile(len(values) - 1) * values.sem())
+    return _quantile(len(values) - 1) * _standard_error(values)
 
 
 @cache
 def _quantile(degrees_of_freedom: int) -> float:
-    return student.ppf((1 + CONFIDENCE) / 2, degrees_of_freedom)
+    return float(stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))
+
+
+def _standard_error(values: Values) -> float:
+    array = np.asarray(values, dtype=float)
+    return float(array.std(ddof=1) / np.sqrt(len(array)))
 
 
 def spread(values: pandas.Series, bounds: tuple[float, float] = UNBOUNDED) -> tuple[float | None, float | None]:
@@ -54,13 +63,13 @@ def spread(values: pandas.Series, bounds: tuple[float, float] = UNBOUNDED) -> tu
     return max(float(values.mean()) - half, bounds[0]), min(float(values.mean()) + half, bounds[1])
 
 
-def p_value(differences: pandas.Series) -> float | None:
+def p_value(differences: Values) -> float | None:
     """Return the p-value of Student's paired t-test; None for one difference, or where all are equal."""
     half = half_width(differences)
     if half is None or half < ROUNDING:
         return None
-    statistic = abs(float(differences.mean())) / float(differences.sem())
-    return float(2 * student.sf(statistic, len(differences) - 1))
+    statistic = abs(float(differences.mean())) / _standard_error(differences)
+    return float(2 * stdtr(len(differences) - 1, -statistic))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -129,13 +138,16 @@ def paired_differences(
     """
     rows: list[dict[str, Any]] = []
     for benchmark, cells in metrics.groupby("benchmark", sort=False):
-        kinds = cells.drop_duplicates("method").set_index("method")["kind"]
+        kinds = dict(cells.drop_duplicates("method").set_index("method")["kind"])
+        baselines = [name for name, kind in kinds.items() if kind == "baseline"]
         untested = set((collapsed or {}).get(benchmark, ()))
         for metric in columns:
             values = cells.pivot(index=_pair_of(cells), columns="method", values=metric).astype(float)
+            of_method = {name: values[name].to_numpy() for name in kinds}
             of_metric = []
-            for method, baseline in product(kinds.index, kinds.index[kinds == "baseline"]):
-                row = _difference(values[method], values[baseline], devices or {}) if method != baseline else None
+            for method, baseline in product(kinds, baselines):
+                differences = pandas.Series(of_method[method] - of_method[baseline], values.index)
+                row = _difference(differences.dropna(), (method, baseline), devices or {}) if method != baseline else None
                 if row is not None:
                     names = {"benchmark": benchmark, "method": method, "baseline": baseline, "metric": metric}
                     is_tested = kinds[method] != "reference" and baseline not in untested
@@ -148,21 +160,20 @@ def _pair_of(cells: pandas.DataFrame) -> list[str]:
     return [ALL_CLASSES if ALL_CLASSES in cells else "benchmark", "seed"]
 
 
-def _difference(own: pandas.Series, its: pandas.Series, devices: Devices) -> dict[str, Any] | None:
-    differences = (own - its).dropna()
+def _difference(differences: pandas.Series, both: tuple[str, str], devices: Devices) -> dict[str, Any] | None:
+    """Return what comparisons.csv has of the ``differences`` of ``both`` methods, which are by class or benchmark, and seed."""
     if differences.empty:
         return None
-    known = [
-        {devices.get((of, str(name), seed)) for name in (own.name, its.name)} - {None} for of, seed in differences.index
-    ]
+    known = [{devices.get((of, name, seed)) for name in both} - {None} for of, seed in differences.index]
     if differences.index.names[0] == ALL_CLASSES:
         differences = differences.groupby(ALL_CLASSES).mean()
+    of_pairs = differences.to_numpy()
     return {
-        "seeds": len(differences),
-        "difference": differences.mean(),
-        "half_width": half_width(differences),
-        "p_value": p_value(differences),
-        "has_other_device": any(len(both) > 1 for both in known),
+        "seeds": len(of_pairs),
+        "difference": of_pairs.mean(),
+        "half_width": half_width(of_pairs),
+        "p_value": p_value(of_pairs),
+        "has_other_device": any(len(each) > 1 for each in known),
     }
 
 
