@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -99,7 +99,7 @@ def _direct_imports(file: Path, of_version: tuple, beside: Path) -> list[Path]:
         raise UserError(str(source.problem))
     names: set[str] = set()
     modules: set[str] = set()
-    for node in ast.walk(source.tree):
+    for node in _statements(source.tree):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -116,3 +116,11 @@ def _direct_imports(file: Path, of_version: tuple, beside: Path) -> list[Path]:
     candidates = [folder / name.replace(".", "/") for folder in folders for name in sorted(parents)]
     files = [path.with_suffix(".py") for path in candidates] + [path / "__init__.py" for path in candidates]
     return [path for path in files if path.is_file()]
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all statements in ``node``, and the clauses that hold them. Most of a tree are expressions: no imports."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, name, ()):
+            yield child
+            yield from _statements(child)
