@@ -89,6 +89,23 @@ def test_imports_are_followed_through_modules_and_into_functions(tmp_path, monke
     assert code_of(tmp_path / "script.py") == [tmp_path / name for name in expected]
 
 
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "if x:\n pass\nelif y:\n import found",
+        "for x in y:\n pass\nelse:\n import found",
+        "try:\n pass\nexcept E:\n import found",
+        "try:\n pass\nfinally:\n import found",
+        "with x:\n class C:\n  async def f():\n   import found",
+        "match x:\n case 1:\n  import found",
+    ],
+)
+def test_an_import_is_found_in_every_clause(tmp_path, clause):
+    for name, text in {"script.py": clause, "found.py": ""}.items():
+        (tmp_path / name).write_text(text)
+    assert code_of(tmp_path / "script.py") == [tmp_path / "found.py", tmp_path / "script.py"]
+
+
 def test_a_change_of_the_models_reaches_training_but_not_the_split():
     models = SCRIPTS / "unlearning" / "models.py"
     watching = {script.stem for script in SCRIPTS.glob("*.py") if models in code_of(script)}
