@@ -27,9 +27,9 @@ def rows_of_calibration(
     """Return the rows of calibration.csv: the choice that each cell changes, and the protocol's metrics.
 
     ``cells`` are the contents of the metrics.json files, ``scores`` the contents of the scores.npz files next to them.
-    ``choices`` maps a suffix of the benchmark's data set or of the method to the choice. A cell with all choices as
-    chosen has two further rows: with the AUC for augmented member images, and with the AUC for ties that are broken by
-    position. A cell that is not ok has no metrics.
+    ``choices`` maps a suffix of the benchmark's data set or of the method to the choice. Each cell has two further rows:
+    with the AUC for augmented member images, and with the AUC for ties that are broken by position. A cell that is not
+    ok has no metrics and one row.
     """
     rows = []
     for cell, its in zip(cells, scores, strict=True):
@@ -38,10 +38,11 @@ def rows_of_calibration(
         suffix = next((suffix for suffix in choices if suffix in f"{cell['benchmark']} {cell['method']}"), "")
         row |= {name: row[name].replace(suffix, "") for name in ("benchmark", "method")}
         rows.append({"choice": choices.get(suffix, CHOSEN)} | row)
-        if not suffix and cell["status"] == "ok":
-            rows.append({"choice": AUGMENTED} | row | _with_auc(row, cell["forget_mia_auc_augmented"]))
+        if cell["status"] == "ok":
+            before = f"{choices[suffix]}, " if suffix else ""
+            rows.append({"choice": before + AUGMENTED} | row | _with_auc(row, cell["forget_mia_auc_augmented"]))
             auc = auc_by_position(its["member_logits"], its["non_member_logits"])
-            rows.append({"choice": TIES} | row | _with_auc(row, auc))
+            rows.append({"choice": before + TIES} | row | _with_auc(row, auc))
     return rows
 
 
@@ -80,10 +81,10 @@ def render_calibration(rows: Sequence[Row], published: pandas.DataFrame) -> str:
 
 
 LEGEND = (
-    "The baselines run again, each time with one unpublished choice of the protocol changed. Mean over seeds (smallest "
-    "– largest; with five seeds or more, 95 % Student interval). ▲ and ▼: the difference to the protocol as chosen is "
-    "not zero, by the paired t-test over seeds after Holm's correction (5 %) within a table; with one or two seeds "
-    "there is no sign. (n of N seeds): the other seeds failed or diverged."
+    "The baselines run again, each time with one unpublished choice of the protocol changed, and with each of the "
+    "attack beside it. Mean over seeds (smallest – largest; with five seeds or more, 95 % Student interval). ▲ and ▼: "
+    "the difference to the protocol as chosen is not zero, by the paired t-test over seeds after Holm's correction "
+    "(5 %) within a table; with one or two seeds there is no sign. (n of N seeds): the other seeds failed or diverged."
 )
 
 

@@ -47,7 +47,11 @@ def test_a_row_says_which_line_it_has_otherwise():
         ("members augmented", "resnet20-d-class0", "base", 0.2),
         ("ties by position", "resnet20-d-class0", "base", 0.0),
         ("augment: false", "resnet20-d-class0", "base", 0.5),
+        ("augment: false, members augmented", "resnet20-d-class0", "base", 0.2),
+        ("augment: false, ties by position", "resnet20-d-class0", "base", 0.0),
         ("normalisation: none", "resnet20-d-class0", "base", 0.5),
+        ("normalisation: none, members augmented", "resnet20-d-class0", "base", 0.2),
+        ("normalisation: none, ties by position", "resnet20-d-class0", "base", 0.0),
         ("as chosen", "resnet20-d-class0", "other", None),
     ]
     assert rows[1]["unlearn_score"] == pytest.approx((0.8 + 0.8 + 0.8) / 3)
