@@ -49,7 +49,7 @@ RANKING, SHOWN_FIRST = "fashion", "resnet20-fashion-class0"
 
 OWN = "mask_and_average"
 OURS = (OWN, f"{OWN}_score", "renew_and_distill")
-SCORE, AUC = COLUMN["unlearn_score"], COLUMN["forget_mia_auc"]
+RETAIN, AUC, SCORE = (COLUMN[name] for name in ("retain_acc", "forget_mia_auc", "unlearn_score"))
 COLUMNS = [COLUMN[name] for name in (*METRICS, "mean_abs_gap", "js_to_oracle", "probe_acc", "relearn_epochs_reset")]
 SWEPT = [COLUMN[name] for name in ("retain_acc", "forget_mia_auc_two_sided", "unlearn_score", "mean_abs_gap")]
 
@@ -109,21 +109,26 @@ def calibration_tables(name: str) -> str:
 
 
 def augmented_table(suite: str, benchmark: str) -> str:
-    """Return the AUC of the oracle and of the published baselines: as published, and for plain and augmented members.
+    """Return a suite's oracle and published baselines beside what was published: accuracy, AUC and score.
 
-    Means over the seeds of a kept suite. The last row is the mean distance of the baselines to the published values.
+    The AUC is for plain and for augmented members. Means over the seeds of a kept suite, published values in brackets.
+    The last row is the mean distance of the baselines to the published values.
     """
+    augmented = f"{AUC.name}_augmented"
+    headings = {RETAIN.name: RETAIN.label, AUC.name: AUC.label, augmented: "members augmented", SCORE.name: SCORE.label}
     tables = numbers_of(suite).metrics, read_table(PUBLISHED)
     cells, published = (its[its["benchmark"] == benchmark] for its in tables)
-    theirs = published[published["type"] == "baseline"].set_index("entry")[AUC.name]
-    means = cells.groupby("method", sort=False)[[AUC.name, f"{AUC.name}_augmented"]].mean().loc[[ORACLE, *theirs.index]]
-    rows = [
-        [name, *("–" if pandas.isna(value) else f"{value:.3f}" for value in (theirs.get(name), *its))]
-        for name, its in zip(means.index, means.to_numpy(), strict=True)
-    ]
-    distances = means.loc[theirs.index].sub(theirs, axis=0).abs().mean()
-    rows.append(["*mean distance to the published*", "–", *(f"{value:.3f}" for value in distances)])
-    return markdown_table(rows, ["method", "published", "members as they are", "members augmented"])
+    theirs = published[published["type"] == "baseline"].set_index("entry")
+    theirs = theirs.assign(**{augmented: theirs[AUC.name]})[list(headings)]
+    means = cells.groupby("method", sort=False)[list(headings)].mean().loc[[ORACLE, *theirs.index]]
+    beside = theirs.reindex(means.index).map(lambda value: "" if pandas.isna(value) else f" ({value:.3f})")
+    shown = means.map(lambda value: f"{value:.3f}") + beside
+    distances = [f"{value:.3f}" for value in means.loc[theirs.index].sub(theirs).abs().mean()]
+    rows = [*([name, *its] for name, its in zip(shown.index, shown.to_numpy(), strict=True))]
+    return markdown_table(
+        [*rows, ["*mean distance to the published*", *distances]],
+        ["method", *(f"{heading} (published)" for heading in headings.values())],
+    )
 
 
 def table(suite: str, benchmark: str, columns: str = "") -> str:

@@ -31,10 +31,10 @@ def test_one_command_calibrates_a_suite(calibrated):
     assert {row["benchmark"] for row in rows} == {"resnet20-digits-class0"}
     found = {line: [row["method"] for row in rows if row["choice"] == line] for line in {row["choice"] for row in rows}}
     with_references = ["original", "retrain", *METHODS]
-    of_attack = ("", ", members augmented", ", ties by position")
+    of_attack = ["members augmented", "ties by position", "members augmented, ties by position"]
     of_choice = {choice: METHODS if choice in CHOICES[:3] else with_references for choice in CHOICES}
-    expected = {choice + other: its for choice, its in of_choice.items() for other in of_attack}
-    assert found == expected | dict.fromkeys(["as chosen", "members augmented", "ties by position"], with_references)
+    expected = of_choice | {f"{choice}, {other}": its for choice, its in of_choice.items() for other in of_attack}
+    assert found == expected | dict.fromkeys(["as chosen", *of_attack], with_references)
     report = calibrated.read("results/calibration.md")
     assert report.count("| batch_norm: eval  ") == 4  # once per metric
     assert "*published*" not in report  # nothing here runs as published

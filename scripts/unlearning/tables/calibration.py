@@ -19,6 +19,7 @@ Row = dict[str, Any]
 CHOSEN = "as chosen"
 AUGMENTED = "members augmented"
 TIES = "ties by position"
+BOTH = f"{AUGMENTED}, {TIES}"
 
 
 def rows_of_calibration(
@@ -27,9 +28,9 @@ def rows_of_calibration(
     """Return the rows of calibration.csv: the choice that each cell changes, and the protocol's metrics.
 
     ``cells`` are the contents of the metrics.json files, ``scores`` the contents of the scores.npz files next to them.
-    ``choices`` maps a suffix of the benchmark's data set or of the method to the choice. Each cell has two further rows:
-    with the AUC for augmented member images, and with the AUC for ties that are broken by position. A cell that is not
-    ok has no metrics and one row.
+    ``choices`` maps a suffix of the benchmark's data set or of the method to the choice. Each cell has further rows: with
+    the AUC for augmented member images, for ties that are broken by position, and for both. A cell that is not ok has
+    no metrics and one row.
     """
     rows = []
     for cell, its in zip(cells, scores, strict=True):
@@ -39,10 +40,14 @@ def rows_of_calibration(
         row |= {name: row[name].replace(suffix, "") for name in ("benchmark", "method")}
         rows.append({"choice": choices.get(suffix, CHOSEN)} | row)
         if cell["status"] == "ok":
+            members, augmented, others = (its[f"{name}_logits"] for name in ("member", "augmented_member", "non_member"))
+            areas = {
+                AUGMENTED: cell["forget_mia_auc_augmented"],
+                TIES: auc_by_position(members, others),
+                BOTH: auc_by_position(augmented, others),
+            }
             before = f"{choices[suffix]}, " if suffix else ""
-            rows.append({"choice": before + AUGMENTED} | row | _with_auc(row, cell["forget_mia_auc_augmented"]))
-            auc = auc_by_position(its["member_logits"], its["non_member_logits"])
-            rows.append({"choice": before + TIES} | row | _with_auc(row, auc))
+            rows += [{"choice": before + name} | row | _with_auc(row, area) for name, area in areas.items()]
     return rows
 
 
@@ -114,7 +119,7 @@ def _signs(values: pandas.DataFrame, choices: Sequence[str], methods: Sequence[s
     """Return ▲ or ▼ by choice and method, where the difference to the protocol as chosen is not zero."""
     tested = {}
     for choice, method in product(choices, methods):
-        if choice != CHOSEN and (choice, method) in values:
+        if choice != CHOSEN and {(choice, method), (CHOSEN, method)} <= set(values):
             differences = (values[choice, method] - values[CHOSEN, method]).dropna()
             probability = p_value(differences)
             if probability is not None and len(differences) >= LEAST_FOR_A_SIGN:

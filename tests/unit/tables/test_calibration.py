@@ -39,19 +39,23 @@ def test_a_row_says_which_line_it_has_otherwise():
         cell("resnet20-d__normalisation_none-class0", "base"),
         {"benchmark": "resnet20-d-class0", "method": "other", "seed": 1, "status": "failed"},
     ]
-    sure = {"member_logits": np.array([[60.0, 0]]), "non_member_logits": np.array([[60.0, 0]])}
+    sure = {f"{name}member_logits": np.array([[60.0, 0]]) for name in ("", "non_")}
+    sure |= {"augmented_member_logits": np.array([[60.0, 0], [0, 0]])}
     rows = rows_of_calibration(cells, [sure, sure, sure, {}], choices)
     found = [(row["choice"], row["benchmark"], row["method"], row["forget_mia_auc"]) for row in rows]
     assert found == [
         ("as chosen", "resnet20-d-class0", "base", 0.5),
         ("members augmented", "resnet20-d-class0", "base", 0.2),
         ("ties by position", "resnet20-d-class0", "base", 0.0),
+        ("members augmented, ties by position", "resnet20-d-class0", "base", 0.0),
         ("augment: false", "resnet20-d-class0", "base", 0.5),
         ("augment: false, members augmented", "resnet20-d-class0", "base", 0.2),
         ("augment: false, ties by position", "resnet20-d-class0", "base", 0.0),
+        ("augment: false, members augmented, ties by position", "resnet20-d-class0", "base", 0.0),
         ("normalisation: none", "resnet20-d-class0", "base", 0.5),
         ("normalisation: none, members augmented", "resnet20-d-class0", "base", 0.2),
         ("normalisation: none, ties by position", "resnet20-d-class0", "base", 0.0),
+        ("normalisation: none, members augmented, ties by position", "resnet20-d-class0", "base", 0.0),
         ("as chosen", "resnet20-d-class0", "other", None),
     ]
     assert rows[1]["unlearn_score"] == pytest.approx((0.8 + 0.8 + 0.8) / 3)
