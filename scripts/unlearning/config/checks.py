@@ -113,7 +113,7 @@ def check_request(config: Config, targets: Iterable[str]) -> None:
 
 
 def check_variant(config: Config, name: str) -> None:
-    """Raise UserError if ``name`` is of a method or benchmark that only a sweep or a calibration has, and none is on."""
+    """Raise UserError if only a sweep or a calibration has the method or benchmark ``name``, and none is on."""
     if "__" in name and name not in config.methods and not (config.sweep or config.calibrate):
         raise UserError(f"results: {name} is of a sweep or a calibration: add --config sweep=true or calibrate=true")
 
@@ -166,7 +166,7 @@ def check_shadows(config: Config, parts: tuple[str, ...]) -> None:
 
 def check_data(config: Config, dataset: str) -> None:
     """Raise UserError if the data set's file is missing and nothing says where to get it."""
-    original = config.datasets[dataset].part_of
+    original, whole = config.datasets[dataset].part_of, config.datasets[dataset].carved_from
     if original is not None:
         own = config.file_by_hand(dataset)
         if own.exists():
@@ -176,8 +176,8 @@ def check_data(config: Config, dataset: str) -> None:
             )
         check_data(config, original)
         return
-    if config.datasets[dataset].carved_from is not None:
-        check_data(config, config.datasets[dataset].carved_from)
+    if whole is not None:
+        check_data(config, whole)
         return
     file = config.dataset_file(dataset)
     if file.parent.is_symlink() and not file.parent.exists():

@@ -28,9 +28,9 @@ def rows_of_calibration(
     """Return the rows of calibration.csv: the choice that each cell changes, and the protocol's metrics.
 
     ``cells`` are the contents of the metrics.json files, ``scores`` the contents of the scores.npz files next to them.
-    ``choices`` maps a suffix of the benchmark's data set or of the method to the choice. Each cell has further rows: with
-    the AUC for augmented member images, for ties that are broken by position, and for both. A cell that is not ok has
-    no metrics and one row.
+    ``choices`` maps a suffix of the benchmark's data set or of the method to the choice. Each cell has further rows:
+    with the AUC for augmented member images, for ties that are broken by position, and for both. A cell that is not ok
+    has no metrics and one row.
     """
     rows = []
     for cell, its in zip(cells, scores, strict=True):
@@ -40,11 +40,11 @@ def rows_of_calibration(
         row |= {name: row[name].replace(suffix, "") for name in ("benchmark", "method")}
         rows.append({"choice": choices.get(suffix, CHOSEN)} | row)
         if cell["status"] == "ok":
-            members, augmented, others = (its[f"{name}_logits"] for name in ("member", "augmented_member", "non_member"))
+            others = its["non_member_logits"]
             areas = {
                 AUGMENTED: cell["forget_mia_auc_augmented"],
-                TIES: auc_by_position(members, others),
-                BOTH: auc_by_position(augmented, others),
+                TIES: auc_by_position(its["member_logits"], others),
+                BOTH: auc_by_position(its["augmented_member_logits"], others),
             }
             before = f"{choices[suffix]}, " if suffix else ""
             rows += [{"choice": before + name} | row | _with_auc(row, area) for name, area in areas.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas
@@ -29,7 +29,7 @@ ROUNDING = 1e-9
 UNBOUNDED = (float("-inf"), float("inf"))
 
 
-Values = pandas.Series | np.ndarray
+Values: TypeAlias = "pandas.Series | np.ndarray"
 
 
 def half_width(values: Values) -> float | None:
@@ -146,9 +146,9 @@ def paired_differences(
             of_method = {name: values[name].to_numpy() for name in kinds}
             of_metric = []
             for method, baseline in product(kinds, baselines):
-                differences = pandas.Series(of_method[method] - of_method[baseline], values.index)
-                row = _difference(differences.dropna(), (method, baseline), devices or {}) if method != baseline else None
-                if row is not None:
+                differences = pandas.Series(of_method[method] - of_method[baseline], values.index).dropna()
+                row = _difference(differences, (method, baseline), devices or {})
+                if row is not None and method != baseline:
                     names = {"benchmark": benchmark, "method": method, "baseline": baseline, "metric": metric}
                     is_tested = kinds[method] != "reference" and baseline not in untested
                     of_metric.append({**names, **row, "is_tested": is_tested})
@@ -161,7 +161,10 @@ def _pair_of(cells: pandas.DataFrame) -> list[str]:
 
 
 def _difference(differences: pandas.Series, both: tuple[str, str], devices: Devices) -> dict[str, Any] | None:
-    """Return what comparisons.csv has of the ``differences`` of ``both`` methods, which are by class or benchmark, and seed."""
+    """Return what comparisons.csv has of the ``differences`` of ``both`` methods.
+
+    These are by class or benchmark, and by seed.
+    """
     if differences.empty:
         return None
     known = [{devices.get((of, name, seed)) for name in both} - {None} for of, seed in differences.index]
