@@ -124,7 +124,7 @@ def augmented_table(suite: str, benchmark: str) -> str:
     beside = theirs.reindex(means.index).map(lambda value: "" if pandas.isna(value) else f" ({value:.3f})")
     shown = means.map(lambda value: f"{value:.3f}") + beside
     distances = [f"{value:.3f}" for value in means.loc[theirs.index].sub(theirs).abs().mean()]
-    rows = [*([name, *its] for name, its in zip(shown.index, shown.to_numpy(), strict=True))]
+    rows = [[name, *its] for name, its in zip(shown.index, shown.to_numpy(), strict=True)]
     return markdown_table(
         [*rows, ["*mean distance to the published*", *distances]],
         ["method", *(f"{heading} (published)" for heading in headings.values())],

@@ -39,27 +39,28 @@ def test_a_row_says_which_line_it_has_otherwise():
         cell("resnet20-d__normalisation_none-class0", "base"),
         {"benchmark": "resnet20-d-class0", "method": "other", "seed": 1, "status": "failed"},
     ]
-    sure = {f"{name}member_logits": np.array([[60.0, 0]]) for name in ("", "non_")}
-    sure |= {"augmented_member_logits": np.array([[60.0, 0], [0, 0]])}
-    rows = rows_of_calibration(cells, [sure, sure, sure, {}], choices)
+    sure, unsure = [60.0, 0], [0, 0]
+    logits = {"member": [sure], "augmented_member": [sure, unsure], "non_member": [sure, unsure]}
+    scores = {f"{name}_logits": np.array(its) for name, its in logits.items()}
+    rows = rows_of_calibration(cells, [scores, scores, scores, {}], choices)
     found = [(row["choice"], row["benchmark"], row["method"], row["forget_mia_auc"]) for row in rows]
     assert found == [
         ("as chosen", "resnet20-d-class0", "base", 0.5),
         ("members augmented", "resnet20-d-class0", "base", 0.2),
-        ("ties by position", "resnet20-d-class0", "base", 0.0),
-        ("members augmented, ties by position", "resnet20-d-class0", "base", 0.0),
+        ("ties by position", "resnet20-d-class0", "base", 0.5),
+        ("members augmented, ties by position", "resnet20-d-class0", "base", 0.25),
         ("augment: false", "resnet20-d-class0", "base", 0.5),
         ("augment: false, members augmented", "resnet20-d-class0", "base", 0.2),
-        ("augment: false, ties by position", "resnet20-d-class0", "base", 0.0),
-        ("augment: false, members augmented, ties by position", "resnet20-d-class0", "base", 0.0),
+        ("augment: false, ties by position", "resnet20-d-class0", "base", 0.5),
+        ("augment: false, members augmented, ties by position", "resnet20-d-class0", "base", 0.25),
         ("normalisation: none", "resnet20-d-class0", "base", 0.5),
         ("normalisation: none, members augmented", "resnet20-d-class0", "base", 0.2),
-        ("normalisation: none, ties by position", "resnet20-d-class0", "base", 0.0),
-        ("normalisation: none, members augmented, ties by position", "resnet20-d-class0", "base", 0.0),
+        ("normalisation: none, ties by position", "resnet20-d-class0", "base", 0.5),
+        ("normalisation: none, members augmented, ties by position", "resnet20-d-class0", "base", 0.25),
         ("as chosen", "resnet20-d-class0", "other", None),
     ]
     assert rows[1]["unlearn_score"] == pytest.approx((0.8 + 0.8 + 0.8) / 3)
-    assert rows[2]["unlearn_score"] == pytest.approx((0.8 + 0.8 + 1.0) / 3)
+    assert rows[3]["unlearn_score"] == pytest.approx((0.8 + 0.8 + 0.75) / 3)
 
 
 def row(choice, method, seed, retain_acc):
