@@ -23,6 +23,7 @@ from unlearning.config.model import (
     is_as_published,
 )
 from unlearning.config.reading import checked, hint_of_old_words, read_config, read_switches, with_originals
+from unlearning.config.variants import with_calibration, with_sweep
 from unlearning.errors import UserError
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -229,6 +230,22 @@ def test_a_mistake_is_explained_in_one_line(path, value, named, tmp_path, monkey
 def test_a_path_that_cannot_be_made_is_explained(target, named):
     with pytest.raises(UserError, match=named.replace("?", r"\?")):
         check(copy.deepcopy(CONFIG), [target])
+
+
+@pytest.mark.parametrize(
+    ("with_variants", "target"),
+    [
+        (with_sweep, "results/resnet20-digits_validation-class0/seed42/mask_and_average__1/metrics.json"),
+        (with_calibration, "results/resnet20-digits-class0/seed42/scrub__epoch_of_forget/metrics.json"),
+        (with_calibration, "results/resnet20-digits__normalisation_half-class0/seed42/scrub/metrics.json"),
+    ],
+)
+def test_cells_of_a_sweep_and_of_a_calibration_can_be_asked_for_before_there_is_any_file(
+    with_variants, target, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    before = read_config([ROOT / "config.yaml"], {"sweep": "true", "calibrate": "true"})
+    check_request(with_variants(before)[0], [target])
 
 
 @pytest.mark.parametrize(
