@@ -56,8 +56,8 @@ def gpus_of(job):
     return " ".join(re.findall(r"TresPer(?:Node|Job)=(\S+)", shown.stdout))
 
 
-def until(condition, seconds=120.0):
-    """Wait until ``condition()`` holds, and return its value; fail if this takes too long."""
+def until(condition, seconds=300.0):
+    """Wait until ``condition()`` holds, and return its value; fail if this takes too long, even on a busy machine."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, "it did not come to this in time"
