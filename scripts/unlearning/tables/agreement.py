@@ -28,14 +28,10 @@ def agreement(summary: pandas.DataFrame, kinds: pandas.Series) -> pandas.DataFra
     ranked = [name for name, kind in kinds.items() if kind not in ("reference", "external")]
     for benchmark, its in summary.groupby("benchmark", sort=False):
         means = its.pivot(index="method", columns="metric", values="mean")
-        turned = {
-            metric: _turned(means, metric, ranked)
-            for metric in dict.fromkeys(its["metric"])
-            if metric in COLUMN and COLUMN[metric].better
-        }
-        together = pandas.DataFrame(turned)
-        known = together.notna().astype(int)
-        tau, methods = together.corr(method="kendall", min_periods=LEAST_METHODS), known.T @ known
+        metrics = [name for name in dict.fromkeys(its["metric"]) if name in COLUMN and COLUMN[name].better]
+        turned = pandas.DataFrame({metric: _turned(means, metric, ranked) for metric in metrics})
+        known = turned.notna().astype(int)
+        tau, methods = turned.corr(method="kendall", min_periods=LEAST_METHODS), known.T @ known
         for metric, other in combinations(turned, 2):
             if not math.isnan(tau.loc[metric, other]):
                 rows.append((benchmark, metric, other, methods.loc[metric, other], tau.loc[metric, other]))

@@ -86,8 +86,8 @@ def render_calibration(rows: Sequence[Row], published: pandas.DataFrame) -> str:
 
 
 LEGEND = (
-    "The baselines run again, each time with one unpublished choice of the protocol changed, and with each of the "
-    "attack beside it. Mean over seeds (smallest – largest; with five seeds or more, 95 % Student interval). ▲ and ▼: "
+    "The baselines run again, each time with one unpublished choice of the protocol changed, and the attack's choices "
+    "beside it. Mean over seeds (smallest – largest; with five seeds or more, 95 % Student interval). ▲ and ▼: "
     "the difference to the protocol as chosen is not zero, by the paired t-test over seeds after Holm's correction "
     "(5 %) within a table; with one or two seeds there is no sign. (n of N seeds): the other seeds failed or diverged."
 )

@@ -28,7 +28,6 @@ ROUNDING = 1e-9
 
 UNBOUNDED = (float("-inf"), float("inf"))
 
-
 Values: TypeAlias = "pandas.Series | np.ndarray"
 
 
@@ -140,15 +139,15 @@ def paired_differences(
     for benchmark, cells in metrics.groupby("benchmark", sort=False):
         kinds = dict(cells.drop_duplicates("method").set_index("method")["kind"])
         baselines = [name for name, kind in kinds.items() if kind == "baseline"]
+        pairs = [(name, baseline) for name, baseline in product(kinds, baselines) if name != baseline]
         untested = set((collapsed or {}).get(benchmark, ()))
         for metric in columns:
             values = cells.pivot(index=_pair_of(cells), columns="method", values=metric).astype(float)
-            of_method = {name: values[name].to_numpy() for name in kinds}
+            of_method = dict(values.items())
             of_metric = []
-            for method, baseline in product(kinds, baselines):
-                differences = pandas.Series(of_method[method] - of_method[baseline], values.index).dropna()
-                row = _difference(differences, (method, baseline), devices or {})
-                if row is not None and method != baseline:
+            for method, baseline in pairs:
+                row = _difference(of_method[method], of_method[baseline], devices or {})
+                if row is not None:
                     names = {"benchmark": benchmark, "method": method, "baseline": baseline, "metric": metric}
                     is_tested = kinds[method] != "reference" and baseline not in untested
                     of_metric.append({**names, **row, "is_tested": is_tested})
@@ -160,14 +159,13 @@ def _pair_of(cells: pandas.DataFrame) -> list[str]:
     return [ALL_CLASSES if ALL_CLASSES in cells else "benchmark", "seed"]
 
 
-def _difference(differences: pandas.Series, both: tuple[str, str], devices: Devices) -> dict[str, Any] | None:
-    """Return what comparisons.csv has of the ``differences`` of ``both`` methods.
-
-    These are by class or benchmark, and by seed.
-    """
+def _difference(own: pandas.Series, its: pandas.Series, devices: Devices) -> dict[str, Any] | None:
+    differences = (own - its).dropna()
     if differences.empty:
         return None
-    known = [{devices.get((of, name, seed)) for name in both} - {None} for of, seed in differences.index]
+    known = [
+        {devices.get((of, str(name), seed)) for name in (own.name, its.name)} - {None} for of, seed in differences.index
+    ]
     if differences.index.names[0] == ALL_CLASSES:
         differences = differences.groupby(ALL_CLASSES).mean()
     of_pairs = differences.to_numpy()
@@ -176,7 +174,7 @@ def _difference(differences: pandas.Series, both: tuple[str, str], devices: Devi
         "difference": of_pairs.mean(),
         "half_width": half_width(of_pairs),
         "p_value": p_value(of_pairs),
-        "has_other_device": any(len(each) > 1 for each in known),
+        "has_other_device": any(len(both) > 1 for both in known),
     }
 
 
