@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from functools import partial
 
+from unlearning.config.variants import drawn_as
 from unlearning.data.batches import TensorData
 from unlearning.files import read_arrays
 from unlearning.runner.answers import probe_of
@@ -37,7 +38,7 @@ with job(
         )
         file = params.unwatched["method"]
         make_method = partial(load_method, file, params.unwatched["hyperparameters"])
-        seed_global_streams(seed, "method", wildcards.method)
+        seed_global_streams(seed, "method", drawn_as(wildcards.method))
         with computing_in(params.unwatched["precision"], device):
             protocol, probe = params.protocol["unlearn"], probe_of(data, split)
             look = look_every(params.unwatched["evaluate_every"], model, data, split)

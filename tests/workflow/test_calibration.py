@@ -73,3 +73,15 @@ def test_one_cell_can_be_asked_for_by_its_file(calibrated):
         (calibrated.folder / cell).unlink()
         assert len(calibrated.planned(cell, "--config", "calibrate=true")) == 1
         (calibrated.folder / cell).write_text(kept)
+
+
+def test_a_variant_draws_what_the_method_itself_draws(calibrated):
+    """bad_teacher draws a teacher. The choice in the configuration gives the model that a calibration gives."""
+    settings = calibrated.folder / "by_forget.yaml"
+    settings.write_text(yaml.safe_dump({"protocols": {"tiny": {"unlearn": {"epoch_of": "forget"}}}}))
+    names = ("bad_teacher__epoch_of_forget", "bad_teacher")
+    variant, itself = (f"results/resnet20-digits-class0/seed1/{name}/unlearned.pt" for name in names)
+    calibrated.make(variant, "--config", "calibrate=true", "methods=bad_teacher")
+    calibrated.make(itself, "--configfile", str(settings), "--config", "methods=bad_teacher")
+    ours, theirs = (torch.load(calibrated.folder / file, weights_only=True)["state_dict"] for file in (variant, itself))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)

@@ -11,6 +11,7 @@ from pathlib import Path
 from unlearning.config.classes import is_several_classes
 from unlearning.config.messages import known
 from unlearning.config.model import EXTERNAL, REFERENCES, Benchmark, Config, MethodSettings, method_file
+from unlearning.config.variants import VARIANT
 from unlearning.errors import UserError, unreadable
 from unlearning.paths import RESULTS
 from unlearning.shown_paths import FIGURE_FILE
@@ -114,7 +115,7 @@ def check_request(config: Config, targets: Iterable[str]) -> None:
 
 def check_variant(config: Config, name: str) -> None:
     """Raise UserError if only a sweep or a calibration has the method or benchmark ``name``, and none is on."""
-    if "__" in name and name not in config.methods and not (config.sweep or config.calibrate):
+    if VARIANT in name and name not in config.methods and not (config.sweep or config.calibrate):
         raise UserError(f"results: {name} is of a sweep or a calibration: add --config sweep=true or calibrate=true")
 
 

@@ -16,6 +16,9 @@ from unlearning.errors import UserError
 VALIDATION = "_validation"
 """The end of a data set's name if its test data is a part of another data set's training data."""
 
+VARIANT = "__"
+"""What stands between the name of a method, or of a data set, and what is changed."""
+
 MOST_SETTINGS = 8
 
 UNLEARN = {"epoch_of": ("retain", "forget"), "batch_norm": ("train", "eval"), "augment": (True, False)}
@@ -149,6 +152,14 @@ def grid_of(name: str, method: MethodSettings) -> list[dict[str, Any]]:
     return combinations
 
 
+def drawn_as(name: str) -> str:
+    """Return the method of which ``name`` is a variant, NAME__0 of a sweep or NAME__augment_false of a calibration.
+
+    Variants draw what the method itself draws, so that one thing differs between them, and not the luck of a draw too.
+    """
+    return name.partition(VARIANT)[0]
+
+
 def with_sweep(config: Config) -> tuple[Config, dict[str, list[str]]]:
     """Return ``config`` with all that a sweep of the suite needs, and the names of each method's settings by method.
 
@@ -165,7 +176,7 @@ def with_sweep(config: Config) -> tuple[Config, dict[str, list[str]]]:
     for name in config.chosen.methods:
         method, file = config.methods[name], str(config.method_file(name))
         of_method = {
-            f"{name}__{number}": replace(method, file=file, hyperparameters=its)
+            f"{name}{VARIANT}{number}": replace(method, file=file, hyperparameters=its)
             for number, its in enumerate(grid_of(name, method))
         }
         variants[name] = list(of_method)
@@ -195,7 +206,7 @@ def with_calibration(config: Config) -> tuple[Config, dict[str, str]]:
     for key in (key for key in UNLEARN if key in named):
         for value in UNLEARN[key]:
             if all(protocol[key] != value for protocol in protocols):
-                suffix = f"__{key}_{str(value).lower()}"
+                suffix = f"{VARIANT}{key}_{str(value).lower()}"
                 choices[suffix] = f"{key}: {str(value).lower()}"
                 for name in baselines_of(config):
                     file = str(config.method_file(name))
@@ -204,7 +215,7 @@ def with_calibration(config: Config) -> tuple[Config, dict[str, str]]:
     datasets, benchmarks = dict(config.datasets), dict(config.benchmarks)
     for value in NORMALISATIONS if CHOICES[-1] in named else ():
         if all(config.datasets[name].normalisation != value for name in used):
-            suffix = f"__normalisation_{value}"
+            suffix = f"{VARIANT}normalisation_{value}"
             choices[suffix] = f"normalisation: {value}"
             for name in used:
                 datasets[name + suffix] = replace(config.datasets[name], normalisation=value, same_as=name)
