@@ -3,13 +3,13 @@
 from dataclasses import asdict
 from functools import partial
 
-from unlearning.config.variants import drawn_as
 from unlearning.data.batches import TensorData
 from unlearning.files import read_arrays
 from unlearning.runner.answers import probe_of
 from unlearning.runner.interface import load_method
 from unlearning.runner.look import look_every
 from unlearning.runner.loop import unlearn
+from unlearning.seeds import drawn_as
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.checkpoints import expected_of, load_checkpoint
 from unlearning.training.precision import computing_in

@@ -370,22 +370,28 @@ def test_every_number_that_is_said_of_the_calibration_stands_in_its_tables():
     assert [number for number in said if number not in tables] == []
 
 
-def test_three_choices_together_bring_every_baseline_near_to_its_published_score():
-    """As docs/calibration.md says: nearer than .008, and not by two of the three."""
+def test_two_choices_together_bring_the_baselines_near_to_their_published_scores():
+    """As docs/calibration.md says. Augmented members do not: bad_teacher goes away, whatever its random teacher is."""
     rows = read_table(REFERENCE / "calibration-cifar10.csv").set_index(["choice", "method"])["unlearn_score"]
     published = read_table(PUBLISHED)
     published = published[published["benchmark"] == "resnet20-cifar10-class0"].set_index("entry")["unlearn_score"]
 
-    def furthest(choice):
-        distances = (rows.loc[choice] - published).abs().dropna()
+    def distance(scores):
+        distances = (scores - published).abs().dropna()
         assert len(distances) == 4
-        return distances.max()
+        return distances.mean()
 
-    assert furthest("epoch_of: forget, members augmented, ties by position") < 0.008
-    assert furthest("epoch_of: forget, members augmented") > 0.1
-    assert furthest("epoch_of: forget, ties by position") > 0.02
-    as_chosen = read_table(REFERENCE / "paper-metrics.csv").set_index("method")["unlearn_score"]
-    assert (as_chosen - published).abs().max() > 0.1
+    both = distance(rows.loc["epoch_of: forget, ties by position"])
+    assert both < 0.0115
+    assert both < distance(rows.loc["epoch_of: forget, members augmented, ties by position"])
+    assert both < distance(read_table(REFERENCE / "paper-metrics.csv").set_index("method")["unlearn_score"]) / 4
+    again = read_table(REFERENCE / "by_forget-metrics.csv").set_index("method")
+    teachers = again.loc[["bad_teacher", "bad_teacher_second", "bad_teacher_third"]]
+    assert (teachers["forget_mia_auc_augmented"] - teachers["forget_mia_auc"]).min() > 0.03
+    values = [
+        f"{row.forget_mia_auc:.3f} | {row.forget_mia_auc_augmented:.3f} |" for row in teachers.iloc[1:].itertuples()
+    ]
+    assert all(value in (DOCS / "calibration.md").read_text() for value in values)
 
 
 BY_FORGET = ROOT / "workflow/suites/by_forget.yaml"

@@ -12,12 +12,10 @@ from typing import Any
 from unlearning.config.messages import known
 from unlearning.config.model import EXTERNAL, METHOD_NAME, REFERENCES, Benchmark, Config, MethodSettings, method_file
 from unlearning.errors import UserError
+from unlearning.seeds import VARIANT
 
 VALIDATION = "_validation"
 """The end of a data set's name if its test data is a part of another data set's training data."""
-
-VARIANT = "__"
-"""What stands between the name of a method, or of a data set, and what is changed."""
 
 MOST_SETTINGS = 8
 
@@ -150,14 +148,6 @@ def grid_of(name: str, method: MethodSettings) -> list[dict[str, Any]]:
             f"configuration: methods.{name}.grid: {len(combinations)} settings; every method may try {MOST_SETTINGS}"
         )
     return combinations
-
-
-def drawn_as(name: str) -> str:
-    """Return the method of which ``name`` is a variant, NAME__0 of a sweep or NAME__augment_false of a calibration.
-
-    Variants draw what the method itself draws, so that one thing differs between them, and not the luck of a draw too.
-    """
-    return name.partition(VARIANT)[0]
 
 
 def with_sweep(config: Config) -> tuple[Config, dict[str, list[str]]]:
