@@ -9,7 +9,6 @@ from unlearning.runner.answers import probe_of
 from unlearning.runner.interface import load_method
 from unlearning.runner.look import look_every
 from unlearning.runner.loop import unlearn
-from unlearning.seeds import drawn_as
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.checkpoints import expected_of, load_checkpoint
 from unlearning.training.precision import computing_in
@@ -38,7 +37,7 @@ with job(
         )
         file = params.unwatched["method"]
         make_method = partial(load_method, file, params.unwatched["hyperparameters"])
-        seed_global_streams(seed, "method", drawn_as(wildcards.method))
+        seed_global_streams(seed, "method", params.unwatched["draws_as"])
         with computing_in(params.unwatched["precision"], device):
             protocol, probe = params.protocol["unlearn"], probe_of(data, split)
             look = look_every(params.unwatched["evaluate_every"], model, data, split)

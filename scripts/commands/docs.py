@@ -4,7 +4,7 @@ docs/methods.md comes from the docstrings of the methods, docs/configuration.md 
 definitions of the columns, docs/figures/ from kept numbers. Tables stand between <!-- end --> and one of these marks:
 
     docs/own-method.md          <!-- table SUITE BENCHMARK [COLUMNS] -->, <!-- sweep NAME METHOD -->
-    docs/calibration.md         <!-- calibration NAME -->, <!-- augmented SUITE BENCHMARK -->
+    docs/calibration.md         <!-- calibration NAME -->, <!-- augmented SUITE BENCHMARK [METHODS] -->
     docs/methods-measured.md    those of `unlearning.tables.measured`
 """
 
@@ -108,11 +108,12 @@ def calibration_tables(name: str) -> str:
     return render_calibration(rows, read_table(PUBLISHED))
 
 
-def augmented_table(suite: str, benchmark: str) -> str:
+def augmented_table(suite: str, benchmark: str, further: str = "") -> str:
     """Return a suite's oracle and published baselines beside what was published: accuracy, AUC and score.
 
     The AUC is for plain and for augmented members. Means over the seeds of a kept suite, published values in brackets.
-    The last row is the mean distance of the baselines to the published values.
+    ``further`` has names of other methods, with commas between them. The last row is the mean distance of the baselines
+    to the published values.
     """
     augmented = f"{AUC.name}_augmented"
     headings = {RETAIN.name: RETAIN.label, AUC.name: AUC.label, augmented: "members augmented", SCORE.name: SCORE.label}
@@ -120,7 +121,8 @@ def augmented_table(suite: str, benchmark: str) -> str:
     cells, published = (its[its["benchmark"] == benchmark] for its in tables)
     theirs = published[published["type"] == "baseline"].set_index("entry")
     theirs = theirs.assign(**{augmented: theirs[AUC.name]})[list(headings)]
-    means = cells.groupby("method", sort=False)[list(headings)].mean().loc[[ORACLE, *theirs.index]]
+    names = [ORACLE, *theirs.index, *filter(None, further.split(","))]
+    means = cells.groupby("method", sort=False)[list(headings)].mean().loc[names]
     beside = theirs.reindex(means.index).map(lambda value: "" if pandas.isna(value) else f" ({value:.3f})")
     shown = means.map(lambda value: f"{value:.3f}") + beside
     distances = [f"{value:.3f}" for value in means.loc[theirs.index].sub(theirs).abs().mean()]

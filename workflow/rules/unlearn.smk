@@ -30,7 +30,7 @@ rule unlearn:
         protocol=plan.unlearning,
         hyperparameters=plan.hyperparameters,
         lost=plan.lost(f"{CELL}/unlearned.pt", "history.csv", "unlearn.log"),
-        unwatched=plan.unwatched("method", "hyperparameters", "precision", "evaluate_every"),
+        unwatched=plan.unwatched("method", "hyperparameters", "draws_as", "precision", "evaluate_every"),
     script:
         "../../scripts/unlearn.py"
 

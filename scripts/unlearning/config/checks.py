@@ -11,9 +11,9 @@ from pathlib import Path
 from unlearning.config.classes import is_several_classes
 from unlearning.config.messages import known
 from unlearning.config.model import EXTERNAL, REFERENCES, Benchmark, Config, MethodSettings, method_file
+from unlearning.config.variants import VARIANT
 from unlearning.errors import UserError, unreadable
 from unlearning.paths import RESULTS
-from unlearning.seeds import VARIANT
 from unlearning.shown_paths import FIGURE_FILE
 from unlearning.watched_code import code_of
 

@@ -113,7 +113,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class MethodSettings:
-    """An entry under ``methods:``; the last two keys are set by `unlearning.config.variants` alone."""
+    """An entry under ``methods:``; the last three keys are set by `unlearning.config.variants` alone."""
 
     kind: str
     settings: str
@@ -121,6 +121,7 @@ class MethodSettings:
     hyperparameters: Mapping[str, Any]
     file: str | None = None
     unlearn: Mapping[str, Any] | None = None  # the constants of the protocol that a calibration changes
+    variant_of: str | None = None  # the method that a variant is made from: both make the same random draws
     weights: Mapping[int, str] | None = None  # by seed, the files of a model that another program unlearned
 
 

@@ -12,10 +12,12 @@ from typing import Any
 from unlearning.config.messages import known
 from unlearning.config.model import EXTERNAL, METHOD_NAME, REFERENCES, Benchmark, Config, MethodSettings, method_file
 from unlearning.errors import UserError
-from unlearning.seeds import VARIANT
 
 VALIDATION = "_validation"
 """The end of a data set's name if its test data is a part of another data set's training data."""
+
+VARIANT = "__"
+"""What stands between the name of a method, or of a data set, and what is changed."""
 
 MOST_SETTINGS = 8
 
@@ -166,7 +168,7 @@ def with_sweep(config: Config) -> tuple[Config, dict[str, list[str]]]:
     for name in config.chosen.methods:
         method, file = config.methods[name], str(config.method_file(name))
         of_method = {
-            f"{name}{VARIANT}{number}": replace(method, file=file, hyperparameters=its)
+            f"{name}{VARIANT}{number}": replace(method, file=file, hyperparameters=its, variant_of=name)
             for number, its in enumerate(grid_of(name, method))
         }
         variants[name] = list(of_method)
@@ -200,7 +202,8 @@ def with_calibration(config: Config) -> tuple[Config, dict[str, str]]:
                 choices[suffix] = f"{key}: {str(value).lower()}"
                 for name in baselines_of(config):
                     file = str(config.method_file(name))
-                    methods[name + suffix] = replace(config.methods[name], file=file, unlearn={key: value})
+                    its = replace(config.methods[name], file=file, unlearn={key: value}, variant_of=name)
+                    methods[name + suffix] = its
     used = list(dict.fromkeys(benchmark.dataset for benchmark in parsed))
     datasets, benchmarks = dict(config.datasets), dict(config.benchmarks)
     for value in NORMALISATIONS if CHOICES[-1] in named else ():

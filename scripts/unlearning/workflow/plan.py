@@ -252,6 +252,8 @@ class Plan:
             return self.method(wildcards)
         if name == "hyperparameters":  # 1.0 stays 1.0: a method may depend on the type
             return self._method(wildcards).hyperparameters
+        if name == "draws_as":
+            return self._method(wildcards).variant_of or wildcards.method
         if name == "precision":
             return self._protocol(wildcards).precision
         protocol = self._protocol(wildcards)

@@ -508,7 +508,8 @@ def test_a_part_needs_its_original_to_be_there_or_to_have_a_source(tmp_path):
 def test_the_schemas_keys_are_the_fields_of_the_configuration():
     of_entries = {"suite": Suite, "benchmark": BenchmarkSettings, "dataset": DatasetSettings, "protocol": Protocol}
     entries = {**of_entries, "method": MethodSettings}
-    set_by_variants = {DatasetSettings: {"carved_from", "same_as"}, MethodSettings: {"unlearn", "weights"}}
+    of_methods = {"unlearn", "variant_of", "weights"}
+    set_by_variants = {DatasetSettings: {"carved_from", "same_as"}, MethodSettings: of_methods}
     assert set(SCHEMA["properties"]) == {field.name for field in fields(Config)}
     for name, entry in entries.items():
         own = {field.name for field in fields(entry)} - set_by_variants.get(entry, set())
