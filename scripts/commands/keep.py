@@ -1,7 +1,8 @@
-"""make keep: keep a table and its numbers in results/reference/, joined from runs with different seeds.
+"""make keep: keep a table and its numbers in results/reference/, joined from runs with other seeds or other methods.
 
 make keep ARGS="paper results"
 make keep ARGS="paper results42 results43 results44"    copies of results/ of runs with SEEDS=42, 43 and 44
+make keep ARGS="paper results --add"                    the rows of a run beside those that are kept already
 make keep ARGS="fashion results --attack resnet20-fashion-class0"    also what the figure of the attack is drawn from
 """
 
@@ -11,8 +12,8 @@ import argparse
 import csv
 import itertools
 import sys
-from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,54 @@ from unlearning.errors import UserError
 from unlearning.figures.attack import as_arrays, chosen_methods, sides_by_method
 from unlearning.figures.cells import Cells
 from unlearning.files import read_arrays, read_json, read_table, write_arrays, write_csv, write_json, write_text
-from unlearning.paths import MEASURED
 from unlearning.tables.reference import ATTACK, REFERENCE, render
 
-IDENTITY = {"metrics": ["benchmark", "method", "seed"], "costs": ["rule", "benchmark", "method", "seed"]}
+IDENTITY = {
+    "metrics": ["benchmark", "method", "seed"],
+    "costs": ["rule", "benchmark", "method", "seed"],
+    "image_errors": ["benchmark", "method", "metric"],
+    "floor": ["benchmark", "metric"],
+}
 """The columns that identify a row."""
+
+OF_ALL_SEEDS = ("image_errors", "floor")
+"""The tables whose rows are over all seeds: they cannot be joined from parts with different seeds."""
+
+REFERENCES = ("original", "retrain")
+"""The rows that every run has, and that runs with other methods therefore share."""
+
+ALIKE = 0.0005
+"""How far the shared rows of two runs may be apart: the rounding of another processor, not another model."""
 
 PATHS = ("data_dir", "checkpoints")
 """Settings that name folders of one machine: they change no result, and are not kept."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a table: the tables in the folder of a run, or those of a suite that are kept already."""
+
+    folder: Path
+    prefix: str = ""
+
+    def file(self, name: str) -> Path:
+        return self.folder / f"{self.prefix}{name}"
+
+    def rows(self, name: str) -> list[dict[str, str]]:
+        with self.file(f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def columns(self, name: str) -> list[str]:
+        with self.file(f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            return next(csv.reader(file), [])
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return the provenance of each run behind the part."""
+        content = read_json(self.file("provenance.json"))
+        return content["runs"] if self.prefix else [content]
+
+    def seeds(self) -> set[str]:
+        return {row["seed"] for row in self.rows("metrics")}
 
 
 def main(arguments: list[str]) -> int:
@@ -37,37 +78,39 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("suite", help="the name of the suite, e.g. paper")
     parser.add_argument("folders", nargs="+", type=Path, help="folders with metrics.csv, costs.csv and provenance.json")
     parser.add_argument("--to", type=Path, default=REFERENCE, help="(default: results/reference)")
+    parser.add_argument("--add", action="store_true", help="add to the rows of the suite that are kept already")
     parser.add_argument(
         "--attack", metavar="BENCHMARK", help="keep the attack's scores on the figure's methods as well"
     )
     given = parser.parse_args(arguments)
+    if given.add and given.attack:
+        parser.error("--attack needs the folders of all runs, and no --add: of rows kept before, no scores are kept")
     try:
-        provenances = [read_json(folder / "provenance.json") for folder in given.folders]
-        check_alike(given.suite, given.folders, provenances)
-        joined = {name: join(name, given.folders) for name in IDENTITY}
-        check_complete(joined["metrics"])
-        attacked = scores_of(given.attack, given.folders, joined["metrics"]) if given.attack else None
+        parts = [Part(folder) for folder in given.folders]
+        if given.add:
+            parts.insert(0, kept_part(given.suite, given.to))
+        runs = [(part, run_) for part in parts for run_ in part.runs()]
+        check_alike(given.suite, runs)
+        metrics = join("metrics", parts)
+        check_complete(metrics)
+        attacked = scores_of(given.attack, given.folders, metrics) if given.attack else None
+        tables: dict[str, list[dict[str, str]] | None] = {"metrics": metrics, "costs": join("costs", parts)}
+        tables |= {name: join_of_all_seeds(name, parts) for name in OF_ALL_SEEDS}
         given.to.mkdir(parents=True, exist_ok=True)
-        keep_measured(given.suite, given.folders, given.to)
-        for name, rows in joined.items():
-            write_csv(given.to / f"{given.suite}-{name}.csv", rows)
-        write_json(given.to / f"{given.suite}-provenance.json", {"runs": [of_run(its) for its in provenances]})
+        for name, rows in tables.items():
+            kept = given.to / f"{given.suite}-{name}.csv"
+            if rows is None:
+                kept.unlink(missing_ok=True)  # those of another table would be wrong beside these numbers
+            else:
+                write_csv(kept, rows, parts[0].columns(name))
+        write_json(given.to / f"{given.suite}-provenance.json", {"runs": [of_run(run_) for _, run_ in runs]})
         write_text(given.to / f"{given.suite}-table.md", render(given.suite, given.to))
-        keep_attack(given.suite, given.to, given.attack, attacked)
+        if not given.add:  # of rows that are kept already, the figure stays as it is
+            keep_attack(given.suite, given.to, given.attack, attacked)
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def keep_measured(suite: str, folders: Sequence[Path], to: Path) -> None:
-    """Copy the tables that need the outputs of all models at once. They hold for one folder, and cannot be joined."""
-    for name in set(MEASURED) - set(IDENTITY):
-        kept, source = to / f"{suite}-{name}.csv", folders[0] / f"{name}.csv"
-        if len(folders) == 1 and source.exists():
-            write_text(kept, source.read_text(encoding="utf-8"))
-        else:
-            kept.unlink(missing_ok=True)
 
 
 def scores_of(benchmark: str, folders: Sequence[Path], metrics: Sequence[Mapping[str, str]]) -> list[Path]:
@@ -92,55 +135,90 @@ def keep_attack(suite: str, to: Path, benchmark: str | None, scores: Sequence[Pa
         write_arrays(kept, as_arrays(sides_by_method(names, cells)))
 
 
-def join(name: str, folders: Sequence[Path]) -> list[dict[str, str]]:
-    """Return the rows of all folders' metrics.csv or costs.csv, as text.
+def kept_part(suite: str, folder: Path) -> Part:
+    """Return what is kept of ``suite``. Raises UserError if nothing is."""
+    part = Part(folder, f"{suite}-")
+    if not part.file("provenance.json").exists():
+        raise UserError(f"{folder} holds no run of {suite}: keep the first one without --add")
+    return part
 
-    The rows of metrics.csv have the order of one run: benchmarks and methods as in the first folder, seeds ascending.
-    Raises UserError if two folders have the same row, or different columns.
+
+def join(name: str, parts: Sequence[Part]) -> list[dict[str, str]]:
+    """Return the rows of a table of all parts, as text: the first of those with one identity.
+
+    The rows of metrics.csv have the order of one run: benchmarks and methods as in the parts, seeds ascending.
+    Raises UserError if a part has other columns than the first, or a row that contradicts an earlier one.
     """
-    tables = [read_rows(folder / f"{name}.csv") for folder in folders]
-    for folder, table in zip(folders, tables, strict=True):
-        if list(table[0]) != list(tables[0][0]):
-            raise UserError(f"{folder}/{name}.csv has other columns than {folders[0]}/{name}.csv: not of one version")
-    rows = [row for table in tables for row in table]
-    seen = Counter(tuple(row[column] for column in IDENTITY[name]) for row in rows)
-    for key, count in seen.items():
-        if count > 1:
-            raise UserError(f"{name}.csv: {', '.join(filter(None, key))} is in more than one of the folders")
+    for part in parts:
+        if part.columns(name) != parts[0].columns(name):
+            files = [its.file(f"{name}.csv") for its in (part, parts[0])]
+            raise UserError("{} has other columns than {}: not of one version".format(*files))
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    for part in parts:
+        for row in part.rows(name):
+            first = rows.setdefault(tuple(row[column] for column in IDENTITY[name]), row)
+            if name == "metrics" and first is not row:
+                check_shared(first, row, part)
+    joined = list(rows.values())
     if name == "metrics":
-        benchmarks, methods = (list(dict.fromkeys(row[column] for row in rows)) for column in ("benchmark", "method"))
-        rows.sort(key=lambda row: (benchmarks.index(row["benchmark"]), methods.index(row["method"]), int(row["seed"])))
-    return rows
+        orders = {name: list(dict.fromkeys(row[name] for row in joined)) for name in ("benchmark", "method")}
+        joined.sort(key=lambda row: (*(order.index(row[name]) for name, order in orders.items()), int(row["seed"])))
+    return joined
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        raise UserError(f"{path}: it has no rows")
-    return rows
+def join_of_all_seeds(name: str, parts: Sequence[Part]) -> list[dict[str, str]] | None:
+    """Return the rows of a table of OF_ALL_SEEDS, or None if a part lacks it or the parts have different seeds."""
+    if any(part.seeds() != parts[0].seeds() or not part.file(f"{name}.csv").exists() for part in parts):
+        return None
+    return join(name, parts)
+
+
+def check_shared(first: Mapping[str, str], again: Mapping[str, str], part: Part) -> None:
+    """Raise UserError if a row is in two parts, unless it is a reference's and both measured the same model."""
+    cell = ", ".join(again[column] for column in IDENTITY["metrics"])
+    if again["method"] not in REFERENCES:
+        raise UserError(f"metrics.csv: {cell} is in more than one of the folders")
+    for column in ("retain_acc", "forget_acc", "forget_mia_auc"):
+        one, other = first[column], again[column]
+        if one != other and not abs(float(one or "nan") - float(other or "nan")) <= ALIKE:
+            raise UserError(
+                f"{part.folder}: {cell} is another model, its {column} is {other or 'missing'} in place of "
+                f"{one or 'missing'}; methods are compared from the same models"
+            )
 
 
 def check_complete(rows: Sequence[Mapping[str, str]]) -> None:
     """Raise UserError if a method lacks a seed on a benchmark: means over different seeds cannot be compared."""
+    if not rows:
+        raise UserError("metrics.csv has no rows: nothing has been measured")
     there = {tuple(row[column] for column in IDENTITY["metrics"]) for row in rows}
     for cell in itertools.product(*(dict.fromkeys(row[column] for row in rows) for column in IDENTITY["metrics"])):
         if cell not in there:
             raise UserError(f"no folder has {', '.join(cell)}; let its run go on to the end, or leave its seed out")
 
 
-def check_alike(suite: str, folders: Sequence[Path], provenances: Sequence[Mapping[str, Any]]) -> None:
-    """Raise UserError if a run is of another suite, or if two configurations differ in more than seeds or data_dir."""
-    first = settings_of(provenances[0])
-    for folder, provenance in zip(folders, provenances, strict=True):
+def check_alike(suite: str, runs: Sequence[tuple[Part, Mapping[str, Any]]]) -> None:
+    """Raise UserError if a run is of another suite, or if two configurations differ in what both of them set.
+
+    Runs differ in seeds, in the methods of the suite, in the entries that only one of them has, and in PATHS.
+    """
+    of_first, first = runs[0][0], settings_of(runs[0][1])
+    for part, provenance in runs:
         if (its := provenance["config"]["suite"]) != suite:
-            raise UserError(f"{folder} is of the suite {its}, not of {suite}")
+            raise UserError(f"{part.folder} is of the suite {its}, not of {suite}")
         settings = settings_of(provenance)
         for key in first.keys() | settings.keys():
-            if settings.get(key) != first.get(key):
+            if not agree(first.get(key), settings.get(key)):
                 raise UserError(
-                    f"{folder}: {key} of its configuration is not that of {folders[0]}: they cannot be joined"
+                    f"{part.folder}: {key} of its configuration is not that of {of_first.folder}: they cannot be joined"
                 )
+
+
+def agree(one: Any, other: Any) -> bool:
+    """Return whether two settings are equal; of two mappings of entries, whether the common ones are."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return all(one[key] == other[key] for key in one.keys() & other.keys())
+    return one == other
 
 
 def settings_of(provenance: Mapping[str, Any]) -> dict[Hashable, Any]:

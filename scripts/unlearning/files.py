@@ -90,9 +90,9 @@ def read_arrays(path: str | os.PathLike) -> dict[str, Any]:
 
 
 @spent_on("files")
-def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows under the union of their keys, in order of first appearance; a missing value is left empty."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Write rows under ``columns``, then their further keys in order of appearance; a missing value is left empty."""
+    columns = list(dict.fromkeys([*columns, *(key for row in rows for key in row)]))
     with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()

@@ -92,7 +92,7 @@ def test_of_one_run_all_tables_are_kept_and_of_several_those_that_can_be_joined(
 
 def test_what_does_not_belong_together_is_not_joined(folders, tmp_path, capsys):
     assert keep([*folders, folders[1]], tmp_path / "reference") == 1
-    assert "metrics.csv: resnet20-digits-class0, original, 42 is in more than one" in capsys.readouterr().err
+    assert "metrics.csv: resnet20-digits-class0, head_mask, 42 is in more than one" in capsys.readouterr().err
     provenance = folders[1] / "provenance.json"
     provenance.write_text(provenance.read_text().replace('"epochs": 1', '"epochs": 2'))
     assert keep(folders, tmp_path / "reference") == 1
@@ -102,6 +102,69 @@ def test_what_does_not_belong_together_is_not_joined(folders, tmp_path, capsys):
     assert keep(folders, tmp_path / "reference") == 1
     assert "kept42/metrics.csv has other columns than" in capsys.readouterr().err
     assert not (tmp_path / "reference").exists()
+
+
+def without(method, folder, target):
+    """Copy a kept suite to a ``target`` that lacks a ``method``, and return a folder of a run that has it alone."""
+    folder.mkdir()
+    target.mkdir()
+    for name in ("metrics", "costs", "floor", "image_errors"):
+        with (REFERENCE / f"digits-{name}.csv").open(newline="") as file:
+            header, *rows = csv.reader(file)
+        place = header.index("method") if "method" in header else None
+        shared = ("original", "retrain", "")
+        for path, kept in (
+            (target / f"digits-{name}.csv", [row for row in rows if place is None or row[place] != method]),
+            (folder / f"{name}.csv", [row for row in rows if place is None or row[place] in (*shared, method)]),
+        ):
+            with path.open("w", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows([header, *kept])
+    methods = {"retain_finetune": {"alpha": 1}}
+    before = DIGITS | {"suites": {"digits": {"benchmarks": []}}, "methods": methods}
+    now = before | {"methods": methods | {method: {"file": "mine.py"}}, "data_dir": str(folder)}
+    (target / "digits-provenance.json").write_text(json.dumps({"runs": [{"commit": "before", "config": before}]}))
+    (folder / "provenance.json").write_text(json.dumps({"commit": "now", "config": now}))
+    return folder
+
+
+def test_a_method_is_added_to_what_is_kept_as_if_it_had_run_with_the_rest(tmp_path):
+    target, last = tmp_path / "reference", "mask_and_average_score"
+    folder = without(last, tmp_path / "results", target)
+    assert keep_results(["digits", str(folder), "--to", str(target), "--add"]) == 0
+    for name in ("metrics", "costs", "floor", "image_errors"):
+        rows, whole = ((its / f"digits-{name}.csv").read_text().splitlines() for its in (target, REFERENCE))
+        assert sorted(rows) == sorted(whole), name
+    assert (target / "digits-table.md").read_text() == (REFERENCE / "digits-table.md").read_text()
+    runs = json.loads((target / "digits-provenance.json").read_text())["runs"]
+    assert [run["commit"] for run in runs] == ["before", "now"]
+    assert str(tmp_path) not in json.dumps(runs)
+
+
+def test_a_method_is_added_only_to_rows_from_the_same_models_and_settings(tmp_path, capsys):
+    target = tmp_path / "reference"
+    folder = without("scrub", tmp_path / "results", target)
+    add = ["digits", str(folder), "--to", str(target), "--add"]
+    before = {path: path.read_bytes() for path in target.iterdir()}
+    metrics, provenance = folder / "metrics.csv", folder / "provenance.json"
+    whole = metrics.read_text()
+    (line,) = (line for line in whole.splitlines() if line.startswith("resnet20-digits-class0,retrain,43,"))
+    value = dict(zip(whole.splitlines()[0].split(","), line.split(","), strict=True))["retain_acc"]
+    metrics.write_text(whole.replace(line, line.replace(value, "0.5", 1)))
+    assert keep_results(add) == 1
+    assert f"retrain, 43 is another model, its retain_acc is 0.5 in place of {value};" in capsys.readouterr().err
+    metrics.write_text(whole)
+    provenance.write_text(provenance.read_text().replace('"alpha": 1', '"alpha": 2'))
+    assert keep_results(add) == 1
+    assert "results: methods of its configuration is not that of" in capsys.readouterr().err
+    provenance.write_text(provenance.read_text().replace('"alpha": 2', '"alpha": 1'))
+    assert {path: path.read_bytes() for path in target.iterdir()} == before
+    assert keep_results(add) == 0
+    assert keep_results(add) == 1
+    assert "metrics.csv: resnet20-digits-class0, scrub, 42 is in more than one" in capsys.readouterr().err
+    assert keep_results(["digits", str(folder), "--to", str(tmp_path / "none"), "--add"]) == 1
+    assert "none holds no run of digits: keep the first one without --add" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        keep_results([*add, "--attack", "resnet20-digits-class0"])
 
 
 def test_a_run_that_is_not_whole_or_of_another_suite_is_not_joined(folders, tmp_path, capsys):
