@@ -21,8 +21,7 @@ from benches.setting import MODELS, Setting
 from benches.slots import measure_slots
 from benches.training import measure_training
 from benches.workflow import measure_growth, measure_workflow
-from commands import run
-from unlearning.errors import UserError
+from commands import run, tells_mistakes
 from unlearning.files import write_csv, write_text
 
 MEASURES = {
@@ -67,6 +66,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parsed
 
 
+@tells_mistakes
 def main() -> int:
     arguments = parse(sys.argv[1:])
     rows, results = [], Path("results")
@@ -74,9 +74,6 @@ def main() -> int:
         for row in measure(arguments):
             print(*row.values(), file=sys.stderr, flush=True)
             rows.append(row)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
     finally:
         write_csv(results / "bench.csv", rows)  # rows measured before an error are kept too
     write_text(results / "bench.md", render_report(rows))

@@ -8,7 +8,6 @@ definitions of the columns, docs/figures/ from kept numbers. Tables stand betwee
     docs/methods-measured.md    those of `unlearning.tables.measured`
 """
 
-import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -18,10 +17,9 @@ from typing import Any
 import pandas
 from matplotlib.figure import Figure
 
-from commands import run
+from commands import run, tells_mistakes
 from unlearning.config.model import Config
 from unlearning.config.reading import CONFIG, SCHEMA, read_config, read_yaml, shipped_config
-from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS
 from unlearning.figures.attack import attack, from_arrays
 from unlearning.figures.output import save, styled
@@ -173,13 +171,10 @@ def sweep_table(name: str, method: str) -> str:
     return markdown_table(rows, ["row of the table", "setting", *(column.heading for column in SWEPT)])
 
 
+@tells_mistakes
 def main() -> int:
-    try:
-        for path, text in pages().items():
-            write_text(path, text)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    for path, text in pages().items():
+        write_text(path, text)
     return 0
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commands import run
+from commands import run, tells_mistakes
 from unlearning.config.messages import known
 from unlearning.errors import UserError
 from unlearning.figures.attack import as_arrays, chosen_methods, sides_by_method
@@ -73,6 +73,7 @@ class Part:
         return {row["seed"] for row in self.rows("metrics")}
 
 
+@tells_mistakes
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", help="the name of the suite, e.g. paper")
@@ -85,31 +86,27 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     if given.add and given.attack:
         parser.error("--attack needs the folders of all runs, and no --add: of rows kept before, no scores are kept")
-    try:
-        parts = [Part(folder) for folder in given.folders]
-        if given.add:
-            parts.insert(0, kept_part(given.suite, given.to))
-        runs = [(part, run_) for part in parts for run_ in part.runs()]
-        check_alike(given.suite, runs)
-        metrics = join("metrics", parts)
-        check_complete(metrics)
-        attacked = scores_of(given.attack, given.folders, metrics) if given.attack else None
-        tables: dict[str, list[dict[str, str]] | None] = {"metrics": metrics, "costs": join("costs", parts)}
-        tables |= {name: join_of_all_seeds(name, parts) for name in OF_ALL_SEEDS}
-        given.to.mkdir(parents=True, exist_ok=True)
-        for name, rows in tables.items():
-            kept = given.to / f"{given.suite}-{name}.csv"
-            if rows is None:
-                kept.unlink(missing_ok=True)  # those of another table would be wrong beside these numbers
-            else:
-                write_csv(kept, rows, parts[0].columns(name))
-        write_json(given.to / f"{given.suite}-provenance.json", {"runs": [of_run(run_) for _, run_ in runs]})
-        write_text(given.to / f"{given.suite}-table.md", render(given.suite, given.to))
-        if not given.add:  # of rows that are kept already, the figure stays as it is
-            keep_attack(given.suite, given.to, given.attack, attacked)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    parts = [Part(folder) for folder in given.folders]
+    if given.add:
+        parts.insert(0, kept_part(given.suite, given.to))
+    runs = [(part, run_) for part in parts for run_ in part.runs()]
+    check_alike(given.suite, runs)
+    metrics = join("metrics", parts)
+    check_complete(metrics)
+    attacked = scores_of(given.attack, given.folders, metrics) if given.attack else None
+    tables: dict[str, list[dict[str, str]] | None] = {"metrics": metrics, "costs": join("costs", parts)}
+    tables |= {name: join_of_all_seeds(name, parts) for name in OF_ALL_SEEDS}
+    given.to.mkdir(parents=True, exist_ok=True)
+    for name, rows in tables.items():
+        kept = given.to / f"{given.suite}-{name}.csv"
+        if rows is None:
+            kept.unlink(missing_ok=True)  # those of another table would be wrong beside these numbers
+        else:
+            write_csv(kept, rows, parts[0].columns(name))
+    write_json(given.to / f"{given.suite}-provenance.json", {"runs": [of_run(run_) for _, run_ in runs]})
+    write_text(given.to / f"{given.suite}-table.md", render(given.suite, given.to))
+    if not given.add:  # of rows that are kept already, the figure stays as it is
+        keep_attack(given.suite, given.to, given.attack, attacked)
     return 0
 
 

@@ -20,11 +20,10 @@ from tabulate import tabulate
 
 from benches.estimate import Setup, Sizes, Speed, speed_of, start_seconds, unlearning_seconds
 from benches.setting import device_name, sizes_for
-from commands import run
+from commands import run, tells_mistakes
 from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark, BenchmarkSettings, Config, Protocol
 from unlearning.data.sources import CHANNELS, SIZES
-from unlearning.errors import UserError
 from unlearning.evaluation.relearning import LARGEST_RETAINED_SAMPLE
 from unlearning.evaluation.sample import LARGEST_PART
 from unlearning.training.loop import epochs_of
@@ -58,18 +57,14 @@ ORDER = (
 """The rules in the order of the printed table, as they run. Other rules come after them."""
 
 
+@tells_mistakes
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make plan", description=__doc__)
     add_request(parser)
     parser.add_argument("--cores", type=int, default=4, help="how many jobs run at a time (default: 4)")
     given = parser.parse_args(arguments)
-    try:
-        request = request_of(given)
-        text = report(request, planned_jobs(request.arguments), given.cores)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(text)
+    request = request_of(given)
+    print(report(request, planned_jobs(request.arguments), given.cores))
     return 0
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from commands import run
+from commands import run, tells_mistakes
 from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark, as_published
 from unlearning.errors import UserError
@@ -24,19 +24,16 @@ from unlearning.workflow.progress import planned_jobs
 PREVIEW, TABLE = Path(RESULTS) / "preview.md", Path(RESULTS) / "table.md"
 
 
+@tells_mistakes
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make preview", description=__doc__)
     add_request(parser)
     parser.add_argument("--as-table", action="store_true", help="also as results/table.md, if there is none yet")
     given = parser.parse_args(arguments)
-    try:
-        text, done, cells = render(request_of(given))
-        write_text(PREVIEW, text)
-        if given.as_table and (not TABLE.exists() or PREVIEW_MARK in TABLE.read_text(encoding="utf-8")):
-            write_text(TABLE, text)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    text, done, cells = render(request_of(given))
+    write_text(PREVIEW, text)
+    if given.as_table and (not TABLE.exists() or PREVIEW_MARK in TABLE.read_text(encoding="utf-8")):
+        write_text(TABLE, text)
     print(f"{PREVIEW}: {done} of {cells} cells")
     return 0
 

@@ -10,10 +10,9 @@ from types import SimpleNamespace
 
 from tabulate import tabulate
 
-from commands import run
+from commands import run, tells_mistakes
 from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark
-from unlearning.errors import UserError
 from unlearning.files import read_json
 from unlearning.paths import CELL, PRETRAINING
 from unlearning.workflow.progress import Running, owner, planned_jobs, running
@@ -22,15 +21,11 @@ LOGS = {"original": [f"{PRETRAINING}/pretrain.log"], "retrain": [f"{CELL}/retrai
 """The logs of the references, by row. For the logs of a method, see `logs_of`."""
 
 
+@tells_mistakes
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make status", description=__doc__)
     add_request(parser)
-    try:
-        text = report(request_of(parser.parse_args(arguments)))
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(text)
+    print(report(request_of(parser.parse_args(arguments))))
     return 0
 
 

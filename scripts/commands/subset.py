@@ -7,13 +7,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from commands import run
+from commands import run, tells_mistakes
 from unlearning.data.datasets import ARRAYS, read_dataset
 from unlearning.data.parts import part_of_each_class
 from unlearning.errors import UserError
 from unlearning.files import write_arrays
 
 
+@tells_mistakes
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", help="the data set, e.g. data/cifar10.npz")
@@ -24,21 +25,17 @@ def main(arguments: list[str]) -> int:
         "--first", action="store_true", help="keep the first of each class, instead of some at random (always the same)"
     )
     given = parser.parse_args(arguments)
-    try:
-        if Path(given.target).exists():
-            raise UserError(f"{given.target} is there already; name a file that is not, or remove it")
-        data = read_dataset(given.source, given.classes)
-        images = len(data.train_labels)
-        if given.images < data.classes:
-            raise UserError(f"{given.images} images are less than one of each of the {data.classes} classes")
-        if given.images > images:
-            raise UserError(f"{given.source}: it has {images} training images, not {given.images}")
-        kept = part_of_each_class(data.train_labels, given.images // data.classes, at_random=not given.first)
-        parts = {name: getattr(data, name) for name in ARRAYS}
-        write_arrays(given.target, parts | {name: parts[name][kept] for name in ("train_images", "train_labels")})
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    if Path(given.target).exists():
+        raise UserError(f"{given.target} is there already; name a file that is not, or remove it")
+    data = read_dataset(given.source, given.classes)
+    images = len(data.train_labels)
+    if given.images < data.classes:
+        raise UserError(f"{given.images} images are less than one of each of the {data.classes} classes")
+    if given.images > images:
+        raise UserError(f"{given.source}: it has {images} training images, not {given.images}")
+    kept = part_of_each_class(data.train_labels, given.images // data.classes, at_random=not given.first)
+    parts = {name: getattr(data, name) for name in ARRAYS}
+    write_arrays(given.target, parts | {name: parts[name][kept] for name in ("train_images", "train_labels")})
     return 0
 
 
