@@ -1,0 +1,83 @@
+"""Flatten what the model says of forget images, and distill the original model on retained ones: for the score alone.
+
+What it reaches, and what it costs, is in docs/own-method.md.
+"""
+
+import copy
+
+import torch
+from methods.shared.averaging import show_average, weights_of
+from torch.nn import functional as F
+
+
+class UnlearningMethod:
+    """Give forget images the same answer for every other class, and retained images the original model's answers.
+
+    The attack of the benchmark scores an image by its largest probability, and the score rewards members that have a
+    smaller one than unseen images. A flat answer has the smallest that there is. Weights can flatten the images that
+    they are trained on further than unseen ones, but only when the part that both share is done. The usual divergence
+    to the flat answer hardly pulls at an image that is nearly flat; the standard deviation of its logits pulls at every
+    image alike, however flat it is. retain_acc gains from the original model's answers, as in renew_and_distill, and
+    from the average of the weights, as in mask_and_average.
+
+    Formula: CE(retain) + temperature^2 * KL(p || q) on retain images, with p and q the softmax of the original model's
+        and of the model's logits, divided by temperature, over the retained classes alone; + forget_weight * (-log(1 -
+        the label's probability) + shape) on forget images; shape, over the logits of the other classes: "spread", their
+        standard deviation, or "kl", KL(uniform || softmax); the model's weights: average += (weights - average) *
+        (1 + recency) / (steps + recency)
+    Cost: 3 forwards and 2 backwards per step (1 of the forwards is the original model's)
+    Source: this project's own (docs/own-method.md). Flat answers for forget images are in several methods, as a
+        divergence; the standard deviation has no source that we know of.
+    Defaults: shape "kl" with forget_weight 10.0; temperature 4.0 (that of SCRUB's code), recency 8.0
+    Deviations: the weights of the model are an average, and not the weights that the optimizer steps on
+    When to use: to see how far unlearn_score can be raised without erasing more; never to unlearn.
+    """
+
+    def __init__(self, *, shape="kl", forget_weight=10.0, temperature=4.0, recency=8.0):
+        self.shape = shape
+        self.forget_weight = forget_weight
+        self.temperature = temperature
+        self.recency = recency
+        self.original = self.weights = self.average = None
+        self.steps = 0
+
+    def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
+        if self.original is None:
+            self.original = copy.deepcopy(model).eval()
+            self.weights, self.average = ([tensor.clone() for tensor in weights_of(model)] for _ in range(2))
+        (images, labels), (forget_images, forget_labels) = retain_batch, forget_batch
+        shown = weights_of(model)
+        torch._foreach_copy_(shown, self.weights)
+        optimizer.zero_grad()
+        logits, forget_logits = model(torch.cat([images, forget_images])).split([len(images), len(forget_images)])
+        with torch.no_grad():
+            original_logits = self.original(images)
+        retain_loss = F.cross_entropy(logits, labels)
+        answer_loss = self.answer_loss(logits, original_logits, forget_labels)
+        forget_loss = self.forget_loss(forget_logits, forget_labels)
+        loss = retain_loss + answer_loss + self.forget_weight * forget_loss
+        loss.backward()
+        optimizer.step()
+        self.steps += 1
+        show_average(shown, self.weights, self.average, self.steps, self.recency)
+        return {"loss": loss, "retain_loss": retain_loss, "answer_loss": answer_loss, "forget_loss": forget_loss}
+
+    def forget_loss(self, logits, labels):
+        """Return the mean over forget images, with logits (B, classes), of the label's part and of the shape's."""
+        own = F.one_hot(labels, logits.shape[1]).bool()
+        others = logits[~own].view(len(logits), -1)
+        named = F.softplus(logits[own] - others.logsumexp(dim=1)).mean()
+        if self.shape == "kl":
+            return (
+                named
+                + (others.logsumexp(dim=1) - others.mean(dim=1)).mean()
+                - torch.tensor(float(others.shape[1])).log()
+            )
+        return named + (others.var(dim=1) + 1e-6).sqrt().mean()
+
+    def answer_loss(self, logits, original_logits, forget_labels):
+        retained = torch.ones(logits.shape[1], dtype=torch.bool, device=logits.device)
+        retained[forget_labels] = False
+        answers, targets = (its[:, retained] / self.temperature for its in (logits, original_logits))
+        divergence = F.kl_div(F.log_softmax(answers, dim=1), F.softmax(targets, dim=1), reduction="batchmean")
+        return self.temperature**2 * divergence
