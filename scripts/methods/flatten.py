@@ -4,10 +4,15 @@ What it reaches, and what it costs, is in docs/own-method.md.
 """
 
 import copy
+import math
 
 import torch
+from methods.shared.answers import answer_loss
 from methods.shared.averaging import show_average, weights_of
 from torch.nn import functional as F
+
+TINY = 1e-6
+"""Added to a variance, so that its root has a derivative where it is 0."""
 
 
 class UnlearningMethod:
@@ -28,12 +33,12 @@ class UnlearningMethod:
     Cost: 3 forwards and 2 backwards per step (1 of the forwards is the original model's)
     Source: this project's own (docs/own-method.md). Flat answers for forget images are in several methods, as a
         divergence; the standard deviation has no source that we know of.
-    Defaults: shape "kl" with forget_weight 10.0; temperature 4.0 (that of SCRUB's code), recency 8.0
+    Defaults: shape "spread", forget_weight 1.0; temperature 4.0 (that of SCRUB's code), recency 8.0
     Deviations: the weights of the model are an average, and not the weights that the optimizer steps on
     When to use: to see how far unlearn_score can be raised without erasing more; never to unlearn.
     """
 
-    def __init__(self, *, shape="kl", forget_weight=10.0, temperature=4.0, recency=8.0):
+    def __init__(self, *, shape="spread", forget_weight=1.0, temperature=4.0, recency=8.0):
         self.shape = shape
         self.forget_weight = forget_weight
         self.temperature = temperature
@@ -50,34 +55,28 @@ class UnlearningMethod:
         torch._foreach_copy_(shown, self.weights)
         optimizer.zero_grad()
         logits, forget_logits = model(torch.cat([images, forget_images])).split([len(images), len(forget_images)])
-        with torch.no_grad():
-            original_logits = self.original(images)
         retain_loss = F.cross_entropy(logits, labels)
-        answer_loss = self.answer_loss(logits, original_logits, forget_labels)
+        of_answers = self.answer_loss(logits, images, forget_labels)
         forget_loss = self.forget_loss(forget_logits, forget_labels)
-        loss = retain_loss + answer_loss + self.forget_weight * forget_loss
+        loss = retain_loss + of_answers + self.forget_weight * forget_loss
         loss.backward()
         optimizer.step()
         self.steps += 1
         show_average(shown, self.weights, self.average, self.steps, self.recency)
-        return {"loss": loss, "retain_loss": retain_loss, "answer_loss": answer_loss, "forget_loss": forget_loss}
+        return {"loss": loss, "retain_loss": retain_loss, "answer_loss": of_answers, "forget_loss": forget_loss}
+
+    def answer_loss(self, logits, images, forget_labels):
+        with torch.no_grad():
+            original_logits = self.original(images)
+        return answer_loss(logits, original_logits, forget_labels, self.temperature)
 
     def forget_loss(self, logits, labels):
         """Return the mean over forget images, with logits (B, classes), of the label's part and of the shape's."""
         own = F.one_hot(labels, logits.shape[1]).bool()
         others = logits[~own].view(len(logits), -1)
-        named = F.softplus(logits[own] - others.logsumexp(dim=1)).mean()
+        label_part = F.softplus(logits[own] - others.logsumexp(dim=1)).mean()
         if self.shape == "kl":
-            return (
-                named
-                + (others.logsumexp(dim=1) - others.mean(dim=1)).mean()
-                - torch.tensor(float(others.shape[1])).log()
-            )
-        return named + (others.var(dim=1) + 1e-6).sqrt().mean()
-
-    def answer_loss(self, logits, original_logits, forget_labels):
-        retained = torch.ones(logits.shape[1], dtype=torch.bool, device=logits.device)
-        retained[forget_labels] = False
-        answers, targets = (its[:, retained] / self.temperature for its in (logits, original_logits))
-        divergence = F.kl_div(F.log_softmax(answers, dim=1), F.softmax(targets, dim=1), reduction="batchmean")
-        return self.temperature**2 * divergence
+            shape_part = others.logsumexp(dim=1) - others.mean(dim=1) - math.log(others.shape[1])
+        else:
+            shape_part = (others.var(dim=1) + TINY).sqrt()
+        return label_part + shape_part.mean()

@@ -6,6 +6,7 @@ Its derivation, its ablations and what did not help are in docs/own-method.md.
 import copy
 
 import torch
+from methods.shared.answers import answer_loss
 from methods.shared.averaging import show_average, weights_of
 from torch import nn
 from torch.nn import functional as F
@@ -57,13 +58,13 @@ class UnlearningMethod:
         with torch.no_grad():
             original_logits = self.original(images)
         retain_loss = F.cross_entropy(logits, labels)
-        answer_loss = self.answer_loss(logits, original_logits, forget_labels)
-        loss = retain_loss + answer_loss
+        of_answers = answer_loss(logits, original_logits, forget_labels, self.temperature)
+        loss = retain_loss + of_answers
         loss.backward()
         optimizer.step()
         self.steps += 1
         show_average(shown, self.weights, self.average, self.steps, self.recency)
-        return {"loss": loss, "retain_loss": retain_loss, "answer_loss": answer_loss}
+        return {"loss": loss, "retain_loss": retain_loss, "answer_loss": of_answers}
 
     def begin(self, model):
         """Keep the original model, draw the last layers anew, and start the optimizer's weights and their average."""
@@ -72,14 +73,3 @@ class UnlearningMethod:
         kept = len(layers) - round(self.fresh_share * len(layers))
         initialise(nn.ModuleList(layers[kept:]))
         self.weights, self.average = ([tensor.clone() for tensor in weights_of(model)] for _ in range(2))
-
-    def answer_loss(self, logits, original_logits, forget_labels):
-        """Return temperature^2 * KL(p || q); the logits (B, classes) of classes in ``forget_labels`` do not count.
-
-        The class's own logit learns from the labels alone, as in the oracle: it is never the label.
-        """
-        retained = torch.ones(logits.shape[1], dtype=torch.bool, device=logits.device)
-        retained[forget_labels] = False
-        answers, targets = (its[:, retained] / self.temperature for its in (logits, original_logits))
-        divergence = F.kl_div(F.log_softmax(answers, dim=1), F.softmax(targets, dim=1), reduction="batchmean")
-        return self.temperature**2 * divergence

@@ -58,7 +58,7 @@ def test_scratch_keeps_nothing_of_the_original_model():
     assert one.state_dict()["features.1.num_batches_tracked"] == other.state_dict()["features.1.num_batches_tracked"]
 
 
-@pytest.mark.parametrize("name", ["retain_finetune_averaged", "renew_and_distill"])
+@pytest.mark.parametrize("name", ["retain_finetune_averaged", "renew_and_distill", "flatten"])
 def test_the_average_is_that_of_mask_and_average(name):
     """With recency 2, the weights of step t count as t (t + 1)."""
     stepped, shown = run(name, tiny_model(), recency=2.0)

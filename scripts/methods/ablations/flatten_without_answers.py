@@ -4,5 +4,5 @@ from methods.flatten import UnlearningMethod as Flatten
 
 
 class UnlearningMethod(Flatten):
-    def answer_loss(self, logits, original_logits, forget_labels):
+    def answer_loss(self, logits, images, forget_labels):
         return logits.sum() * 0
