@@ -99,6 +99,15 @@ def test_the_report_sets_every_choice_beside_the_protocol_and_the_publication():
     assert "▼ |" not in render_calibration(two_seeds, published)
 
 
+def test_another_attack_stands_only_beside_what_it_can_change():
+    choices = ("as chosen", "members augmented", "augment: false", "augment: false, members augmented, ties by position")
+    rows = [row(choice, "base", seed, 0.8) for choice in choices for seed in range(2)]
+    report = render_calibration(rows, pandas.DataFrame(columns=["benchmark", "entry", "type"]))
+    _, *blocks = report.split("| choice")
+    shown = [[line.split("|")[1].strip() for line in block.splitlines() if line.startswith("| ")] for block in blocks]
+    assert shown == [list(choices[::2])] * 2 + [list(choices)] * 2
+
+
 def test_the_report_says_what_failed_and_takes_no_distance_of_it():
     rows = [row("as chosen", "base", seed, 0.8) for seed in range(2)]
     rows += [row("augment: false", "base", seed, 0.7) for seed in range(2)]
