@@ -12,13 +12,14 @@ import argparse
 import csv
 import itertools
 import sys
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from commands import run, tells_mistakes
 from unlearning.config.messages import known
+from unlearning.config.model import REFERENCES, Benchmark
 from unlearning.errors import UserError
 from unlearning.figures.attack import as_arrays, chosen_methods, sides_by_method
 from unlearning.figures.cells import Cells
@@ -36,8 +37,8 @@ IDENTITY = {
 OF_ALL_SEEDS = ("image_errors", "floor")
 """The tables whose rows are over all seeds: they cannot be joined from parts with different seeds."""
 
-REFERENCES = ("original", "retrain")
-"""The rows that every run has, and that runs with other methods therefore share."""
+OF_DOWNLOAD = ("mirror", "largest_gb")
+"""Settings of a data set that do not change its images."""
 
 ALIKE = 0.0005
 """How far the shared rows of two runs may be apart: the rounding of another processor, not another model."""
@@ -85,7 +86,7 @@ def main(arguments: list[str]) -> int:
     )
     given = parser.parse_args(arguments)
     if given.add and given.attack:
-        parser.error("--attack needs the folders of all runs, and no --add: of rows kept before, no scores are kept")
+        parser.error("--attack cannot be combined with --add: the scores of the rows kept before are not there")
     parts = [Part(folder) for folder in given.folders]
     if given.add:
         parts.insert(0, kept_part(given.suite, given.to))
@@ -97,16 +98,17 @@ def main(arguments: list[str]) -> int:
     tables: dict[str, list[dict[str, str]] | None] = {"metrics": metrics, "costs": join("costs", parts)}
     tables |= {name: join_of_all_seeds(name, parts) for name in OF_ALL_SEEDS}
     given.to.mkdir(parents=True, exist_ok=True)
+    columns = {name: parts[0].columns(name) for name, rows in tables.items() if rows is not None}
     for name, rows in tables.items():
         kept = given.to / f"{given.suite}-{name}.csv"
         if rows is None:
             kept.unlink(missing_ok=True)  # those of another table would be wrong beside these numbers
+            print(f"{kept.name} is not kept: it is over all seeds, and the runs have different seeds, or one lacks it")
         else:
-            write_csv(kept, rows, parts[0].columns(name))
+            write_csv(kept, rows, columns[name])
     write_json(given.to / f"{given.suite}-provenance.json", {"runs": [of_run(run_) for _, run_ in runs]})
     write_text(given.to / f"{given.suite}-table.md", render(given.suite, given.to))
-    if not given.add:  # of rows that are kept already, the figure stays as it is
-        keep_attack(given.suite, given.to, given.attack, attacked)
+    keep_attack(given.suite, given.to, given.attack, attacked)
     return 0
 
 
@@ -135,8 +137,13 @@ def keep_attack(suite: str, to: Path, benchmark: str | None, scores: Sequence[Pa
 def kept_part(suite: str, folder: Path) -> Part:
     """Return what is kept of ``suite``. Raises UserError if nothing is."""
     part = Part(folder, f"{suite}-")
+    if not part.file("metrics.csv").exists():
+        raise UserError(f"{folder} holds no rows of {suite}: keep the first ones without --add")
     if not part.file("provenance.json").exists():
-        raise UserError(f"{folder} holds no run of {suite}: keep the first one without --add")
+        raise UserError(
+            f"{part.file('provenance.json')} is missing, so nothing says from which settings the kept rows come; "
+            "nothing can be added to them"
+        )
     return part
 
 
@@ -144,12 +151,15 @@ def join(name: str, parts: Sequence[Part]) -> list[dict[str, str]]:
     """Return the rows of a table of all parts, as text: the first of those with one identity.
 
     The rows of metrics.csv have the order of one run: benchmarks and methods as in the parts, seeds ascending.
-    Raises UserError if a part has other columns than the first, or a row that contradicts an earlier one.
+    Raises UserError if a part has another metrics.csv than the first, or a row that contradicts an earlier one.
     """
     for part in parts:
-        if part.columns(name) != parts[0].columns(name):
+        if name == "metrics" and part.columns(name) != parts[0].columns(name):
             files = [its.file(f"{name}.csv") for its in (part, parts[0])]
-            raise UserError("{} has other columns than {}: not of one version".format(*files))
+            raise UserError(
+                "{} has other columns than {}: it is of another version, or only one of them asked for relearning or "
+                "shadow models".format(*files)
+            )
     rows: dict[tuple[str, ...], dict[str, str]] = {}
     for part in parts:
         for row in part.rows(name):
@@ -158,8 +168,8 @@ def join(name: str, parts: Sequence[Part]) -> list[dict[str, str]]:
                 check_shared(first, row, part)
     joined = list(rows.values())
     if name == "metrics":
-        orders = {name: list(dict.fromkeys(row[name] for row in joined)) for name in ("benchmark", "method")}
-        joined.sort(key=lambda row: (*(order.index(row[name]) for name, order in orders.items()), int(row["seed"])))
+        orders = {column: list(dict.fromkeys(row[column] for row in joined)) for column in ("benchmark", "method")}
+        joined.sort(key=lambda row: (*(order.index(row[column]) for column, order in orders.items()), int(row["seed"])))
     return joined
 
 
@@ -191,41 +201,68 @@ def check_complete(rows: Sequence[Mapping[str, str]]) -> None:
     there = {tuple(row[column] for column in IDENTITY["metrics"]) for row in rows}
     for cell in itertools.product(*(dict.fromkeys(row[column] for row in rows) for column in IDENTITY["metrics"])):
         if cell not in there:
-            raise UserError(f"no folder has {', '.join(cell)}; let its run go on to the end, or leave its seed out")
+            raise UserError(
+                f"no folder has {', '.join(cell)}: every method needs every benchmark and seed of the table; let the "
+                "run go on to the end, or leave out its seed or its method"
+            )
 
 
 def check_alike(suite: str, runs: Sequence[tuple[Part, Mapping[str, Any]]]) -> None:
-    """Raise UserError if a run is of another suite, or if two configurations differ in what both of them set.
+    """Raise UserError if a run is of another suite, or if two runs have different settings for what both of them have.
 
-    Runs differ in seeds, in the methods of the suite, in the entries that only one of them has, and in PATHS.
+    Runs may differ in seeds, methods and benchmarks, and in what changes no row: see `settings_of`.
     """
-    of_first, first = runs[0][0], settings_of(runs[0][1])
     for part, provenance in runs:
         if (its := provenance["config"]["suite"]) != suite:
             raise UserError(f"{part.folder} is of the suite {its}, not of {suite}")
-        settings = settings_of(provenance)
-        for key in first.keys() | settings.keys():
-            if not agree(first.get(key), settings.get(key)):
-                raise UserError(
-                    f"{part.folder}: {key} of its configuration is not that of {of_first.folder}: they cannot be joined"
-                )
+    settings = [(part, settings_of(part, provenance["config"])) for part, provenance in runs]
+    for (before, one), (part, other) in itertools.combinations(settings, 2):
+        if (key := difference(one, other)) is not None:
+            raise UserError(
+                f"{part.folder}: {key} of its configuration is not that of {before.folder}: they cannot be joined"
+            )
 
 
-def agree(one: Any, other: Any) -> bool:
-    """Return whether two settings are equal; of two mappings of entries, whether the common ones are."""
+def settings_of(part: Part, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings behind the rows of ``part``: those of its methods, benchmarks, protocols and data sets.
+
+    A file counts by its name, because each machine has a path of its own.
+    """
+    rows = part.rows("metrics")
+    methods = {name: config["methods"][name] for name in {row["method"] for row in rows} & config["methods"].keys()}
+    for name, entry in methods.items():
+        file = Path(entry.get("file") or f"{name}.py").name
+        methods[name] = {"file": file, "hyperparameters": entry.get("hyperparameters", {})}
+    unused = () if any(column.startswith("relearn_") for column in part.columns("metrics")) else ("relearn",)
+    names = {Benchmark.parse(row["benchmark"]) for row in rows}
+    benchmarks = {name.pretraining: config["benchmarks"][name.pretraining] for name in names}
+    protocols = {its["protocol"] for its in benchmarks.values()}
+    return {
+        "methods": methods,
+        "benchmarks": benchmarks,
+        "protocols": {name: _without(unused, config["protocols"][name]) for name in protocols},
+        "datasets": {name.dataset: _without(OF_DOWNLOAD, config["datasets"][name.dataset]) for name in names},
+    }
+
+
+def _without(keys: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in keys}
+
+
+def difference(one: Any, other: Any, key: str = "") -> str | None:
+    """Return the dotted key of the first value that differs, or None.
+
+    What only one of two mappings has is no difference: a key that is younger than a run is not in its record.
+    """
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return all(one[key] == other[key] for key in one.keys() & other.keys())
-    return one == other
-
-
-def settings_of(provenance: Mapping[str, Any]) -> dict[Hashable, Any]:
-    return {key: value for key, value in provenance["config"].items() if key not in ("suites", *PATHS)}
+        found = (difference(one[name], other[name], f"{key}.{name}") for name in one if name in other)
+        return next((name for name in found if name is not None), None)
+    return None if one == other else key.removeprefix(".")
 
 
 def of_run(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Return the provenance of a run without the facts that belong to the machine."""
-    config = {key: value for key, value in provenance["config"].items() if key not in PATHS}
-    return {**provenance, "config": config}
+    return {**provenance, "config": _without(PATHS, provenance["config"])}
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ class UnlearningMethod:
     """
 
     def __init__(self, *, shape="spread", forget_weight=1.0, temperature=4.0, recency=8.0):
+        if shape not in ("spread", "kl"):
+            raise ValueError(f"shape is {shape!r}; write spread or kl")
         self.shape = shape
         self.forget_weight = forget_weight
         self.temperature = temperature
@@ -78,5 +80,5 @@ class UnlearningMethod:
         if self.shape == "kl":
             shape_part = others.logsumexp(dim=1) - others.mean(dim=1) - math.log(others.shape[1])
         else:
-            shape_part = (others.var(dim=1) + TINY).sqrt()
+            shape_part = (others.var(dim=1, correction=min(1, others.shape[1] - 1)) + TINY).sqrt()
         return label_part + shape_part.mean()

@@ -46,7 +46,15 @@ def test_the_spread_pulls_at_a_nearly_flat_image_as_at_any_other():
     assert float(nearly_flat / other) < 0.1
 
 
-def test_a_flat_answer_gives_a_gradient():
-    logits = torch.zeros(2, 4, requires_grad=True)
-    loss = load("flatten").forget_loss(logits, torch.zeros(2, dtype=torch.int64))
-    assert bool(torch.autograd.grad(loss, logits)[0].isfinite().all())
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_flat_answer_gives_a_finite_gradient_also_with_one_other_class(classes):
+    logits = torch.zeros(2, classes, requires_grad=True)
+    loss = load("flatten").forget_loss(logits, torch.tensor([0, 1]))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert bool(gradient.isfinite().all())
+    assert bool((gradient[[0, 1], [0, 1]] > 0).all())  # away from each image's own label
+
+
+def test_an_unknown_shape_is_named():
+    with pytest.raises(ValueError, match="shape is 'KL'; write spread or kl"):
+        load("flatten", shape="KL")

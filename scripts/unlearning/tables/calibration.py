@@ -90,9 +90,10 @@ def render_calibration(rows: Sequence[Row], published: pandas.DataFrame) -> str:
 
 LEGEND = (
     "The baselines run again, each time with one unpublished choice of the protocol changed, and the attack's choices "
-    "beside it, where they matter. Mean over seeds (smallest – largest; with five seeds or more, 95 % Student interval). ▲ and ▼: "
-    "the difference to the protocol as chosen is not zero, by the paired t-test over seeds after Holm's correction "
-    "(5 %) within a table; with one or two seeds there is no sign. (n of N seeds): the other seeds failed or diverged."
+    "beside it, where they matter. Mean over seeds (smallest – largest; with five seeds or more, 95 % Student "
+    "interval). ▲ and ▼: the difference to the protocol as chosen is not zero, by the paired t-test over seeds after "
+    "Holm's correction (5 %) within a table; with one or two seeds there is no sign. –: not run. (n of N seeds): the "
+    "other seeds failed or diverged."
 )
 
 
@@ -102,19 +103,23 @@ def _blocks(cells: pandas.DataFrame, published: pandas.DataFrame) -> list[str]:
     blocks = []
     for column in (COLUMN[metric] for metric in METRICS):
         values = cells.pivot(index="seed", columns=["choice", "method"], values=column.name)
-        told = [choice for choice in choices if column.name not in OF_MODELS or not choice.endswith((AUGMENTED, TIES))]
-        signs = _signs(values, told, methods)
-        table = [[choice, *(_shown(values, choice, name, column, signs) for name in methods)] for choice in told]
+        of_attack = (AUGMENTED, TIES) if column.name in OF_MODELS else ()
+        shown_choices = [choice for choice in choices if not choice.endswith(of_attack)]
+        signs = _signs(values, shown_choices, methods)
+        table = [
+            [choice, *(_shown(values, choice, name, column, signs) for name in methods)] for choice in shown_choices
+        ]
         if len(published):
             theirs = [published[column.name].get(method) for method in methods]
             shown = ["–" if value is None else f"{value:.{column.decimals}f}" for value in theirs]
             table.insert(0, ["*published*", *shown])
         blocks += [f"`{column.label}` {column.arrow}", markdown_table(table, ["choice", *methods])]
-    if len(published):
+    distances = _distances(cells, published)
+    if distances is not None:
         blocks += [
-            "Distance of the means to the published values, mean over the baselines (only choices with which no "
-            "baseline failed):",
-            _distances(cells, published),
+            "Distance of the means to the published values, mean over the baselines (only choices with results of all "
+            "baselines and seeds):",
+            distances,
         ]
     return blocks
 
@@ -146,10 +151,13 @@ def _shown(
     return f"{shown} {signs.get((choice, method), '')}".rstrip()
 
 
-def _distances(cells: pandas.DataFrame, published: pandas.DataFrame) -> str:
+def _distances(cells: pandas.DataFrame, published: pandas.DataFrame) -> str | None:
+    """Return the table of distances, or None if no choice has results of all baselines and seeds."""
     ours = cells[cells["method"].isin(published.index)]
     counts = ours[ours["status"] == "ok"].groupby("choice").size()
     ours = ours[ours["choice"].map(counts) == ours["method"].nunique() * ours["seed"].nunique()]
+    if ours.empty:
+        return None
     ours = ours.groupby(["choice", "method"], sort=False)[list(METRICS)].mean()
     distances = (ours - published.loc[ours.index.get_level_values("method"), list(METRICS)].to_numpy()).abs()
     columns = [COLUMN[metric] for metric in METRICS]

@@ -31,5 +31,6 @@ def render(suite: str, folder: Path) -> str:
     Only benchmarks that ran as published, according to the suite's provenance, are compared with published values.
     """
     published, provenance = read_table(PUBLISHED), folder / f"{suite}-provenance.json"
-    comparable = as_published(read_json(provenance)["runs"][0]["config"]) if provenance.exists() else []
+    runs = read_json(provenance)["runs"] if provenance.exists() else []
+    comparable = [name for run in runs for name in as_published(run["config"])]
     return render_table(numbers_of(suite, folder), suite, published[published["benchmark"].isin(comparable)])

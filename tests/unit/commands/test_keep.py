@@ -15,7 +15,7 @@ from unlearning.tables.comparison import render_table
 from unlearning.tables.numbers import numbers_from
 
 REFERENCE = ROOT / "results" / "reference"
-DIGITS = {"suite": "digits", "protocols": {"epochs": 1}}
+DIGITS = json.loads((REFERENCE / "digits-provenance.json").read_text())["runs"][0]["config"]
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def folders(tmp_path):
             with (folder / f"{name}.csv").open("w", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerows([header, *rows])
         paths = {"data_dir": str(folder), "checkpoints": str(folder)}
-        config = DIGITS | paths | {"suites": {"digits": {"benchmarks": [], "seeds": [folder.name]}}}
+        config = DIGITS | paths | {"suites": {"digits": DIGITS["suites"]["digits"] | {"seeds": [folder.name]}}}
         (folder / "provenance.json").write_text(json.dumps({"commit": folder.name, "config": config}))
     return of_seed
 
@@ -94,11 +94,11 @@ def test_what_does_not_belong_together_is_not_joined(folders, tmp_path, capsys):
     assert keep([*folders, folders[1]], tmp_path / "reference") == 1
     assert "metrics.csv: resnet20-digits-class0, head_mask, 42 is in more than one" in capsys.readouterr().err
     provenance = folders[1] / "provenance.json"
-    provenance.write_text(provenance.read_text().replace('"epochs": 1', '"epochs": 2'))
+    provenance.write_text(provenance.read_text().replace('"momentum": 0.9', '"momentum": 0.8'))
     assert keep(folders, tmp_path / "reference") == 1
-    assert "kept42: protocols of its configuration is not that of" in capsys.readouterr().err
-    (folders[1] / "metrics.csv").write_text("benchmark,method,seed\nb,m,1\n")
-    provenance.write_text(provenance.read_text().replace('"epochs": 2', '"epochs": 1'))
+    assert "kept42: protocols.digits.pretrain.momentum of its configuration is not that of" in capsys.readouterr().err
+    (folders[1] / "metrics.csv").write_text("benchmark,method,seed\nresnet20-digits-class0,m,1\n")
+    provenance.write_text(provenance.read_text().replace('"momentum": 0.8', '"momentum": 0.9'))
     assert keep(folders, tmp_path / "reference") == 1
     assert "kept42/metrics.csv has other columns than" in capsys.readouterr().err
     assert not (tmp_path / "reference").exists()
@@ -119,9 +119,9 @@ def without(method, folder, target):
         ):
             with path.open("w", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerows([header, *kept])
-    methods = {"retain_finetune": {"alpha": 1}}
-    before = DIGITS | {"suites": {"digits": {"benchmarks": []}}, "methods": methods}
-    now = before | {"methods": methods | {method: {"file": "mine.py"}}, "data_dir": str(folder)}
+    before = dict(DIGITS)
+    before["methods"] = {name: entry for name, entry in DIGITS["methods"].items() if name != method}
+    now = DIGITS | {"orphans": "stop", "method": "mine.py", "data_dir": str(folder)}
     (target / "digits-provenance.json").write_text(json.dumps({"runs": [{"commit": "before", "config": before}]}))
     (folder / "provenance.json").write_text(json.dumps({"commit": "now", "config": now}))
     return folder
@@ -152,19 +152,58 @@ def test_a_method_is_added_only_to_rows_from_the_same_models_and_settings(tmp_pa
     metrics.write_text(whole.replace(line, line.replace(value, "0.5", 1)))
     assert keep_results(add) == 1
     assert f"retrain, 43 is another model, its retain_acc is 0.5 in place of {value};" in capsys.readouterr().err
-    metrics.write_text(whole)
-    provenance.write_text(provenance.read_text().replace('"alpha": 1', '"alpha": 2'))
+    metrics.write_text(whole.replace(line, line.replace(value, "", 1)))
     assert keep_results(add) == 1
-    assert "results: methods of its configuration is not that of" in capsys.readouterr().err
-    provenance.write_text(provenance.read_text().replace('"alpha": 2', '"alpha": 1'))
+    assert "its retain_acc is missing in place of" in capsys.readouterr().err
+    metrics.write_text(whole.replace(line, line.replace(value, str(float(value) - 0.0001), 1)))  # another processor
+    provenance.write_text(provenance.read_text().replace('"momentum": 0.9', '"momentum": 0.8'))
+    assert keep_results(add) == 1
+    assert "results: protocols.digits.pretrain.momentum of its configuration is not" in capsys.readouterr().err
+    provenance.write_text(provenance.read_text().replace('"momentum": 0.8', '"momentum": 0.9'))
     assert {path: path.read_bytes() for path in target.iterdir()} == before
     assert keep_results(add) == 0
     assert keep_results(add) == 1
     assert "metrics.csv: resnet20-digits-class0, scrub, 42 is in more than one" in capsys.readouterr().err
     assert keep_results(["digits", str(folder), "--to", str(tmp_path / "none"), "--add"]) == 1
-    assert "none holds no run of digits: keep the first one without --add" in capsys.readouterr().err
+    assert "none holds no rows of digits: keep the first ones without --add" in capsys.readouterr().err
+    (target / "digits-provenance.json").unlink()
+    assert keep_results(add) == 1
+    assert "digits-provenance.json is missing, so nothing says" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         keep_results([*add, "--attack", "resnet20-digits-class0"])
+
+
+def test_two_runs_of_one_method_have_its_settings_also_where_a_third_run_lacks_it(folders, tmp_path, capsys):
+    """Seeds 42 and 43 of scrub come from two runs; the first folder has the seed 44 of the other methods."""
+    for folder in folders[1:]:
+        provenance = json.loads((folder / "provenance.json").read_text())
+        provenance["config"]["methods"]["scrub"]["hyperparameters"]["max_epochs"] = int(folder.name[-2:])
+        (folder / "provenance.json").write_text(json.dumps(provenance))
+    metrics = folders[0] / "metrics.csv"
+    lines = metrics.read_text().splitlines(keepends=True)
+    metrics.write_text("".join(line for line in lines if ",scrub," not in line))
+    assert keep(folders, tmp_path / "reference") == 1
+    assert "methods.scrub.hyperparameters.max_epochs of its configuration is not that of" in capsys.readouterr().err
+
+
+def test_what_changes_no_row_is_no_difference(folders, tmp_path):
+    """Keys of another version, entries of methods that have no row, a protocol of no benchmark, a file's folder."""
+    provenance = json.loads((folders[1] / "provenance.json").read_text())
+    config = provenance["config"]
+    config |= {"curves": True, "checkpoint": "weights.pt", "protocols": config["protocols"] | {"paper": {}}}
+    config["methods"]["salun"] = {}
+    config["protocols"]["digits"]["relearn"]["learning_rate"] = 9  # nothing was relearned
+    config["methods"]["scrub"]["file"] = "/elsewhere/scrub.py"
+    (folders[1] / "provenance.json").write_text(json.dumps(provenance))
+    first = json.loads((folders[0] / "provenance.json").read_text())
+    first["config"]["methods"]["scrub"]["file"] = "here/scrub.py"
+    (folders[0] / "provenance.json").write_text(json.dumps(first))
+    (folders[2] / "costs.csv").write_text(
+        (folders[2] / "costs.csv").read_text().replace("\n", ",\n").replace(",\n", ",carried\n", 1)
+    )  # a column of runs in which something was carried
+    assert keep(folders, tmp_path / "reference") == 0
+    costs = read_table(tmp_path / "reference" / "digits-costs.csv")
+    assert len(costs) == len(read_table(REFERENCE / "digits-costs.csv"))
 
 
 def test_a_run_that_is_not_whole_or_of_another_suite_is_not_joined(folders, tmp_path, capsys):
@@ -172,7 +211,7 @@ def test_a_run_that_is_not_whole_or_of_another_suite_is_not_joined(folders, tmp_
     whole = metrics.read_text()
     metrics.write_text("".join(line for line in whole.splitlines(keepends=True) if ",scrub,43" not in line))
     assert keep(folders, tmp_path / "reference") == 1
-    assert capsys.readouterr().err.startswith("error: no folder has resnet20-digits-class0, scrub, 43; let")
+    assert capsys.readouterr().err.startswith("error: no folder has resnet20-digits-class0, scrub, 43: every method")
     metrics.write_text(whole)
     assert keep_results(["paper", *map(str, folders), "--to", str(tmp_path / "reference")]) == 1
     assert capsys.readouterr().err == f"error: {folders[0]} is of the suite digits, not of paper\n"
@@ -189,10 +228,13 @@ def test_published_values_stand_only_beside_what_ran_as_published(folders, tmp_p
             (folder / "metrics.csv").read_text().replace("resnet20-digits-class0", name)
         )
     for settings, beside in ((paper, True), (paper | {"width": 0.5}, False), (paper | {"protocol": "short"}, False)):
-        suites = {"digits": {"benchmarks": [name]}}
-        config = DIGITS | {"suites": suites, "benchmarks": {"resnet20-cifar10": settings}, "protocols": protocols}
-        for folder in folders:
-            (folder / "provenance.json").write_text(json.dumps({"config": config}))
+        config = DIGITS | {
+            "benchmarks": DIGITS["benchmarks"] | {"resnet20-cifar10": settings},
+            "protocols": DIGITS["protocols"] | protocols,
+        }
+        for folder, names in zip(folders, ([], [name], [name]), strict=True):  # a later run may add the benchmark
+            suites = {"digits": {"benchmarks": names}}
+            (folder / "provenance.json").write_text(json.dumps({"config": config | {"suites": suites}}))
         assert keep(folders, tmp_path / "reference") == 0
         table = (tmp_path / "reference/digits-table.md").read_text()
         assert ("Comparison with the published results" in table) == beside, settings

@@ -31,7 +31,7 @@ def cell(benchmark, method, **values):
     return {"benchmark": benchmark, "method": method, "seed": 1} | ok | metrics | values
 
 
-def test_a_row_says_which_line_it_has_otherwise():
+def test_a_row_names_the_choice_that_its_cell_changes():
     choices = {"__augment_false": "augment: false", "__normalisation_none": "normalisation: none"}
     cells = [
         cell("resnet20-d-class0", "base"),
@@ -100,7 +100,8 @@ def test_the_report_sets_every_choice_beside_the_protocol_and_the_publication():
 
 
 def test_another_attack_stands_only_beside_what_it_can_change():
-    choices = ("as chosen", "members augmented", "augment: false", "augment: false, members augmented, ties by position")
+    both = "augment: false, members augmented, ties by position"
+    choices = ("as chosen", "members augmented", "augment: false", both)
     rows = [row(choice, "base", seed, 0.8) for choice in choices for seed in range(2)]
     report = render_calibration(rows, pandas.DataFrame(columns=["benchmark", "entry", "type"]))
     _, *blocks = report.split("| choice")
@@ -124,3 +125,11 @@ def test_the_report_says_what_failed_and_takes_no_distance_of_it():
         ["batch_norm: eval", "0.700 (1 of 2 seeds)"],
     ]
     assert [line[0] for line in shown if len(line) == 1 + len(METRICS)] == ["choice", "augment: false"]
+
+
+def test_no_distance_is_given_where_no_choice_has_all_baselines():
+    rows = [row("as chosen", "one", 0, 0.8), row("augment: false", "other", 0, 0.7)]
+    published = pandas.DataFrame([{"benchmark": "b", "entry": name, "type": "baseline"} for name in ("one", "other")])
+    report = render_calibration(rows, published.assign(**dict.fromkeys(METRICS, 0.5)))
+    assert "*published*" in report
+    assert "Distance of the means" not in report
