@@ -407,6 +407,33 @@ def test_the_other_reading_of_the_protocol_differs_in_the_epoch_alone_and_is_as_
     assert (other.checkpoints, other.chosen.seeds) == (first.checkpoints, first.chosen.seeds)
 
 
+def test_flatten_has_the_highest_score_of_a_method_and_erases_nothing():
+    """What docs/own-method.md says of it, and of the ceiling."""
+    rows = read_table(REFERENCE / "by_forget-metrics.csv").set_index("method")
+    scores = rows["unlearn_score"].drop(["original", "retrain", "head_mask", "retain_finetune_averaged"])
+    assert set(scores.nlargest(2).index) == {"flatten_kl", "flatten_spread"}
+    assert scores.max() < rows["unlearn_score"]["head_mask"] < 0.829
+    augmented = (rows["retain_acc"] + 1 - rows["forget_acc"] + 1 - rows["forget_mia_auc_augmented"]) / 3
+    assert augmented[["flatten_kl", "head_mask", "retrain"]].round(3).tolist() == [0.842, 0.837, 0.831]
+    assert rows["probe_acc"]["flatten_kl"] >= rows["probe_acc"]["original"]
+    assert rows["relearn_epochs_reset"]["flatten_kl"] < rows["relearn_epochs_reset"]["original"]
+    turned = 1 - rows["forget_mia_auc_loss"]["original"]
+    assert turned == pytest.approx(0.445, abs=0.0005)
+    assert (rows["retain_acc"]["retrain"] + 1 + 1 - turned) / 3 == pytest.approx(0.827, abs=0.0005)
+
+
+def test_what_is_said_of_the_methods_of_others_on_the_full_size_benchmark_is_in_its_table():
+    rows = read_table(REFERENCE / "by_forget-metrics.csv").set_index("method")
+    said = section((DOCS / "methods-measured.md").read_text(), "On ResNet-20 / CIFAR-10")
+    shown = {f"{value:.3f}" for column in rows.select_dtypes("number") for value in rows[column]}
+    assert set(re.findall(r"\b0\.[0-9]{3}\b", said)) <= shown
+    others = rows[rows["kind"] == "method"]
+    forgetful = others[(others["forget_acc"] < 0.1) & (others["retain_acc"] > 0.7)]
+    assert forgetful["relearn_epochs_as_is"].between(1, 4).all()
+    assert rows["relearn_epochs_as_is"]["retrain"] == 20
+    assert set(others.index[others["forget_acc"] > 0.1]) == {"ssd", "msg"}
+
+
 def test_the_calibration_quotes_the_published_baselines_as_they_are():
     published = read_table(PUBLISHED)
     theirs = published[(published["benchmark"] == "mobilenetv2-fmnist-class0") & (published["type"] == "baseline")]
