@@ -20,7 +20,7 @@ NAMED = (
     *("boundary_shrink", "unsir", "ssd", "fisher_forgetting", "l1_sparse", "npo"),
     *("neggrad_plus", "delete", "lotus", "trew", "cmf", "munba"),
     *("sfron", "dual_optim", "dual_optim_salun", "uam", "fanchuan", "msg"),
-    *("ct", "renew_and_distill", "flatten"),
+    *("ct", "renew_and_distill", "flatten_kl", "flatten_spread"),
 )
 """The methods of this project. The place in this list fixes the look: write a new method at the end. A method that is
 not here has a look by its name, which another method may have too."""
