@@ -19,11 +19,11 @@ class UnlearningMethod:
     """Give forget images the same answer for every other class, and retained images the original model's answers.
 
     The attack of the benchmark scores an image by its largest probability, and the score rewards members that have a
-    smaller one than unseen images. A flat answer has the smallest that there is. Weights can flatten the images that
-    they are trained on further than unseen ones, but only when the part that both share is done. The usual divergence
-    to the flat answer hardly pulls at an image that is nearly flat; the standard deviation of its logits pulls at every
-    image alike, however flat it is. retain_acc gains from the original model's answers, as in renew_and_distill, and
-    from the average of the weights, as in mask_and_average.
+    smaller one than unseen images. A flat answer has the smallest that there is. Training makes members flatter than
+    unseen images only after what both have in common is flat. The usual divergence to the flat answer hardly pulls at
+    an image that is nearly flat; the standard deviation of its logits pulls at every image alike, down to about the
+    root of TINY. The original model's answers, as in renew_and_distill, and the average of the weights, as in
+    mask_and_average, are meant to keep retain_acc.
 
     Formula: CE(retain) + temperature^2 * KL(p || q) on retain images, with p and q the softmax of the original model's
         and of the model's logits, divided by temperature, over the retained classes alone; + forget_weight * (-log(1 -
