@@ -19,6 +19,11 @@ TARGETS = {"all", "figures"}
 """The rules that only ask for files, and have no script."""
 
 
+def outside() -> dict[str, str]:
+    """Return the variables of a process that no Snakemake has started, whatever runs the tests."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+
+
 class Project:
     """A copy of the workflow in a folder of its own, run with the real Snakemake."""
 
@@ -41,7 +46,7 @@ class Project:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen:
         """Start ``snakemake`` in the project's folder, in a process group of its own, with other variables."""
         command = [sys.executable, "-m", "snakemake", *self.WHERE, *arguments]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+        environment = outside()
         # Jobs call "python"; it must be the Python that runs the tests.
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
         return subprocess.Popen(

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from project import ROOT, TINY, Project, merged
+from project import ROOT, TINY, Project, merged, outside
 
 CELLS = "results/resnet20-digits-class0/seed1"
 FEW = {"suites": {"digits": {"benchmarks": ["resnet20-digits-class0"], "seeds": [1], "methods": ["scrub"]}}}
@@ -164,7 +164,7 @@ def test_a_job_that_misses_the_signal_is_told_again_and_killed_in_the_end(tmp_pa
 def test_a_table_in_slices_of_limited_time_is_that_of_one_run(tmp_path, undisturbed):
     """timeout stops make, and make stops Snakemake. The same command continues, until there is a table."""
     project = Project(tmp_path / "slices", merged(merged(TINY, FEW), LONGER))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+    environment = outside()
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     make = ["make", "-f", ROOT / "Makefile", "-o", ".venv/installed", f"BIN={Path(sys.executable).parent}", "CORES=2"]
     statuses = []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from project import ROOT, TINY, Project
+from project import ROOT, TINY, Project, outside
 
 HEAVY = ("torch", "numpy", "scipy")
 REFUSING = f"""
@@ -31,7 +31,7 @@ snakemake.cli.main(["-n", "--cores", "1", "--quiet", "host"])
 
 def planned(command, folder):
     """Return the jobs of a dry run. If it does not succeed, fail and show its output."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+    environment = outside()
     done = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return sorted(re.findall(r"^(?:local)?rule (\w+):", done.stdout + done.stderr, re.MULTILINE))
@@ -72,7 +72,7 @@ def test_snakemake_alone_reads_the_workflow(project, tmp_path):
 def test_snakemake_alone_starts_the_jobs(tmp_path):
     """The first job ends there, for it has no environment with NumPy: no earlier step needs one."""
     project, python = Project(tmp_path / "project", TINY), environment_with("snakemake", tmp_path / "alone")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+    environment = outside()
     command = [python, "-m", "snakemake", "--cores", "1", "data/digits.npz"]
     done = subprocess.run(command, cwd=project.folder, env=environment, text=True, capture_output=True)
     assert done.returncode == 1

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from project import ROOT
+from project import ROOT, outside
 
 COMMANDS = re.findall(r"^```bash\n(.*?)\n```$", (ROOT / "docs/tutorial.md").read_text(), re.MULTILINE | re.DOTALL)
 INSTALLED = Path(sys.prefix) / "installed"
@@ -35,7 +35,7 @@ def folder(tmp_path):
 
 @pytest.mark.skipif(not INSTALLED.exists(), reason="needs the .venv that make has installed")
 def test_the_tutorial_from_its_first_command_to_its_last(folder):
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+    variables = outside()
 
     def run(command):
         done = subprocess.run(command, shell=True, cwd=folder, env=variables, text=True, capture_output=True)
