@@ -24,6 +24,7 @@ from unlearning.errors import UserError
 from unlearning.figures.attack import as_arrays, chosen_methods, sides_by_method
 from unlearning.figures.cells import Cells
 from unlearning.files import read_arrays, read_json, read_table, write_arrays, write_csv, write_json, write_text
+from unlearning.tables.provenance import OF_THE_MACHINE
 from unlearning.tables.reference import ATTACK, REFERENCE, render
 
 IDENTITY = {
@@ -42,9 +43,6 @@ OF_DOWNLOAD = ("mirror", "largest_gb")
 
 ALIKE = 0.0005
 """How far the shared rows of two runs may be apart: the rounding of another processor, not another model."""
-
-PATHS = ("data_dir", "checkpoints")
-"""Settings that name folders of one machine: they change no result, and are not kept."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +260,7 @@ def difference(one: Any, other: Any, key: str = "") -> str | None:
 
 def of_run(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Return the provenance of a run without the facts that belong to the machine."""
-    return {**provenance, "config": _without(PATHS, provenance["config"])}
+    return {**provenance, "config": _without(OF_THE_MACHINE, provenance["config"])}
 
 
 if __name__ == "__main__":

@@ -58,7 +58,9 @@ class UnlearningMethod:
         optimizer.zero_grad()
         logits, forget_logits = model(torch.cat([images, forget_images])).split([len(images), len(forget_images)])
         retain_loss = F.cross_entropy(logits, labels)
-        of_answers = self.answer_loss(logits, images, forget_labels)
+        with torch.no_grad():
+            original_logits = self.original(images)
+        of_answers = answer_loss(logits, original_logits, forget_labels, self.temperature)
         forget_loss = self.forget_loss(forget_logits, forget_labels)
         loss = retain_loss + of_answers + self.forget_weight * forget_loss
         loss.backward()
@@ -66,11 +68,6 @@ class UnlearningMethod:
         self.steps += 1
         show_average(shown, self.weights, self.average, self.steps, self.recency)
         return {"loss": loss, "retain_loss": retain_loss, "answer_loss": of_answers, "forget_loss": forget_loss}
-
-    def answer_loss(self, logits, images, forget_labels):
-        with torch.no_grad():
-            original_logits = self.original(images)
-        return answer_loss(logits, original_logits, forget_labels, self.temperature)
 
     def forget_loss(self, logits, labels):
         """Return the mean over forget images, with logits (B, classes), of the label's part and of the shape's."""
