@@ -8,7 +8,7 @@ import math
 
 import torch
 from methods.shared.answers import answer_loss
-from methods.shared.averaging import show_average, weights_of
+from methods.shared.averaging import begin_average, show_average, weights_of
 from torch.nn import functional as F
 
 TINY = 1e-6
@@ -51,7 +51,7 @@ class UnlearningMethod:
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         if self.original is None:
             self.original = copy.deepcopy(model).eval()
-            self.weights, self.average = ([tensor.clone() for tensor in weights_of(model)] for _ in range(2))
+            self.weights, self.average = begin_average(weights_of(model))
         (images, labels), (forget_images, forget_labels) = retain_batch, forget_batch
         shown = weights_of(model)
         torch._foreach_copy_(shown, self.weights)

@@ -6,7 +6,7 @@ Its derivation, its ablations and what did not help are in docs/own-method.md.
 import copy
 
 import torch
-from methods.shared.averaging import show_average, weights_of
+from methods.shared.averaging import begin_average, show_average, weights_of
 from torch import nn
 from torch.nn import functional as F
 
@@ -75,7 +75,7 @@ class UnlearningMethod:
     def begin(self, model):
         """Keep the original model, and start both the optimizer's weights and their average from it."""
         self.original = copy.deepcopy(model).eval()
-        self.weights, self.average = ([tensor.clone() for tensor in weights_of(model)] for _ in range(2))
+        self.weights, self.average = begin_average(weights_of(model))
 
     def predict(self, model, *batches):
         """Return penultimate features and logits of the images of all batches, from one pass.

@@ -7,7 +7,7 @@ import copy
 
 import torch
 from methods.shared.answers import answer_loss
-from methods.shared.averaging import show_average, weights_of
+from methods.shared.averaging import begin_average, show_average, weights_of
 from torch import nn
 from torch.nn import functional as F
 
@@ -72,4 +72,4 @@ class UnlearningMethod:
         layers = [module for module in model.modules() if list(module.parameters(recurse=False))]
         kept = len(layers) - round(self.fresh_share * len(layers))
         initialise(nn.ModuleList(layers[kept:]))
-        self.weights, self.average = ([tensor.clone() for tensor in weights_of(model)] for _ in range(2))
+        self.weights, self.average = begin_average(weights_of(model))

@@ -1,7 +1,7 @@
 """A control: fine-tune on the retain set, and average the weights as mask_and_average does."""
 
 import torch
-from methods.shared.averaging import show_average, weights_of
+from methods.shared.averaging import begin_average, show_average, weights_of
 from torch.nn import functional as F
 
 
@@ -30,7 +30,7 @@ class UnlearningMethod:
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         shown = weights_of(model)
         if self.average is None:
-            self.weights, self.average = ([tensor.clone() for tensor in shown] for _ in range(2))
+            self.weights, self.average = begin_average(shown)
         torch._foreach_copy_(shown, self.weights)
         images, labels = retain_batch
         optimizer.zero_grad()

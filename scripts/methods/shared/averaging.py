@@ -2,7 +2,8 @@
 
 The steps of an optimizer with one learning rate never shrink, so its last weights are noisy; their average is less so.
 The optimizer steps on weights of its own, which the method keeps, with the average, in attributes: lists of tensors, so
-that it is resumed after an interruption (docs/extending.md). In a step, with ``shown = weights_of(model)``:
+that it is resumed after an interruption (docs/extending.md). Before the first step, ``self.weights, self.average =
+begin_average(weights_of(model))``; in a step, with ``shown = weights_of(model)``:
 
     torch._foreach_copy_(shown, self.weights)
     ...  # forward, backward, optimizer.step()
@@ -21,6 +22,11 @@ from torch import Tensor, nn
 def weights_of(model: nn.Module) -> list[Tensor]:
     """Return all weights and running statistics of ``model``, as the tensors that the model computes with."""
     return [tensor for tensor in model.state_dict().values() if tensor.is_floating_point()]
+
+
+def begin_average(shown: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the optimizer's weights and their average before the first step: two copies of ``shown``."""
+    return [tensor.clone() for tensor in shown], [tensor.clone() for tensor in shown]
 
 
 def show_average(
