@@ -6,7 +6,8 @@
 #   CHECKPOINTS=path/to/results         take what fits from the results of another copy, version or machine
 # make report [...as for table]         the table, and results/report.zip, a folder to read and send: table, numbers, origin
 # make figures [...as for table]        draw the figures of the table into results/figures/, after making it if need be
-# make preview [...as for table]        write results/preview.md, the table of all cells finished so far
+# make preview [...as for table]        write results/preview.md, the table of all cells finished so far; CALIBRATE=true:
+#                                       of a calibration, with its rows in results/preview.csv
 # make status [...]                     print what is done, has failed, runs or waits
 # make plan [...]                       measure this machine, and print what the table will cost
 # make check [AUDIT=1]                  fail if a cell of the last table failed or diverged, and say which
@@ -35,7 +36,8 @@ COMMAND = PYTHONPATH=scripts $(BIN)/python -m commands
 setting = $(if $(strip $($(1))),$(2)='$(strip $($(1)))')
 SETTINGS = $(strip $(call setting,SUITE,suite) $(call setting,BENCHMARKS,benchmarks) $(call setting,METHODS,methods) \
 	$(call setting,SEEDS,seeds) $(call setting,METHOD,method) $(call setting,RULE,rule) $(call setting,CHECKPOINT,checkpoint) \
-	$(call setting,CHECKPOINTS,checkpoints))
+	$(call setting,CHECKPOINTS,checkpoints) \
+	$(call setting,CALIBRATE,calibrate) $(call setting,CHOICES,choices))
 
 FILES = $(foreach file,$(CONFIG),$(if $(wildcard $(file)),,$(error CONFIG=$(file): there is no such file)))$(if \
 	$(strip $(CONFIG)),--configfile $(CONFIG))

@@ -1,27 +1,35 @@
-"""make preview: write the table of all finished cells to results/preview.md, also during a run."""
+"""make preview: write the table, or the calibration, of all finished cells to results/preview.md, also during a run."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from commands import run, tells_mistakes
 from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark, as_published
+from unlearning.config.variants import baselines_of, with_calibration
 from unlearning.errors import UserError
-from unlearning.files import read_arrays, read_json, read_table, write_text
+from unlearning.files import read_arrays, read_json, read_table, write_csv, write_text
 from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, RESULTS, cell_at
+from unlearning.tables.calibration import Row, render_calibration, rows_of_calibration
 from unlearning.tables.cells import PENDING, join_cells, join_costs, read_cell, read_on_request, without_misfits
 from unlearning.tables.columns import COSTS_CSV
 from unlearning.tables.comparison import PREVIEW_MARK, render_table
 from unlearning.tables.floor import features_of_oracles, noise_floor, outputs_of_oracles
 from unlearning.tables.image_errors import image_errors, placements_of
 from unlearning.tables.numbers import numbers_from
-from unlearning.workflow.progress import planned_jobs
+from unlearning.workflow.plan import Plan
+from unlearning.workflow.progress import CALIBRATION, PlannedJob, planned_jobs
+
+if TYPE_CHECKING:
+    import pandas
 
 PREVIEW, TABLE = Path(RESULTS) / "preview.md", Path(RESULTS) / "table.md"
+ROWS = PREVIEW.with_suffix(".csv")
+"""The rows of a calibration: results/reference/ can keep those of the finished cells."""
 
 
 @tells_mistakes
@@ -30,10 +38,15 @@ def main(arguments: list[str]) -> int:
     add_request(parser)
     parser.add_argument("--as-table", action="store_true", help="also as results/table.md, if there is none yet")
     given = parser.parse_args(arguments)
-    text, done, cells = render(request_of(given))
+    request = request_of(given)
+    if request.config.calibrate and not given.as_table:
+        text, rows, done, cells = render_finished_calibration(request)
+        write_csv(ROWS, rows)
+    else:
+        text, done, cells = render(request)
+        if given.as_table and (not TABLE.exists() or PREVIEW_MARK in TABLE.read_text(encoding="utf-8")):
+            write_text(TABLE, text)
     write_text(PREVIEW, text)
-    if given.as_table and (not TABLE.exists() or PREVIEW_MARK in TABLE.read_text(encoding="utf-8")):
-        write_text(TABLE, text)
     print(f"{PREVIEW}: {done} of {cells} cells")
     return 0
 
@@ -42,9 +55,7 @@ def render(request: Request) -> tuple[str, int, int]:
     """Return the table of the finished cells, the number of finished cells, and the number of all cells."""
     import pandas
 
-    plan, done = request.plan, set()
-    for job in planned_jobs(request.arguments):
-        done |= set(job.outputs) if job.is_done else set()
+    plan, done = request.plan, finished_files(planned_jobs(request.arguments))
     files = list(zip(plan.table_cells("metrics.json"), plan.table_cells("scores.npz"), strict=True))
     cells, scores = [], []
     for metrics, of_cell in files:
@@ -59,8 +70,6 @@ def render(request: Request) -> tuple[str, int, int]:
     costs = [read_json(file) for file in plan.costs() if file in done]
     if not costs:
         raise UserError("nothing is finished yet; make status says how far the run is")
-    published = read_table(PUBLISHED)
-    published = published[published["benchmark"].isin(as_published(request.config.as_plain()))]
     table = pandas.DataFrame(join_costs(costs))
     known = [name for column in COSTS_CSV for name in column.name.split(", ")]  # also of jobs to come
     table = table.reindex(columns=list(dict.fromkeys([*table.columns, *known])))
@@ -68,8 +77,36 @@ def render(request: Request) -> tuple[str, int, int]:
     features = features_of_oracles(file for file in plan.cells("features.npz", ["retrain"]) if file in done)
     floor = noise_floor(rows, outputs_of_oracles(cells, logits, {}), features)
     numbers = numbers_from(rows, table, floor, image_errors(cells, map(placements_of, scores)))
-    text = render_table(numbers, request.config.suite, published, errors_behind(pending))
+    text = render_table(numbers, request.config.suite, published_of(request), errors_behind(pending))
     return text, sum(cell["status"] != PENDING for cell in cells), len(cells)
+
+
+def render_finished_calibration(request: Request) -> tuple[str, list[Row], int, int]:
+    """Return the report of a calibration's finished cells, their rows, their number, and the number of all cells."""
+    baselines = baselines_of(request.config)
+    config, choices = with_calibration(request.config)
+    plan, done = Plan(config), finished_files(planned_jobs(request.arguments, CALIBRATION))
+    files = list(
+        zip(*(plan.calibrated(name, baselines, choices) for name in ("metrics.json", "scores.npz")), strict=True)
+    )
+    finished = [pair for pair in files if set(pair) <= done]
+    if not finished:
+        raise UserError("no cell of the calibration is finished yet")
+    cells, scores = [read_cell(metrics) for metrics, _ in finished], [read_arrays(its) for _, its in finished]
+    rows = rows_of_calibration(cells, scores, choices)
+    text = f"# Calibration, {len(finished)} of {len(files)} cells\n\n{render_calibration(rows, published_of(request))}"
+    return text, rows, len(finished), len(files)
+
+
+def finished_files(jobs: list[PlannedJob]) -> set[str]:
+    """Return the outputs of the jobs that are done."""
+    return {file for job in jobs if job.is_done for file in job.outputs}
+
+
+def published_of(request: Request) -> pandas.DataFrame:
+    """Return the published rows of the benchmarks that the request runs as published."""
+    published = read_table(PUBLISHED)
+    return published[published["benchmark"].isin(as_published(request.config.as_plain()))]
 
 
 def errors_behind(cells: list[dict[str, Any]]) -> dict[str, list[str]]:

@@ -159,5 +159,7 @@ def test_make_table_is_the_snakemake_line_of_the_readme():
     assert part.endswith(
         "--config benchmarks='a-b-class0' methods='scrub delete' seeds='42 43' checkpoint='x.pt' checkpoints='old'"
     )
+    preview = lines_of("preview", "CALIBRATE=true", "CHOICES=augment epoch_of")[-1]
+    assert preview.endswith("-m commands.preview calibrate='true' choices='augment epoch_of'")
     figures = lines_of("figures", "SUITE=paper", "CONFIG=config.yaml")[-1]
     assert figures.endswith("--cores 4 figures --configfile config.yaml --config suite='paper'")

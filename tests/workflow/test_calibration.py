@@ -56,6 +56,21 @@ def test_each_variant_unlearns_by_its_own_line_and_from_the_same_model(calibrate
     assert len(list(calibrated.folder.glob("data/*.npz"))) == 1
 
 
+def test_a_preview_has_the_rows_of_the_finished_cells(calibrated):
+    """Of half a day of calibrations, one wants to see and to keep what there is."""
+    folder = calibrated.folder / "results/resnet20-digits-class0/seed1/retain_finetune__augment_false"
+    folder.rename(folder.with_name("elsewhere"))
+    done = calibrated.command("preview", "calibrate=true")
+    folder.with_name("elsewhere").rename(folder)
+    assert done.stdout == "results/preview.md: 11 of 12 cells\n", done.stderr
+    whole = calibrated.read("results/calibration.csv").splitlines()
+    assert calibrated.read("results/preview.csv").splitlines() == [row for row in whole if "augment: false" not in row]
+    assert "augment: false" not in calibrated.read("results/preview.md")
+    assert "| batch_norm: eval " in calibrated.read("results/preview.md")
+    nothing = calibrated.command("preview", "calibrate=true", "seeds=7")
+    assert (nothing.returncode, nothing.stderr) == (1, "error: no cell of the calibration is finished yet\n")
+
+
 def test_the_report_is_asked_for_with_its_switch(calibrated):
     done = calibrated.run("results/calibration.md", "-n")
     assert done.returncode != 0

@@ -16,7 +16,7 @@ from unlearning.errors import UserError
 from unlearning.paths import RESULTS
 from unlearning.watched_code import SCRIPTS
 
-TABLE = f"{RESULTS}/table.md"
+TABLE, CALIBRATION = f"{RESULTS}/table.md", f"{RESULTS}/calibration.md"
 SNAKEFILE = SCRIPTS.parent / "workflow" / "Snakefile"
 
 ENDS = (": done in ", "error in ", "stopped in ")
@@ -28,19 +28,19 @@ OF_BAR = re.compile(r"(?P<done>\d+)/(?P<all>\d+) \[[^<\]]*<(?P<left>[\d:]+)")
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A job behind the table: its rule, its outputs, and whether they are there and up to date."""
+    """A job behind a report: its rule, its outputs, and whether they are there and up to date."""
 
     rule: str
     outputs: tuple[str, ...]
     is_done: bool
 
 
-def planned_jobs(arguments: Sequence[str]) -> list[PlannedJob]:
-    """Return the jobs behind the table of a run of Snakemake with ``arguments``; nothing is locked or changed.
+def planned_jobs(arguments: Sequence[str], report: str = TABLE) -> list[PlannedJob]:
+    """Return the jobs behind ``report`` in a run of Snakemake with ``arguments``; nothing is locked or changed.
 
     Raises UserError with Snakemake's message if Snakemake refuses the arguments.
     """
-    command = [sys.executable, "-m", "snakemake", TABLE, "--snakefile", str(SNAKEFILE), "--cores", "1", "--summary"]
+    command = [sys.executable, "-m", "snakemake", report, "--snakefile", str(SNAKEFILE), "--cores", "1", "--summary"]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True)  # nosec B603
     if done.returncode != 0:
         lines = (done.stdout + done.stderr).strip().splitlines()
