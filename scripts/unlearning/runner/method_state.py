@@ -14,6 +14,7 @@ import random
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Set
+from functools import cache
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
@@ -93,14 +94,19 @@ class MethodState:
         """Return the modules of the method's classes, and modules in the folder of the first or under methods/."""
         classes = [one for one in type(self.method).__mro__ if one is not object]
         own = {one.__module__: sys.modules[one.__module__] for one in classes if one.__module__ in sys.modules}
-        beside = Path(getattr(own.get(type(self.method).__module__), "__file__", None) or ".").parent
+        beside = _folder_of(getattr(own.get(type(self.method).__module__), "__file__", None) or ".")
         for name, module in list(sys.modules.items()):
-            file = getattr(module, "__dict__", {}).get(
-                "__file__"
-            )  # a deferred module (see job.py) would load at getattr
-            if file and (Path(file).parent == beside or name.startswith("methods.")):
+            # A deferred module (see job.py) would load at getattr.
+            file = getattr(module, "__dict__", {}).get("__file__")
+            if file and (_folder_of(file) == beside or name.startswith("methods.")):
                 own[name] = module
         return [own[name] for name in sorted(own)]
+
+
+@cache
+def _folder_of(file: str) -> str:
+    """Return the folder of ``file``; cached, because all modules of the process, thousands, are asked every epoch."""
+    return str(Path(file).parent)
 
 
 def _settings_of_torch() -> list:
