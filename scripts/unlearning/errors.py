@@ -1,10 +1,25 @@
-"""The exception whose message is written for the person who runs the workflow."""
+"""Exceptions with an addressee: the person who runs the workflow, or who looks after the machine."""
 
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
     """A mistake that the user can correct. The message says what is wrong, where, and what to write instead."""
+
+
+class MachineError(OSError):
+    """A file of the project could not be read or written: the machine's failure, whosever code runs around it."""
+
+
+@contextmanager
+def blamed_on_machine() -> Iterator[None]:
+    """Turn an OSError in the block or the decorated function into a `MachineError` with the same facts."""
+    try:
+        yield
+    except OSError as error:
+        raise MachineError(error.errno, error.strerror, error.filename) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -29,13 +29,16 @@ def seed_global_streams(seed: int, *purpose: str) -> None:
 
 
 def read_global_streams() -> dict[str, Any]:
-    """Return the state of the global generators, CUDA's included, as tensors and plain values."""
+    """Return the state of the global generators, as tensors and plain values; of CUDA's, that of the job's one device.
+
+    Another run of the job may see fewer devices.
+    """
     name, keys, *position = np.random.get_state()
     return {
         "random": random.getstate(),
         "numpy": (name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *position),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [],
     }
 
 
@@ -45,5 +48,5 @@ def set_global_streams(state: dict[str, Any]) -> None:
     name, keys, *position = state["numpy"]
     np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), *position))
     torch.set_rng_state(state["torch"].cpu())
-    if state["cuda"]:
-        torch.cuda.set_rng_state_all([tensor.cpu() for tensor in state["cuda"]])
+    for tensor in state["cuda"][:1]:  # an earlier version kept those of all devices
+        torch.cuda.set_rng_state(tensor.cpu())

@@ -7,7 +7,7 @@ import torch
 from project import ROOT
 
 from unlearning.seeds import stream_seed
-from unlearning.streams import generator, seed_global_streams
+from unlearning.streams import generator, read_global_streams, seed_global_streams, set_global_streams
 
 
 def test_each_purpose_and_seed_has_a_stream_of_its_own():
@@ -38,3 +38,15 @@ def test_a_stream_is_the_same_in_every_process():
         for hash_seed in ("0", "7")
     ]
     assert printed == [f"{stream_seed(42, 'initialisation')}\n"] * 2
+
+
+def test_of_several_devices_the_jobs_own_is_kept_and_set(monkeypatch):
+    """Another run may see one device where this one sees two. There is none here, so torch's functions are replaced."""
+    set_to = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: torch.tensor([7]))
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state: set_to.append(state.tolist()))
+    kept = read_global_streams()
+    set_global_streams(kept)
+    set_global_streams(kept | {"cuda": [torch.tensor([8]), torch.tensor([9])]})  # of an earlier version
+    assert set_to == [[7], [8]]

@@ -24,7 +24,8 @@ def contained() -> Iterator[None]:
     folder = os.getcwd()
     streams, descriptors = (sys.stdout, sys.stderr), (os.dup(1), os.dup(2))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE_MB * 1_000_000, hard))
+    limits = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]  # no limit of the machine is lifted
+    resource.setrlimit(resource.RLIMIT_FSIZE, (min([LARGEST_FILE_MB * 1_000_000, *limits]), hard))
     try:
         yield
     except OSError as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unlearning.errors import UserError, first_line
+from unlearning.errors import MachineError, UserError, first_line
 
 if TYPE_CHECKING:  # rendering a table uses outcomes, but loads no torch
     from torch import Tensor
@@ -59,11 +59,19 @@ class MethodError(Exception):
         self.line = line
 
 
+OF_THE_MACHINE = (
+    *("can't allocate memory", "not enough memory", "out of memory", "alloc_failed", "unable to find an engine"),
+    *("ecc error", "no kernel image", "busy or unavailable", "unspecified launch failure"),
+)
+"""In the messages of torch, on a CPU and on a GPU. cuDNN finds no engine where there is no memory for any."""
+
+
 @contextmanager
 def blamed_on_method(file: Path) -> Iterator[None]:
     """Turn any error from the code of the method in ``file`` into `MethodError`, with the line.
 
-    Lack of memory or disk space is a failure of the machine, not of the method: such errors pass unchanged.
+    Lack of memory or disk space, a file of the project that cannot be read or written, and a broken GPU are failures of
+    the machine, not of the method: such errors pass unchanged.
     """
     try:
         yield
@@ -82,10 +90,9 @@ def blamed_on_method(file: Path) -> Iterator[None]:
 
 def _is_the_machines(error: BaseException) -> bool:
     if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
-    if isinstance(error, RuntimeError):  # torch's, on a CPU and on a GPU
-        texts = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed")
-        return any(text in str(error).lower() for text in texts)
+        return isinstance(error, MachineError) or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
+    if isinstance(error, RuntimeError):
+        return any(text in str(error).lower() for text in OF_THE_MACHINE)
     return isinstance(error, MemoryError)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from unlearning.clocks import spent_on
+from unlearning.errors import blamed_on_machine
 from unlearning.training.tensor_files import write_tensors
 
 
@@ -52,6 +53,7 @@ class Savepoint:
         return cls(output.with_name(f".{rule}.{identity[:12]}.{made[:6]}.savepoint"), identity, made_with, **further)
 
     @spent_on("files")
+    @blamed_on_machine()
     def read(self) -> dict[str, Any] | None:
         """Return the saved state, with tensors on the CPU, or None if there is no usable state."""
         if self.path is None:
@@ -104,13 +106,17 @@ class Savepoint:
                 if other != self.path:
                     other.unlink()
 
+    @blamed_on_machine()
     def _write(self, state: dict[str, Any], is_over: bool) -> None:
         if self.path is not None:
             names = ("identity", "made_with", "asked_precision", "seconds", "cost")
             about = {name: getattr(self, name) for name in names}
+            before = time.perf_counter()
             write_tensors(self.path, {**about, "is_over": is_over, "state": state})
+            if self._start is not None:
+                self._start += time.perf_counter() - before  # `seconds` are those of the training
 
     @property
     def seconds(self) -> float:
-        """Return the wall-clock seconds since this object was made, plus the seconds of the epochs done before."""
+        """Return the seconds since this object was made, without its writing, plus those of the epochs done before."""
         return self._seconds_before + (0.0 if self._start is None else time.perf_counter() - self._start)

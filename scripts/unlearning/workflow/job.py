@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
+import re
 import signal
 import sys
 import time
@@ -19,7 +19,7 @@ from unlearning.errors import UserError, first_line
 from unlearning.files import write_json
 from unlearning.workflow.process import defer_dynamo, keep_freed_memory
 
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 
 
 @contextmanager
@@ -115,6 +115,12 @@ def _device_name(torch: Any, device: str) -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
 
 
+def _peak_memory_mb() -> float:
+    """Return the largest memory that this program has had. That of getrusage begins with the peak of Snakemake."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return round(int(re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[0]) * 1.024e-3, 1)
+
+
 def cost_of_process(snakemake: Any) -> dict[str, Any]:
     """Return the peak memory of this process so far, in MB, and its device, threads and versions."""
     import torch
@@ -122,7 +128,7 @@ def cost_of_process(snakemake: Any) -> dict[str, Any]:
     on_gpu = torch.cuda.is_initialized()
     peak_gpu = torch.cuda.max_memory_allocated() / 1e6 if on_gpu else 0.0
     return {
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3 * 1.024, 1),
+        "peak_memory_mb": _peak_memory_mb(),
         "peak_gpu_memory_mb": round(peak_gpu, 1) if on_gpu else None,
         "device": torch.cuda.get_device_name() if on_gpu else "cpu",
         "threads": snakemake.threads,

@@ -2,21 +2,25 @@
 
 import copy
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from project import AS_CHOSEN
+from project import AS_CHOSEN, ROOT
 from torch import nn
 from torch.nn import functional as F
 
 from unlearning.config.checks import SIZES
 from unlearning.data.batches import Batches, Normalisation
-from unlearning.errors import UserError
+from unlearning.errors import MachineError, UserError
 from unlearning.runner.interface import load_method, sizes_of
 from unlearning.runner.loop import unlearn
 from unlearning.runner.outcomes import Outcome
 from unlearning.streams import generator
+from unlearning.training import savepoint
+from unlearning.training.savepoint import Savepoint
 
 PROTOCOL = {"epochs": 2, "learning_rate": 0.001} | AS_CHOSEN
 
@@ -470,6 +474,8 @@ def test_sys_exit_and_endless_recursion_are_failures_of_the_method():
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("CUDA error: out of memory"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+        RuntimeError("CUDA error: uncorrectable ECC error encountered"),
     ],
 )
 def test_failures_of_the_machine_are_not_blamed_on_the_method(error):
@@ -478,6 +484,49 @@ def test_failures_of_the_machine_are_not_blamed_on_the_method(error):
 
     with pytest.raises(type(error)):
         outcome_of(fail)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EROFS, errno.EACCES, errno.ESTALE])
+@pytest.mark.parametrize("use", ["torch.load", "write_tensors"])
+def test_a_savepoint_that_cannot_be_read_or_written_is_not_blamed_on_the_method(tmp_path, monkeypatch, number, use):
+    """A failed cell would stay, after the disk is mended. A file that the method itself cannot open is its own."""
+
+    def fail(*_):
+        raise OSError(number, "of the disk", "kept")
+
+    if use == "write_tensors":
+        monkeypatch.setattr(savepoint, "write_tensors", fail)
+    else:
+        monkeypatch.setattr(Path, "exists", fail)
+    with pytest.raises(MachineError) as raised:
+        unlearn(small_model(), lambda _: Recorder(), __file__, loader(8, 1), loader(4, 0), PROTOCOL, kept_in(tmp_path))
+    assert (raised.value.errno, raised.value.filename) == (number, "kept")
+
+    def open_what_it_may_not(model, optimizer, loss):
+        raise OSError(number, "of the method's own", "notes.txt")
+
+    assert outcome_of(open_what_it_may_not).status == "failed"
+
+
+def kept_in(folder):
+    return Savepoint(folder / "kept", "the same job")
+
+
+@pytest.mark.parametrize("limits", [(50_000_000, 50_000_000), (50_000_000, -1), (-1, -1)])
+def test_the_limit_on_files_is_never_above_that_of_the_machine(limits):
+    """With ulimit -f, every method would fail. In a process of its own, because a hard limit cannot be raised again."""
+    code = (
+        "import resource; from unlearning.runner.containment import contained\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, {limits})\n"
+        "with contained(): print(resource.getrlimit(resource.RLIMIT_FSIZE))\n"
+        "print(resource.getrlimit(resource.RLIMIT_FSIZE))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "scripts")}, text=True, capture_output=True
+    )
+    within, after = done.stdout.splitlines()
+    assert within == str((50_000_000 if limits[0] > 0 else 100_000_000, limits[1])), done.stderr
+    assert after == str(limits)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from unlearning.errors import UserError
 from unlearning.runner.interface import load_method
 from unlearning.runner.loop import unlearn
 from unlearning.streams import generator, seed_global_streams
+from unlearning.training import savepoint
 from unlearning.training.loop import train_from_scratch
 from unlearning.training.savepoint import Savepoint
 from unlearning.watched_code import digest_of_file, meanings_of
@@ -381,6 +382,24 @@ def test_seconds_go_on_from_those_before(tmp_path):
     other = Savepoint(tmp_path / "kept", "other")
     other.read()
     assert other.seconds < 100
+
+
+def test_seconds_are_those_of_the_training_without_its_writing(tmp_path, monkeypatch):
+    clock = SimpleNamespace(now=0.0, perf_counter=lambda: clock.now)
+
+    def write(*_):
+        clock.now += 500.0
+
+    monkeypatch.setattr(savepoint, "time", clock)
+    monkeypatch.setattr(savepoint, "write_tensors", write)
+    kept = Savepoint(tmp_path / "kept", "one")
+    for epochs in (1, 2, 3):
+        clock.now += 7.0
+        kept.keep({"epochs": epochs})
+    assert kept.seconds == 21.0
+    clock.now += 1.0
+    kept.keep_end({"epochs": 4})
+    assert kept.seconds == 22.0
 
 
 def params_of(*files, **named):

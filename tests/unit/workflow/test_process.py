@@ -93,3 +93,14 @@ def test_a_clock_counts_every_second_to_one_part(monkeypatch):
     clock.switch("training")
     now = 8.0
     assert str(clock) == "start-up 1.00, imports 2.00, files 0.50, training 4.50, evaluation 0.00, other 0.00"
+
+
+def test_the_peak_of_memory_is_that_of_the_job_and_not_of_its_parent():
+    """Snakemake with a large plan needs more than a small job; a child's peak in getrusage begins with its parent's."""
+    job = "from unlearning.workflow.job import _peak_memory_mb; print(_peak_memory_mb())"
+    code = (
+        "import subprocess, sys\n"
+        "held = bytearray(400_000_000)\n"
+        f"print(subprocess.run([sys.executable, '-c', {job!r}], text=True, capture_output=True).stdout)"
+    )
+    assert 5 < float(run(code)) < 100
