@@ -3,11 +3,9 @@
 import pandas
 
 from unlearning.files import read_arrays, read_json, write_csv, write_json, write_text
-from unlearning.paths import FOLLOWING, benchmark_of
+from unlearning.paths import FOLLOWING
 from unlearning.tables.cells import join_cells, join_costs, read_cell, read_on_request, without_misfits
-from unlearning.tables.floor import features_of_oracles, noise_floor, outputs_of_oracles
-from unlearning.tables.image_errors import image_errors, placements_of
-from unlearning.tables.numbers import numbers_from
+from unlearning.tables.numbers import numbers_of_cells
 from unlearning.tables.provenance import provenance
 from unlearning.workflow.job import job
 
@@ -24,13 +22,8 @@ with job(snakemake, f"{len(inputs.metrics)} cells, {len(inputs.costs)} jobs"):
     jobs = join_costs(costs)
     write_csv(outputs.costs, jobs)
     write_json(outputs.provenance, provenance(snakemake.config, costs))
-    shadows: dict = {}
-    for path in inputs.shadow_oracles:
-        shadows.setdefault(benchmark_of(path), []).append(read_arrays(path)["logits"])
-    metrics = pandas.DataFrame(rows)
-    floor = noise_floor(metrics, outputs_of_oracles(cells, logits, shadows), features_of_oracles(inputs.oracles))
-    errors = image_errors(cells, map(placements_of, scores))
-    numbers = numbers_from(metrics, pandas.DataFrame(jobs), floor, errors)
+    tables = (pandas.DataFrame(rows), pandas.DataFrame(jobs))
+    numbers = numbers_of_cells(*tables, cells, scores, inputs.oracles, inputs.shadow_oracles)
     for name in ("floor", "image_errors", *FOLLOWING):
         table = getattr(numbers, name)
         write_text(outputs[name], table.to_csv(index=False, lineterminator="\n"))  # with its titles, even if empty

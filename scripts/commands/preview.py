@@ -15,12 +15,10 @@ from unlearning.errors import UserError
 from unlearning.files import read_arrays, read_json, read_table, write_csv, write_text
 from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, RESULTS, cell_at
 from unlearning.tables.calibration import Row, render_calibration, rows_of_calibration
-from unlearning.tables.cells import PENDING, join_cells, join_costs, read_cell, read_on_request, without_misfits
+from unlearning.tables.cells import ORACLE, PENDING, join_cells, join_costs, read_cell, read_on_request, without_misfits
 from unlearning.tables.columns import COSTS_CSV
 from unlearning.tables.comparison import PREVIEW_MARK, render_table
-from unlearning.tables.floor import features_of_oracles, noise_floor, outputs_of_oracles
-from unlearning.tables.image_errors import image_errors, placements_of
-from unlearning.tables.numbers import numbers_from
+from unlearning.tables.numbers import numbers_of_cells
 from unlearning.workflow.plan import Plan
 from unlearning.workflow.progress import CALIBRATION, PlannedJob, planned_jobs
 
@@ -74,9 +72,9 @@ def render(request: Request) -> tuple[str, int, int]:
     known = [name for column in COSTS_CSV for name in column.name.split(", ")]  # also of jobs to come
     table = table.reindex(columns=list(dict.fromkeys([*table.columns, *known])))
     pending = [cell for cell in cells if cell["status"] == PENDING]
-    features = features_of_oracles(file for file in plan.cells("features.npz", ["retrain"]) if file in done)
-    floor = noise_floor(rows, outputs_of_oracles(cells, logits, {}), features)
-    numbers = numbers_from(rows, table, floor, image_errors(cells, map(placements_of, scores)))
+    features = [file for file in plan.cells("features.npz", [ORACLE]) if file in done]
+    shadows = [file for file in plan.shadow_oracles() if file in done]
+    numbers = numbers_of_cells(rows, table, cells, scores, features, shadows)
     text = render_table(numbers, request.config.suite, published_of(request), errors_behind(pending))
     return text, sum(cell["status"] != PENDING for cell in cells), len(cells)
 

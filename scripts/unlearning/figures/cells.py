@@ -9,7 +9,7 @@ import pandas
 
 from unlearning.errors import UserError
 from unlearning.tables.cells import ORACLE, ORIGINAL
-from unlearning.tables.limits import LEAST_KEPT, STILL_KNOWN
+from unlearning.tables.limits import has_collapsed, may_be_best, over_forgets, still_knows
 
 
 class Cells:
@@ -56,19 +56,10 @@ class Cells:
         """Return those of ``names`` that have a value of every metric."""
         return [name for name in names if all(len(self.values(name, metric)) for metric in metrics)]
 
-    def still_knows(self, name: str) -> bool:
-        """Return whether a model still names the forget class, as the table's legend says it."""
-        of_oracle = self.mean(ORACLE, "forget_acc")
-        return self.mean(name, "forget_acc") > (0 if np.isnan(of_oracle) else of_oracle) + STILL_KNOWN
-
-    def has_collapsed(self, name: str) -> bool:
-        """Return whether a model has lost too much of the retained accuracy, as the table's legend says it."""
-        return self.mean(name, "retain_acc") < LEAST_KEPT * self.mean(ORIGINAL, "retain_acc")
-
     def competing(self, *metrics: str) -> list[str]:
-        """Return the methods that may be the best: ok in every seed, without the class, and not collapsed."""
-        whole = [name for name in self.with_values(self.ranked, *metrics) if self.is_whole(name)]
-        return [name for name in whole if not self.still_knows(name) and not self.has_collapsed(name)]
+        """Return the methods that may be the best, as the table's legend says it."""
+        known = self.with_values(self.ranked, *metrics)
+        return [name for name in known if self.is_whole(name) and may_be_best(self.mean, name)]
 
     def is_whole(self, name: str) -> bool:
         """Return whether all cells of a row are ok."""
@@ -78,8 +69,9 @@ class Cells:
         """Return a row's name with what has to be known of it: why it does not compete, or that it lacks seeds."""
         notes = {"control": ["control"], "external": ["external"]}.get(self.kinds[name], [])
         if name not in (ORIGINAL, ORACLE):
-            notes = notes + [f"forget_acc {self.mean(name, 'forget_acc'):.2f}"] * self.still_knows(name)
-            notes = notes + ["collapsed"] * self.has_collapsed(name)
+            notes = notes + [f"forget_acc {self.mean(name, 'forget_acc'):.2f}"] * still_knows(self.mean, name)
+            notes = notes + ["collapsed"] * has_collapsed(self.mean, name)
+            notes = notes + ["over-forgets"] * over_forgets(self.mean, name)
         if not self.is_whole(name):
             notes = [*notes, f"{len(self._ok[name])} of {self.seeds[name]} seeds"]
         label = f"{ORACLE} (oracle)" if name == ORACLE else name

@@ -14,10 +14,10 @@ from unlearning.figures.looks import REFERENCE_LOOKS, look_of
 from unlearning.figures.marks import LARGEST, legend_below, legend_entry
 from unlearning.figures.output import TWO_COLUMNS, empty_figure
 from unlearning.files import read_table
+from unlearning.runner.outcomes import LOOKED_AT
 from unlearning.tables.cells import ORIGINAL
 from unlearning.tables.columns import COLUMN
 
-LOOKED_AT = ("retain_acc", "forget_acc")
 MARKS = 0.25
 """The distance between two markers on a curve, as a share of the panel."""
 

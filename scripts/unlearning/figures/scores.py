@@ -76,12 +76,15 @@ def rows_by_mean(
 def limits(cells: Cells, metric: str, names: Sequence[str], further: np.ndarray | None = None) -> Point:
     """Return the ends of an axis for all seeds of ``names`` and of the oracle, and for ``further`` values.
 
-    What lies beyond them is drawn at the end: a method that has not forgotten would press all others together.
+    What lies beyond them is drawn at the end: a method that has not forgotten would press all others together. Without
+    any value, such as a distance to an oracle that has failed, the ends are 0 and 1.
     """
     shown = names or cells.with_values(cells.names, metric)
     values = np.concatenate(
         [*(cells.values(name, metric) for name in [*shown, ORACLE]), [] if further is None else further]
     )
+    if not len(values):
+        return 0.0, 1.0
     room = 0.06 * (values.max() - values.min()) or 0.01
     return float(values.min() - room), float(values.max() + room)
 

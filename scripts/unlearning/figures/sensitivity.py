@@ -24,6 +24,8 @@ def sensitivity(sweep: pandas.DataFrame, benchmark: str) -> Figure:
     methods = [(name, its) for name, its in tried.groupby("method", sort=False) if len(its) > 1]
     if not methods:
         return empty_figure(f"{benchmark}: no method with more than one setting")
+    if tried[GAP].isna().all():
+        return empty_figure(f"{benchmark}: no setting is ok, or the oracle is not")
     lines = [methods[start : start + COLUMNS] for start in range(0, len(methods), COLUMNS)]
     heights = [max(len(its) for _, its in line) + 2.2 for line in lines]
     figure = Figure(figsize=(TWO_COLUMNS, 0.5 + 0.125 * sum(heights)))

@@ -13,12 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from unlearning.data.batches import TensorData
-from unlearning.runner.outcomes import MethodError
+from unlearning.runner.outcomes import LOOKED_AT, MethodError
 from unlearning.training.precision import computing_in
 
 
 def checked(values: Any) -> dict[str, Any]:
-    """Check the values that a method returned, and keep its numbers, detached, without waiting for the device."""
+    """Check the values that a method returned, and keep its numbers, detached, without waiting for the device.
+
+    A number with the name of one that the protocol measures, such as the accuracy on a batch, is kept as own_NAME.
+    """
     if not isinstance(values, dict) or "loss" not in values:
         shown = f"a dict with {sorted(map(str, values))}" if isinstance(values, dict) else type(values).__name__
         raise MethodError(f'unlearn_step returned {shown}; it must return a dict with "loss"')
@@ -27,7 +30,7 @@ def checked(values: Any) -> dict[str, Any]:
         raise MethodError(f'unlearn_step returned a "loss" of type {kind}; it must be one number')
     # Copies, because a method may change its tensor in place later.
     return {
-        str(name): value.detach().clone() if isinstance(value, Tensor) else value
+        f"{'own_' * (name in LOOKED_AT)}{name}": value.detach().clone() if isinstance(value, Tensor) else value
         for name, value in values.items()
         if _is_number(value)
     }

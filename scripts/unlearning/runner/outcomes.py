@@ -19,6 +19,10 @@ MISFIT = "misfit"
 """The status of a model from another program that does not fit the benchmark. No table shows it: see `tables.cells`."""
 
 
+LOOKED_AT = ("retain_acc", "forget_acc")
+"""The columns of a history that the protocol measures, on request; a method's own numbers have other names."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The end of a cell.

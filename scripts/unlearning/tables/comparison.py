@@ -20,7 +20,7 @@ from unlearning.tables.devices import others_than_the_oracle
 from unlearning.tables.image_errors import AREA_GAP
 from unlearning.tables.intervals import ALL_CLASSES, SIGNIFICANT
 from unlearning.tables.legend import GAP, LEVEL, OTHER_DEVICE, OVER_FORGETS, PRIMARY, SETTINGS, legend
-from unlearning.tables.limits import FOUND, LEAST_KEPT, MORE_THAN_ORACLE, STILL_KNOWN
+from unlearning.tables.limits import may_be_best, over_forgets
 from unlearning.tables.markdown import WIDTH, mean_with_interval, mean_with_range
 from unlearning.tables.numbers import Numbers
 from unlearning.tables.published import ranks, side_by_side
@@ -211,17 +211,9 @@ class _Cells:
         row = self.known(name, metric)
         return math.nan if row is None else round(row.mean, COLUMN[metric].decimals)
 
-    def over_forgets(self, name: str) -> bool:
-        """Return whether the attack, turned around, finds the members, and better than with the oracle."""
-        auc, of_oracle = (self.mean(each, "forget_mia_auc") for each in (name, ORACLE))
-        return auc <= 1 - FOUND and not auc > of_oracle - MORE_THAN_ORACLE
-
     def competes(self, name: str) -> bool:
         """Return whether a method is compared for the best of a column: see the legend."""
-        retain, forget = self.mean(name, "retain_acc"), self.mean(name, "forget_acc")
-        is_ruined = retain < LEAST_KEPT * self.mean(ORIGINAL, "retain_acc")
-        still_knows = forget > self.mean(ORACLE, "forget_acc") + STILL_KNOWN
-        return self.is_whole(name) and not (is_ruined or still_knows or self.over_forgets(name))
+        return self.is_whole(name) and may_be_best(self.mean, name)
 
     def best(self, columns: Sequence[Column]) -> dict[str, float | None]:
         """Return the best mean of the methods in each column.
@@ -266,8 +258,8 @@ def _primary_block(cells: _Cells) -> Grid:
         state = _state(cells, name)
         if state:
             return [state, *[NOTHING] * (len(columns) - 1)]
-        over_forgets = name not in cells.references and cells.over_forgets(name)
-        marks = [f" {OVER_FORGETS}" if over_forgets and column == PRIMARY else "" for column in columns]
+        is_over = name not in cells.references and over_forgets(cells.mean, name)
+        marks = [f" {OVER_FORGETS}" if is_over and column == PRIMARY else "" for column in columns]
         shown = [cells.shown(name, column, best, has_spread=True) for column in columns]
         return [value + mark for value, mark in zip(shown, marks, strict=True)]
 

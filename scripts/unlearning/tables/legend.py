@@ -9,7 +9,7 @@ import pandas
 from unlearning.config.model import EXTERNAL
 from unlearning.tables.columns import COLUMN
 from unlearning.tables.intervals import LEAST_FOR_A_SIGN, LEAST_FOR_AN_INTERVAL, SIGNIFICANT
-from unlearning.tables.limits import LEAST_KEPT
+from unlearning.tables.limits import FOUND, LEAST_KEPT, MORE_THAN_ORACLE, STILL_KNOWN
 from unlearning.tables.markdown import WIDTH
 from unlearning.tables.numbers import Numbers
 
@@ -32,12 +32,17 @@ def _ranking(seeds: int) -> str:
     return (
         f"{spread} (SE …): DeLong's standard error over draws of images, which all seeds share. *original*: the model "
         "before unlearning. *References* and *controls* are not methods and are not ranked. **Bold**: the best method "
-        "of a column, among the methods that forget (forget_acc at most .1 above *retrain*'s), keep the rest "
-        f"(retain_acc at least {LEAST_KEPT} of *original*'s) and do not over-forget. {OVER_FORGETS}: over-forgets: the "
-        "attack turned around, 1 − AUC, reaches .6, and .05 more than with *retrain*. In the columns of the AUC "
-        "nothing is bold: the lowest AUC is not the best. ↑: higher is better; ↓: lower is better; →: compare with "
-        "*retrain*, which never saw the class."
+        f"of a column, among the methods that forget (forget_acc at most {_short(STILL_KNOWN)} above *retrain*'s), "
+        f"keep the rest (retain_acc at least {LEAST_KEPT} of *original*'s) and do not over-forget. {OVER_FORGETS}: "
+        f"over-forgets: the attack turned around, 1 − AUC, reaches {_short(FOUND)}, and {_short(MORE_THAN_ORACLE)} "
+        "more than with *retrain*. In the columns of the AUC nothing is bold: the lowest AUC is not the best. ↑: "
+        "higher is better; ↓: lower is better; →: compare with *retrain*, which never saw the class."
     )
+
+
+def _short(share: float) -> str:
+    """Return a share without the zero before its point."""
+    return f"{share:g}".removeprefix("0")
 
 
 def _floor(numbers: Numbers) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas
 
+from unlearning.files import read_arrays
+from unlearning.paths import benchmark_of
 from unlearning.tables import floor as noise
 from unlearning.tables import image_errors
 from unlearning.tables.agreement import agreement
@@ -61,6 +66,29 @@ def numbers_from(
     means = in_floors(means, with_all_classes(floor))
     kinds = metrics.drop_duplicates("method").set_index("method")["kind"]
     return Numbers(metrics, costs, floor, errors, means, comparisons, agreement(means, kinds))
+
+
+def numbers_of_cells(
+    metrics: pandas.DataFrame,
+    costs: pandas.DataFrame,
+    cells: Sequence[Mapping[str, Any]],
+    scores: Sequence[Mapping[str, np.ndarray]],
+    oracles: Iterable[str],
+    shadow_oracles: Iterable[str],
+) -> Numbers:
+    """Return all numbers of a run, finished or not.
+
+    ``metrics`` and ``costs`` are the contents of metrics.csv and costs.csv; ``cells`` and ``scores`` those of the
+    metrics.json and scores.npz files, in the same order, empty for a cell without; ``oracles`` are the oracles'
+    features.npz files, ``shadow_oracles`` the logits.npz files of the shadow models that never saw the class.
+    """
+    shadows: dict[str, list[np.ndarray]] = {}
+    for path in shadow_oracles:
+        shadows.setdefault(benchmark_of(path), []).append(read_arrays(path)["logits"])
+    outputs = noise.outputs_of_oracles(cells, [its.get("non_member_logits") for its in scores], shadows)
+    floor = noise.noise_floor(metrics, outputs, noise.features_of_oracles(oracles))
+    errors = image_errors.image_errors(cells, map(image_errors.placements_of, scores))
+    return numbers_from(metrics, costs, floor, errors)
 
 
 def with_all_classes(floor: pandas.DataFrame) -> pandas.DataFrame:

@@ -65,29 +65,36 @@ def _described(tried: Sequence[Row], method: str, setting: str | None) -> list[s
     if setting is None:
         return ["none is ok", *["–"] * len(SHOWN)]
     rows = [row for row in tried if (row["method"], row["setting"]) == (method, setting)]
-    means = [(np.mean([row[column.name] for row in rows]), column.decimals) for column in SHOWN]
-    return [setting, *(f"{mean:.{decimals}f}" for mean, decimals in means)]
+    means = [(_mean(rows, column.name), column.decimals) for column in SHOWN]
+    return [setting, *("–" if mean is None else f"{mean:.{decimals}f}" for mean, decimals in means)]
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], key: str) -> float | None:
+    """Return the mean, or None if a value is not known: the distance to an oracle that is not ok."""
+    values = [row[key] for row in rows]
+    return None if None in values else float(np.mean(values))
 
 
 def choose(tried: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return for each method the setting with the best mean unlearn_score and the one with the smallest mean_abs_gap.
 
     ``tried`` has one row per method, setting (text) and benchmark, with status, unlearn_score and mean_abs_gap. A
-    setting that is not ok on every benchmark is not chosen; a method of which no setting is ok has None for both.
+    setting that is not ok on every benchmark is not chosen, and none by the gap if an oracle is not ok; where there is
+    none to choose, it is None.
     """
     chosen = []
     for method, rows in _by(tried, "method"):
         settings = {setting: its for setting, its in _by(rows, "setting") if all(r["status"] == "ok" for r in its)}
-        means = {
-            setting: {key: float(np.mean([row[key] for row in its])) for key in (SCORE, GAP)}
-            for setting, its in settings.items()
-        }
+        by_score, by_gap = (
+            {setting: mean for setting, its in settings.items() if (mean := _mean(its, key)) is not None}
+            for key in (SCORE, GAP)
+        )
         chosen.append(
             {
                 "method": method,
                 "settings": len({row["setting"] for row in rows}),
-                "by_score": max(means, key=lambda s: means[s][SCORE], default=None),
-                "by_gap": min(means, key=lambda s: means[s][GAP], default=None),
+                "by_score": max(by_score, key=by_score.__getitem__, default=None),
+                "by_gap": min(by_gap, key=by_gap.__getitem__, default=None),
             }
         )
     return chosen

@@ -1,5 +1,6 @@
 """The figures: what they show, that they withstand missing results, and that the same table gives the same bytes."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -31,6 +32,8 @@ from unlearning.figures.tradeoff import tradeoff
 from unlearning.files import read_arrays, read_table, write_arrays
 from unlearning.paths import PUBLISHED
 from unlearning.shown_paths import STYLE
+from unlearning.tables.columns import TO_ORACLE
+from unlearning.tables.comparison import render_table
 from unlearning.tables.numbers import numbers_from
 from unlearning.tables.reference import REFERENCE, numbers_of
 
@@ -55,6 +58,9 @@ def without(numbers, rows):
     measured = metrics.columns[list(metrics.columns).index("retain_acc") : list(metrics.columns).index("reason")]
     metrics["status"] = metrics["status"].where(~rows, "failed")
     metrics[measured] = metrics[measured].where(~rows)
+    without_oracle = metrics["seed"].isin(metrics.loc[rows & (metrics["method"] == "retrain"), "seed"])
+    distances = [name for name in measured if name.startswith("gap_") or name in {its.name for its in TO_ORACLE}]
+    metrics[distances] = metrics[distances].mask(without_oracle)
     return numbers_from(metrics, numbers.costs)
 
 
@@ -207,6 +213,23 @@ def test_failed_cells_leave_the_rest(digits, missing, tmp_path):
     assert (f"{DIGITS}: no cell is ok" in words["tradeoff"]) == (missing == "everything")
 
 
+@pytest.mark.parametrize("suite", ["digits", "small", "failures", "paper"])
+def test_the_methods_that_compete_are_those_of_the_table(suite):
+    """Of the kept tables, mask_and_average_score over-forgets in two; no seed has failed."""
+    numbers = numbers_of(suite)
+    for benchmark in numbers.metrics["benchmark"].unique():
+        cells = Cells(numbers.metrics, benchmark)
+        marked = set(re.findall(r"^\| (\w+) .* ‡ *\|$", first_block(numbers, benchmark), re.MULTILINE))
+        assert {name for name in cells.ranked if "over-forgets" in cells.label(name)} == marked & set(cells.ranked)
+        assert not marked & set(cells.competing("unlearn_score"))
+
+
+def first_block(numbers, benchmark):
+    """Return the table of the scores of a benchmark."""
+    section = render_table(numbers, "digits").split(f"## {benchmark}\n")[1]
+    return next(part for part in section.split("\n\n") if "| method" in part)
+
+
 def test_without_an_oracle_in_the_table_nothing_is_compared_with_it(digits):
     metrics = digits.metrics[~digits.metrics["method"].isin(["retrain", "original"])]
     for draw in drawn(numbers_from(metrics, digits.costs)).values():
@@ -307,6 +330,9 @@ def test_a_sweep_with_failed_settings_is_drawn(tmp_path):
     rows = rows.assign(unlearn_score=rows["mean_abs_gap"], retain_acc=rows["mean_abs_gap"])
     words = words_of(sensitivity(rows, "b"))
     assert words.count("failed") == 3
+    for gaps in ([None] * 4, [float("nan")] * 4):  # the oracle is not ok; all settings have failed
+        without_any = sensitivity(rows.assign(mean_abs_gap=gaps, status="ok"), "b")
+        assert words_of(without_any) == ["b: no setting is ok, or the oracle is not"]
 
 
 def test_relearning_is_drawn_only_if_it_was_asked_for(digits, tmp_path):

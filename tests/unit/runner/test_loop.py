@@ -558,6 +558,17 @@ def test_what_was_done_before_a_failure_is_kept():
     assert [row["epoch"] for row in run(fails_later).history] == [0]
 
 
+def test_a_methods_own_accuracies_are_not_mixed_with_those_that_the_protocol_measures():
+    """The figure of the curves draws these by their names."""
+    parts = (loader(10, 1), loader(5, 0))
+    method = Recorder(lambda step: {"loss": 1.0, "retain_acc": 0.5, "forget_acc": 0.25, "accuracy": 0.75})
+    looked = lambda epoch: {"retain_acc": 0.9, "forget_acc": 0.1} if epoch else {}  # noqa: E731
+    first, second = unlearn(small_model(), lambda _: method, __file__, *parts, PROTOCOL, look=looked).history
+    own = {"loss": 1.0, "own_retain_acc": 0.5, "own_forget_acc": 0.25, "accuracy": 0.75}
+    assert first == {"epoch": 0} | own
+    assert second == {"epoch": 1} | own | {"retain_acc": 0.9, "forget_acc": 0.1}
+
+
 @pytest.mark.parametrize(("least_steps", "epochs"), [(0, 2), (6, 2), (7, 3), (30, 10)])
 def test_an_unlearning_takes_as_many_epochs_as_its_least_steps_need(least_steps, epochs):
     """An epoch is 3 steps here."""

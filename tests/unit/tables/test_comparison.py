@@ -463,6 +463,16 @@ def test_a_method_that_is_ruined_or_still_knows_the_class_or_over_forgets_is_bes
     assert ("‡" in primary["other"][3]) == (row[6] == 0.39)
 
 
+@pytest.mark.parametrize("oracle", ["pending", "failed"])
+def test_without_the_oracles_values_a_method_that_still_knows_the_class_is_best_of_nothing(oracle):
+    """Before the oracle is there, as in a preview, it is taken to name none of the class."""
+    of_oracle = ("retrain", "reference", 1, oracle, *[None] * 4)
+    rows = [REFERENCES[0], of_oracle, STEADY, ("other", "method", 1, "ok", 0.85, 0.12, 0.5, 0.8)]
+    primary = blocks_of(render(metrics(rows, reason="it is not there")))[0]
+    assert [cell for cell in primary["steady"] if "**" in cell] == ["**0.800**", "**0.050**", "**0.750**"]
+    assert not any("**" in cell for cell in primary["other"])
+
+
 def test_an_auc_as_low_as_the_oracles_is_no_over_forgetting():
     """With few images, or if members look less familiar by nature. The oracle never saw the class."""
     rows = [("retrain", "reference", 1, "ok", 0.9, 0.0, 0.40, 0.8), ("low", "method", 1, "ok", 0.9, 0.0, 0.36, 0.85)]
