@@ -6,10 +6,12 @@
 #   CHECKPOINTS=path/to/results         take what fits from the results of another copy, version or machine
 # make report [...as for table]         the table, and results/report.zip, a folder to read and send: table, numbers, origin
 # make figures [...as for table]        draw the figures of the table into results/figures/, after making it if need be
-# make preview [...as for table]        write results/preview.md, the table of all cells finished so far; CALIBRATE=true:
-#                                       of a calibration, with its rows in results/preview.csv
+# make calibration [...as for table]    the baselines again, with each open choice of the protocol changed: results/calibration.md
+#   CHOICES="epoch_of augment"          of some choices alone
+# make preview [...as for table]        write results/preview.md, the table of all cells finished so far
 # make status [...]                     print what is done, has failed, runs or waits
 # make plan [...]                       measure this machine, and print what the table will cost
+#   CALIBRATE=true                      for preview, status and plan: the calibration in place of the table
 # make check [AUDIT=1]                  fail if a cell of the last table failed or diverged, and say which
 # make audit                            fail if the checks of the last table cannot tell erasure; AUDIT=1 does both
 # make new-method NAME=x                write a first scripts/methods/x.py, and say how to try it
@@ -36,8 +38,7 @@ COMMAND = PYTHONPATH=scripts $(BIN)/python -m commands
 setting = $(if $(strip $($(1))),$(2)='$(strip $($(1)))')
 SETTINGS = $(strip $(call setting,SUITE,suite) $(call setting,BENCHMARKS,benchmarks) $(call setting,METHODS,methods) \
 	$(call setting,SEEDS,seeds) $(call setting,METHOD,method) $(call setting,RULE,rule) $(call setting,CHECKPOINT,checkpoint) \
-	$(call setting,CHECKPOINTS,checkpoints) \
-	$(call setting,CALIBRATE,calibrate) $(call setting,CHOICES,choices))
+	$(call setting,CHECKPOINTS,checkpoints) $(call setting,CHOICES,choices))
 
 FILES = $(foreach file,$(CONFIG),$(if $(wildcard $(file)),,$(error CONFIG=$(file): there is no such file)))$(if \
 	$(strip $(CONFIG)),--configfile $(CONFIG))
@@ -47,7 +48,7 @@ ifneq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME}" && echo writable),writable)
 export XDG_CACHE_HOME = $(CURDIR)/.snakemake/home
 endif
 
-.PHONY: help table report figures preview status plan check audit new-method dataset keep subset verify test test-quick test-slurm format lint docs bench clean
+.PHONY: help table calibration report figures preview status plan check audit new-method dataset keep subset verify test test-quick test-slurm format lint docs bench clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -57,6 +58,9 @@ REQUEST = $(strip $(FILES) $(if $(SETTINGS),--config $(SETTINGS)))
 table: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/table.md $(REQUEST)
 
+calibration: .venv/installed
+	$(BIN)/snakemake --cores $(CORES) results/calibration.md $(strip $(FILES) --config calibrate=true $(SETTINGS))
+
 report: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) all figures report_pages $(REQUEST)
 	$(BIN)/snakemake all figures report_pages --report results/report.zip --report-stylesheet workflow/report/report.css $(REQUEST)
@@ -64,11 +68,13 @@ report: .venv/installed
 figures: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) figures $(REQUEST)
 
+INSPECTED = $(strip $(call setting,CALIBRATE,calibrate) $(SETTINGS) $(FILES))
+
 preview status: .venv/installed
-	@$(COMMAND).$@ $(SETTINGS) $(FILES)
+	@$(COMMAND).$@ $(INSPECTED)
 
 plan: .venv/installed
-	@$(COMMAND).plan --cores $(CORES) $(SETTINGS) $(FILES)
+	@$(COMMAND).plan --cores $(CORES) $(INSPECTED)
 
 check: .venv/installed
 	@$(COMMAND).check $(if $(filter-out 0,$(AUDIT)),--audit)

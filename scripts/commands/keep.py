@@ -224,7 +224,8 @@ def check_alike(suite: str, runs: Sequence[tuple[Part, Mapping[str, Any]]]) -> N
 def settings_of(part: Part, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings behind the rows of ``part``: those of its methods, benchmarks, protocols and data sets.
 
-    A file counts by its name, because each machine has a path of its own.
+    Rows that were joined come from several runs: of those, the ones that ``config`` knows. A file counts by its name,
+    because each machine has a path of its own.
     """
     rows = part.rows("metrics")
     methods = {name: config["methods"][name] for name in {row["method"] for row in rows} & config["methods"].keys()}
@@ -233,6 +234,7 @@ def settings_of(part: Part, config: Mapping[str, Any]) -> dict[str, Any]:
         methods[name] = {"file": file, "hyperparameters": entry.get("hyperparameters", {})}
     unused = () if any(column.startswith("relearn_") for column in part.columns("metrics")) else ("relearn",)
     names = {Benchmark.parse(row["benchmark"]) for row in rows}
+    names = {name for name in names if name.pretraining in config["benchmarks"] and name.dataset in config["datasets"]}
     benchmarks = {name.pretraining: config["benchmarks"][name.pretraining] for name in names}
     protocols = {its["protocol"] for its in benchmarks.values()}
     return {

@@ -23,13 +23,14 @@ from benches.setting import device_name, sizes_for
 from commands import run, tells_mistakes
 from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark, BenchmarkSettings, Config, Protocol
+from unlearning.config.reading import read_yaml
 from unlearning.data.sources import CHANNELS, SIZES
 from unlearning.evaluation.relearning import LARGEST_RETAINED_SAMPLE
 from unlearning.evaluation.sample import LARGEST_PART
 from unlearning.training.loop import epochs_of
 from unlearning.workflow.carrying import place_in
 from unlearning.workflow.process import defer_dynamo, keep_freed_memory
-from unlearning.workflow.progress import PlannedJob, duration, planned_jobs
+from unlearning.workflow.progress import SNAKEFILE, PlannedJob, duration, planned_jobs
 
 OF_PATH = re.compile(
     r"results/(?P<model>\w+?)-(?P<dataset>\w+?)(-class(?P<forget_class>\d+))?/"
@@ -64,7 +65,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--cores", type=int, default=4, help="how many jobs run at a time (default: 4)")
     given = parser.parse_args(arguments)
     request = request_of(given)
-    print(report(request, planned_jobs(request.arguments), given.cores))
+    print(report(request, planned_jobs(request.arguments, request.report), given.cores))
     return 0
 
 
@@ -83,8 +84,7 @@ def report(request: Request, jobs: list[PlannedJob], cores: int) -> str:
     total = sum(seconds.values())
     unit = Unit("hours", 3600) if total > 7200 else Unit("minutes", 60)
     what = "device" if estimates.device.type == "cuda" else "core"
-    if what == "core":
-        cores = min(cores, os.cpu_count() or 1)
+    cores = min(cores, (os.cpu_count() or 1) if what == "core" else gpu_slots())
     wall = duration(total / min(cores, len(pending) or 1))
     together = f"{wall} with {cores} job{'s' if cores > 1 else ''} at a time, if they do not slow each other down"
     missing = [name for name in estimates.datasets() if not estimates.is_there(name)]
@@ -98,6 +98,11 @@ def report(request: Request, jobs: list[PlannedJob], cores: int) -> str:
     if carried := sum(map(estimates.is_carried, pending)):
         lines.append(f"taken from {request.config.checkpoints}, if they fit, and not trained: {carried} checkpoints")
     return "\n\n".join(lines)
+
+
+def gpu_slots() -> int:
+    """Return how many jobs share a GPU, by the profile of runs on this machine."""
+    return int(read_yaml(SNAKEFILE.parent / "profiles/default/config.yaml")["resources"]["gpu_slots"])
 
 
 def time_by_rule_and_model(

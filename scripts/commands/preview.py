@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from commands import run, tells_mistakes
 from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark, as_published
-from unlearning.config.variants import baselines_of, with_calibration
 from unlearning.errors import UserError
 from unlearning.files import read_arrays, read_json, read_table, write_csv, write_text
 from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, RESULTS, cell_at
@@ -19,8 +18,7 @@ from unlearning.tables.cells import ORACLE, PENDING, join_cells, join_costs, rea
 from unlearning.tables.columns import COSTS_CSV
 from unlearning.tables.comparison import PREVIEW_MARK, render_table
 from unlearning.tables.numbers import numbers_of_cells
-from unlearning.workflow.plan import Plan
-from unlearning.workflow.progress import CALIBRATION, PlannedJob, planned_jobs
+from unlearning.workflow.progress import PlannedJob, planned_jobs
 
 if TYPE_CHECKING:
     import pandas
@@ -81,17 +79,13 @@ def render(request: Request) -> tuple[str, int, int]:
 
 def render_finished_calibration(request: Request) -> tuple[str, list[Row], int, int]:
     """Return the report of a calibration's finished cells, their rows, their number, and the number of all cells."""
-    baselines = baselines_of(request.config)
-    config, choices = with_calibration(request.config)
-    plan, done = Plan(config), finished_files(planned_jobs(request.arguments, CALIBRATION))
-    files = list(
-        zip(*(plan.calibrated(name, baselines, choices) for name in ("metrics.json", "scores.npz")), strict=True)
-    )
+    done = finished_files(planned_jobs(request.arguments, request.report))
+    files = list(zip(request.cells("metrics.json"), request.cells("scores.npz"), strict=True))
     finished = [pair for pair in files if set(pair) <= done]
     if not finished:
         raise UserError("no cell of the calibration is finished yet")
     cells, scores = [read_cell(metrics) for metrics, _ in finished], [read_arrays(its) for _, its in finished]
-    rows = rows_of_calibration(cells, scores, choices)
+    rows = rows_of_calibration(cells, scores, request.choices)
     text = f"# Calibration, {len(finished)} of {len(files)} cells\n\n{render_calibration(rows, published_of(request))}"
     return text, rows, len(finished), len(files)
 

@@ -14,7 +14,7 @@ from commands import run, tells_mistakes
 from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark
 from unlearning.files import read_json
-from unlearning.paths import CELL, PRETRAINING
+from unlearning.paths import CELL, PRETRAINING, cell_at
 from unlearning.workflow.progress import Running, owner, planned_jobs, running
 
 LOGS = {"original": [f"{PRETRAINING}/pretrain.log"], "retrain": [f"{CELL}/retrain.log"]}
@@ -31,17 +31,21 @@ def main(arguments: list[str]) -> int:
 
 def report(request: Request) -> str:
     """Return one grid per benchmark, and one line about all of them."""
-    done = {file for job in planned_jobs(request.arguments) if job.is_done for file in job.outputs}
-    alive, blocks = owner(), []
-    counts: Counter[str] = Counter()
-    seeds = request.plan.suite.seeds
-    for benchmark in request.plan.suite.benchmarks:
-        rows = []
-        for method in [*request.plan.rows, *request.plan.externals]:
-            of_seeds = request.plan.externals.get(method, seeds)
-            states = [state_of(benchmark, method, seed, done, alive) if seed in of_seeds else "" for seed in seeds]
-            counts.update(kind_of(state) for state in states if state)
-            rows.append([method, *states])
+    jobs = planned_jobs(request.arguments, request.report)
+    done = {file for job in jobs if job.is_done for file in job.outputs}
+    alive, seeds = owner(), request.plan.suite.seeds
+    states: dict[tuple[str, str], dict[int, str | Running]] = {}
+    for cell in map(cell_at, request.cells("metrics.json")):
+        benchmark, method, seed = cell["benchmark"], cell["method"], cell["seed"]
+        states.setdefault((benchmark, method), {})[seed] = state_of(benchmark, method, seed, done, alive)
+    counts = Counter(kind_of(state) for of_seeds in states.values() for state in of_seeds.values())
+    blocks = []
+    for benchmark in dict.fromkeys(benchmark for benchmark, _ in states):
+        rows = [
+            [method, *(of_seeds.get(seed, "") for seed in seeds)]
+            for (its, method), of_seeds in states.items()
+            if its == benchmark
+        ]
         blocks.append(f"{benchmark}\n\n{tabulate(rows, ['', *(f'seed {seed}' for seed in seeds)])}")
     kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
     run = f"a run is going on (process {alive})" if alive else "no run is going on"

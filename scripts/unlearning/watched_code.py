@@ -99,23 +99,35 @@ def _direct_imports(file: Path, of_version: tuple, beside: Path) -> list[Path]:
         raise UserError(str(source.problem))
     names: set[str] = set()
     modules: set[str] = set()
+    of_package: list[Path] = []
     for node in _statements(source.tree):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            package = Path(*file.parts[: -node.level])
+            inside = [node.module] if node.module else []
+            of_package += _with_parents(package, [".".join([*inside, alias.name]) for alias in node.names])
+        elif isinstance(node, ast.ImportFrom) and node.module:
             modules.add(node.module)
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     for name in modules:
         path = SCRIPTS / name.replace(".", "/")
         if name.startswith(f"{LIBRARY}.") and not path.with_suffix(".py").is_file() and not path.is_dir():
             raise UserError(f"{file}: it imports {name}, which is not there")
-    names |= modules
-    # Importing a.b.c runs a/__init__.py and a/b/__init__.py as well.
-    parents = {".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
+        if beside != SCRIPTS and path.with_suffix(".py").is_file() and path.parent == SCRIPTS:
+            raise UserError(
+                f"{file}: it imports {name}, which is the script of a rule here; give your module another name"
+            )
     folders = dict.fromkeys([SCRIPTS, beside])
-    candidates = [folder / name.replace(".", "/") for folder in folders for name in sorted(parents)]
+    candidates = [path for folder in folders for path in _with_parents(folder, names | modules)] + of_package
     files = [path.with_suffix(".py") for path in candidates] + [path / "__init__.py" for path in candidates]
     return [path for path in files if path.is_file()]
+
+
+def _with_parents(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Return the paths in ``folder`` of modules with dotted ``names``: importing a.b.c runs a and a.b as well."""
+    parents = {".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
+    return [folder / name.replace(".", "/") for name in sorted(parents)]
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

@@ -10,6 +10,7 @@ import yaml
 from project import ROOT, RULE_FILES, RULES, TARGETS
 
 from unlearning import watched_code
+from unlearning.errors import UserError
 from unlearning.watched_code import SCRIPTS, code_of
 
 PROFILES = sorted((ROOT / "workflow/profiles").glob("*/config.yaml"))
@@ -89,6 +90,31 @@ def test_imports_are_followed_through_modules_and_into_functions(tmp_path, monke
     assert code_of(tmp_path / "script.py") == [tmp_path / name for name in expected]
 
 
+def test_relative_imports_are_followed_within_a_helpers_package(tmp_path):
+    files = {
+        "mine.py": "from helpers import loss\n",
+        "helpers/__init__.py": "from .core import loss\n",
+        "helpers/core.py": "from . import sizes\nfrom .inner.deep import x\n",
+        "helpers/sizes.py": "",
+        "helpers/inner/__init__.py": "",
+        "helpers/inner/deep.py": "from ..last import *\n",
+        "helpers/last.py": "",
+        "helpers/unused.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert code_of(tmp_path / "mine.py") == sorted(tmp_path / name for name in files if "unused" not in name)
+
+
+def test_a_helper_with_the_name_of_a_rules_script_is_refused(tmp_path):
+    """scripts/ comes before the method's folder: the method would run the script."""
+    (tmp_path / "mine.py").write_text("def f():\n    from evaluate import weight\n")
+    (tmp_path / "evaluate.py").write_text("weight = 1\n")
+    with pytest.raises(UserError, match="it imports evaluate, which is the script of a rule here; give your module"):
+        code_of(tmp_path / "mine.py")
+
+
 @pytest.mark.parametrize(
     "clause",
     [
@@ -159,7 +185,12 @@ def test_make_table_is_the_snakemake_line_of_the_readme():
     assert part.endswith(
         "--config benchmarks='a-b-class0' methods='scrub delete' seeds='42 43' checkpoint='x.pt' checkpoints='old'"
     )
-    preview = lines_of("preview", "CALIBRATE=true", "CHOICES=augment epoch_of")[-1]
-    assert preview.endswith("-m commands.preview calibrate='true' choices='augment epoch_of'")
+    for command in ("preview", "status", "plan"):
+        line = lines_of(command, "CALIBRATE=true", "CHOICES=augment epoch_of")[-1]
+        assert line.endswith(" calibrate='true' choices='augment epoch_of'")
+    calibration = lines_of("calibration", "SUITE=paper", "CORES=2")[-1]
+    assert calibration.endswith("--cores 2 results/calibration.md --config calibrate=true suite='paper'")
+    files = lines_of("calibration", "CONFIG=config.yaml")[-1]
+    assert files.endswith("results/calibration.md --configfile config.yaml --config calibrate=true")
     figures = lines_of("figures", "SUITE=paper", "CONFIG=config.yaml")[-1]
     assert figures.endswith("--cores 4 figures --configfile config.yaml --config suite='paper'")

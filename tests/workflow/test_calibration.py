@@ -1,6 +1,7 @@
 """Calibration: one small run."""
 
 import csv
+import re
 
 import pytest
 import torch
@@ -67,6 +68,11 @@ def test_a_preview_has_the_rows_of_the_finished_cells(calibrated):
     assert calibrated.read("results/preview.csv").splitlines() == [row for row in whole if "augment: false" not in row]
     assert "augment: false" not in calibrated.read("results/preview.md")
     assert "| batch_norm: eval " in calibrated.read("results/preview.md")
+    grid = calibrated.command("status", "calibrate=true", "choices=augment batch_norm").stdout
+    assert re.search(r"^retain_finetune__augment_false +done$", grid, re.MULTILINE)
+    assert grid.splitlines()[-1] == "5 cells: 5 done; no run is going on"
+    plan = calibrated.command("plan", "calibrate=true", "choices=augment epoch_of", "seeds=1 2").stdout
+    assert re.search(r"^unlearn +3 ", plan, re.MULTILINE)  # of seed 2: as chosen, and with each choice
     nothing = calibrated.command("preview", "calibrate=true", "seeds=7")
     assert (nothing.returncode, nothing.stderr) == (1, "error: no cell of the calibration is finished yet\n")
 

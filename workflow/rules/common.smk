@@ -16,7 +16,7 @@ if Path(workflow.main_snakefile).resolve() != PROJECT / "workflow" / "Snakefile"
 if str(PROJECT / "scripts") not in sys.path:
     sys.path.insert(0, str(PROJECT / "scripts"))
 
-from unlearning.config.checks import check_command_line, check_device, check_request
+from unlearning.config.checks import check_command_line, check_device, check_request, targets_of
 from unlearning.config.model import REFERENCES, as_published
 from unlearning.config.reading import CONFIG, hint_of_old_words, read_config
 from unlearning.config.variants import VALIDATION, baselines_of, with_calibration, with_sweep
@@ -76,7 +76,7 @@ if chosen.calibrate:
     BASELINES = or_exit(baselines_of, chosen)
     chosen, CHOICES = or_exit(with_calibration, chosen)
 # Snakemake knows its targets only after it has read all rules.
-or_exit(check_request, chosen, [argument for argument in sys.argv[1:] if argument.startswith("results/")])
+or_exit(check_request, chosen, targets_of(sys.argv[1:]))
 
 plan = Plan(chosen)
 code = partial(or_exit, plan.code)

@@ -79,6 +79,16 @@ def check_checkpoints(config: Config) -> None:
         )
 
 
+OTHER_FOLDERS = ("datasets", "figures", "report", "reference", "checkpoints")
+"""The folders of results/ that are no benchmark's."""
+
+
+def targets_of(arguments: Sequence[str]) -> list[str]:
+    """Return the targets under results/ of Snakemake's command line; what follows --report is no target."""
+    pairs = zip(["", *arguments], arguments, strict=False)
+    return [argument for before, argument in pairs if argument.startswith(f"{RESULTS}/") and before != "--report"]
+
+
 def check_request(config: Config, targets: Iterable[str]) -> None:
     """Raise UserError if this run cannot make its targets.
 
@@ -89,7 +99,7 @@ def check_request(config: Config, targets: Iterable[str]) -> None:
     check_checkpoints(config)
     targets = list(targets)
     cells = [Path(target).parts[1:] for target in targets if Path(target).parts[:1] == ("results",)]
-    cells = [parts for parts in cells if len(parts) > 1 and parts[0] not in ("datasets", "figures")]
+    cells = [parts for parts in cells if len(parts) > 1 and parts[0] not in OTHER_FOLDERS]
     benchmarks = [parts[0] for parts in cells] or config.chosen.benchmarks
     methods = [parts[2] for parts in cells if len(parts) > 3] if cells else config.chosen.methods
     for name in (*methods, *benchmarks):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 import subprocess  # nosec B404: Snakemake, with arguments of our own
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from unlearning.errors import UserError
 from unlearning.paths import RESULTS
 from unlearning.watched_code import SCRIPTS
+from unlearning.workflow.workspace import may_be_alive
 
 TABLE, CALIBRATION = f"{RESULTS}/table.md", f"{RESULTS}/calibration.md"
 SNAKEFILE = SCRIPTS.parent / "workflow" / "Snakefile"
@@ -78,11 +78,8 @@ def owner() -> str | None:
     """
     lock = Path(RESULTS) / ".lock"
     text = lock.read_text(encoding="utf-8").strip() if lock.exists() else ""
-    process, _, host = text.partition(" on ")
-    if not process.isdecimal():
-        return None
-    is_here = host == os.uname().nodename
-    return text if not is_here or Path(f"/proc/{process}").exists() else None
+    is_run = text.partition(" on ")[0].isdecimal() and may_be_alive(text, lock.stat().st_mtime)
+    return text if is_run else None
 
 
 def running(log: Path, now: float | None = None) -> Running | None:

@@ -79,7 +79,7 @@ def claim(results: Path) -> IO[str]:
             ) from None
     if not has_locks:
         owner = _owner(file)
-        if owner and _may_be_alive(owner, os.fstat(file.fileno()).st_mtime):
+        if owner and may_be_alive(owner, os.fstat(file.fileno()).st_mtime):
             raise UserError(
                 f"{results}: this file system has no locks between machines, and another run (process {owner}) did not "
                 f"say that it ended; wait for its end, or remove {results / '.lock'} if it is gone"
@@ -97,7 +97,7 @@ def _owner(file: IO[str]) -> str:
     return file.read().strip()
 
 
-def _may_be_alive(owner: str, since: float) -> bool:
+def may_be_alive(owner: str, since: float) -> bool:
     """Return False if ``owner`` was a process of this machine that has ended since the time ``since``."""
     number, _, machine = owner.partition(" on ")
     if machine != os.uname().nodename or not number.isdigit():

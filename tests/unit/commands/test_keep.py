@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import yaml
+from commands.keep import Part, settings_of
 from commands.keep import main as keep_results
 from project import ROOT
 
@@ -204,6 +205,21 @@ def test_what_changes_no_row_is_no_difference(folders, tmp_path):
     assert keep(folders, tmp_path / "reference") == 0
     costs = read_table(tmp_path / "reference" / "digits-costs.csv")
     assert len(costs) == len(read_table(REFERENCE / "digits-costs.csv"))
+
+
+def test_the_rows_of_other_runs_may_be_of_a_benchmark_that_a_run_does_not_know(folders):
+    """Kept rows can come from runs with different configuration files, each with benchmarks of its own."""
+    part = Part(folders[0])
+    config = json.loads((folders[0] / "provenance.json").read_text())["config"]
+    known = settings_of(part, config)
+    config["benchmarks"].pop("vgg16bn-digits")
+    assert settings_of(part, config)["benchmarks"] == without_key(known["benchmarks"], "vgg16bn-digits")
+    config["datasets"].pop("digits")
+    assert settings_of(part, config)["benchmarks"] == settings_of(part, config)["datasets"] == {}
+
+
+def without_key(mapping, key):
+    return {name: value for name, value in mapping.items() if name != key}
 
 
 def test_a_run_that_is_not_whole_or_of_another_suite_is_not_joined(folders, tmp_path, capsys):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from project import ROOT, configured
 from snakemake.utils import validate
 
-from unlearning.config.checks import check_method, check_names, check_request
+from unlearning.config.checks import check_method, check_names, check_request, targets_of
 from unlearning.config.model import (
     Benchmark,
     BenchmarkSettings,
@@ -256,10 +256,16 @@ def test_cells_of_a_sweep_and_of_a_calibration_can_be_asked_for_before_there_is_
         "results/resnet20-digits-class9/seed7/retrain/metrics.json",
         "results/vgg16bn-digits/seed1/pretrained.pt",
         "results/resnet20-digits-class0/seed1/scrub/relearning.json",
+        "results/report/audit.html",
     ],
 )
 def test_paths_that_can_be_made_pass(target):
     check(copy.deepcopy(CONFIG), [target])
+
+
+def test_the_file_of_snakemakes_report_is_no_target():
+    words = ["results/table.md", "--report", "results/send/report.zip", "--cores", "2", "all"]
+    assert targets_of(words) == ["results/table.md"]
 
 
 def leaves(node, path=()):
