@@ -20,15 +20,12 @@ from unlearning.data.batches import Batches, Normalisation
 from unlearning.models import Classifier, build_model
 from unlearning.streams import generator, seed_global_streams
 from unlearning.training.precision import computing_in, precision_on
-from unlearning.workflow.process import defer_dynamo, keep_freed_memory
+from unlearning.workflow.process import defer_dynamo, keep_freed_memory, processor_name
 
 SIZE, CHANNELS = 32, {"cifar10": 3, "cifar100": 3, "fmnist": 1}
 MODELS = {"resnet20": "cifar10", "vgg16bn": "cifar100", "mobilenetv2": "fmnist"}
 """The paper suite's models, each with its data set."""
 MOST_STEPS, IMAGES = 1000, 8192
-
-INSTRUCTIONS = {"avx512f": "AVX-512", "avx512_bf16": "bf16"}
-"""Instruction sets that can make a processor twice as fast, by the kernel's name for them."""
 
 Run = Callable[[int], None]
 """A function that runs the given number of steps."""
@@ -182,8 +179,4 @@ def device_name(device: torch.device) -> str:
     """Return e.g. "AMD EPYC with AVX-512 and bf16, 1 thread" or the GPU's name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    values = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    flags = values.get("flags", "").split()
-    found = " and ".join(text for flag, text in INSTRUCTIONS.items() if flag in flags)
-    return f"{values.get('model name', 'cpu')}{f' with {found}' if found else ''}, 1 thread"
+    return f"{processor_name()}, 1 thread"

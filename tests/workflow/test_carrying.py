@@ -12,6 +12,7 @@ from project import TINY, Project, merged
 
 from unlearning.models import build_model
 from unlearning.training.checkpoints import digest_of_weights
+from unlearning.workflow.process import processor_name
 
 CELLS = "results/resnet20-digits-class0/seed1"
 METHODS = ["head_mask", "retain_finetune", "negative_gradient", "bad_teacher", "scrub"]
@@ -52,7 +53,7 @@ def test_what_was_carried_shows(finished_project, second):
     )
     for rule in ("pretrain", "retrain", "unlearn"):
         assert costs[rule]["carried"] == "unknown"  # the first copy is no repository: it has no commit
-        for name in ("seconds", "training_seconds", "device", "torch", "steps", "peak_memory_mb"):
+        for name in ("seconds", "training_seconds", "device", "processor", "torch", "steps", "peak_memory_mb"):
             assert costs[rule][name] == first[rule][name], (rule, name)
     assert costs["evaluate"]["carried"] == ""
     provenance = json.loads(second.read("results/provenance.json"))
@@ -63,6 +64,7 @@ def test_what_was_carried_shows(finished_project, second):
         "dataset": "digits",
         "seed": "1",
         "device": "cpu",
+        "processor": processor_name(),
         "torch": first["pretrain"]["torch"],
         "python": first["pretrain"]["python"],
         "commit": "unknown",

@@ -21,6 +21,7 @@ from unlearning.paths import TABLES
 from unlearning.tables.columns import ON_REQUEST
 from unlearning.tables.comparison import render_table
 from unlearning.tables.numbers import Numbers
+from unlearning.workflow.process import processor_name
 
 CELLS = "results/resnet20-digits-class0/seed1"
 METHODS = ["head_mask", "retain_finetune", "negative_gradient", "bad_teacher", "scrub"]
@@ -504,6 +505,11 @@ def test_a_table_says_where_it_comes_from(finished_project):
     made = json.loads(finished_project.read("results/provenance.json"))
     assert made["versions"]["torch"] == version("torch")
     assert made["versions"]["python"] == platform.python_version()
-    assert made["jobs"] == {"device": ["cpu"], "torch": [version("torch")], "python": [platform.python_version()]}
+    assert made["jobs"] == {
+        "device": ["cpu"],
+        "processor": [processor_name()],
+        "torch": [version("torch")],
+        "python": [platform.python_version()],
+    }
     assert made["config"]["suites"]["digits"]["seeds"] == [1]
     assert (made["commit"], made["dirty"]) == (None, None)  # a copy in a folder without git

@@ -24,7 +24,7 @@ class Column:
 
     ``better`` is "↑", "↓", "oracle" (a value nearer to the oracle's is better) or empty. Tables show the column under its
     ``title``, or under its ``name`` if it has none, with this number of ``decimals``. ``block`` is the block of the
-    comparison table that shows it: SCORES, FURTHER, COSTS, or none. ``has_best`` is False if the best value must not be
+    comparison table that shows it, or none. ``has_best`` is False if the best value must not be
     bold. ``at_oracle`` is the value of a model that equals the oracle, for a distance to the oracle (0) or a likeness (1).
     ``is_shared_by_seeds`` is True if the seeds share a part of the measurement, so that their spread is no error.
     ``counted_in`` names a column with a number that stands in the heading, and the words behind that number.
@@ -194,7 +194,7 @@ COSTS_CSV = (
     Column("peak_gpu_memory_mb", "MB", "", "↓", "largest memory allocated on the GPU, where there is one; the table then shows it under MB"),
     Column("seconds_to_oracle", "", "", "↓", "training_seconds divided by the training_seconds of the oracle of the same benchmark and seed", title="× oracle's s", block=COSTS, decimals=2),
     Column("precision", "", "float32, tf32, bfloat16", "", "number format of the training or unlearning; everything else is computed in float32"),
-    Column("device, threads, torch, python", "", "", "", "the device, the number of threads and the versions that the job ran with"),
+    Column("device, processor, threads, torch, python", "", "", "", "the device, the processor of the machine, the number of threads and the versions that the job ran with"),
     Column("carried", "", "", "", "for a checkpoint that was taken from elsewhere (--config checkpoints=...): the project's commit there, or unknown; the row has the cost of its training there"),
 )  # fmt: skip
 

@@ -16,14 +16,15 @@ PACKAGES = ("torch", "torchvision", "snakemake", "numpy", "scipy", "pandas", "sc
 OF_THE_MACHINE = ("device", "data_dir", "checkpoints")
 """Settings that change no result on the same kind of device."""
 
-MADE_ON = ("device", "torch", "python")
+MADE_ON = ("device", "processor", "torch", "python")
 
 
 def provenance(config: Mapping[str, Any], costs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the contents of provenance.json for a run with ``config``; ``costs`` are the costs of its jobs.
 
     ``carried`` has the trainings that were not done in this run (see `unlearning.workflow.carrying`), each with the
-    commit, the device and the versions of torch and Python with which it was done.
+    commit, the device, the processor and the versions of torch and Python with which it was done. What a job's cost
+    does not say, as that of a checkpoint which was carried without it, is left out.
 
     ``commit`` and ``dirty`` (whether any file differs from the commit, or is unknown to it) describe the project at the
     time when the table was made; both are None outside of a git repository. The digest does not depend on the order of
@@ -36,7 +37,7 @@ def provenance(config: Mapping[str, Any], costs: Sequence[Mapping[str, Any]]) ->
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "config": json.loads(text),
         "versions": {"python": platform.python_version()} | {package: _version(package) for package in PACKAGES},
-        "jobs": {name: sorted({str(cost[name]) for cost in costs}) for name in MADE_ON},
+        "jobs": {name: sorted({str(cost[name]) for cost in costs if cost.get(name)}) for name in MADE_ON},
         "carried": [_carried(cost) for cost in costs if cost.get("carried")],
     }
 

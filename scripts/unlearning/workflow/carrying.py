@@ -30,7 +30,7 @@ UNKNOWN = "unknown"
 """The project version of a checkpoint whose record does not name the version."""
 
 OF_A_TRAINING = ("seconds", "training_seconds", "steps", "peak_memory_mb", "peak_gpu_memory_mb", "precision")
-MADE_ON = ("device", "threads", "torch", "python")
+MADE_ON = ("device", "processor", "threads", "torch", "python")
 """Facts about the machine. The cost of a carried checkpoint is the cost of the training there."""
 
 

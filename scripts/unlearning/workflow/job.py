@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from unlearning.clocks import CLOCK
 from unlearning.errors import UserError, first_line
 from unlearning.files import write_json
-from unlearning.workflow.process import defer_dynamo, keep_freed_memory
+from unlearning.workflow.process import defer_dynamo, keep_freed_memory, processor_name
 
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 
@@ -131,6 +131,7 @@ def cost_of_process(snakemake: Any) -> dict[str, Any]:
         "peak_memory_mb": _peak_memory_mb(),
         "peak_gpu_memory_mb": round(peak_gpu, 1) if on_gpu else None,
         "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+        "processor": processor_name(),
         "threads": snakemake.threads,
         "torch": str(torch.__version__),
         "python": sys.version.split()[0],

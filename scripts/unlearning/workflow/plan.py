@@ -375,5 +375,5 @@ class Plan:
         return dict.fromkeys(REFERENCES, "reference") | methods | dict.fromkeys(self.externals, EXTERNAL)
 
     def settings(self) -> dict[str, str]:
-        """Return the origin of each row's hyperparameters: authors, tuned or own. A reference has none."""
+        """Return the origin of each row's hyperparameters, as the schema names it. A reference has none."""
         return {name: self.config.methods[name].settings for name in self.suite.methods}

@@ -22,6 +22,12 @@ def test_all_devices_of_the_jobs_are_named():
     assert provenance({}, COSTS)["jobs"]["device"] == ["NVIDIA H200", "cpu"]
 
 
+def test_what_a_cost_does_not_say_is_left_out():
+    """A checkpoint that was carried without its cost, or with the cost of an earlier version."""
+    assert provenance({}, [*COSTS, {"device": None, "torch": None}])["jobs"]["torch"] == ["2.13.0"]
+    assert provenance({}, [COSTS[0], COSTS[1] | {"processor": "one"}])["jobs"]["processor"] == ["one"]
+
+
 def git(folder, *arguments):
     identity = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
     done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
