@@ -65,7 +65,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "methods.md": render_catalogue(files, hyperparameters_of(config), reached),
         measured: fill_marked(measured.read_text(encoding="utf-8"), makers),
-        DOCS / "configuration.md": render_configuration(read_yaml(SCHEMA)),
+        DOCS / "configuration.md": render_configuration(read_yaml(SCHEMA), read_yaml(CONFIG)),
         own_method: fill_marked(own_method.read_text(encoding="utf-8"), {"table": table, "sweep": sweep_table}),
         calibration: fill_marked(
             calibration.read_text(encoding="utf-8"),

@@ -34,15 +34,23 @@ KINDS = {"integer": "integer", "number": "number", "string": "text", "boolean": 
 PLURALS = {"integer": "integers", "number": "numbers", "text": "texts"}
 
 
-def render_configuration(schema: Mapping[str, Any]) -> str:
-    """Return docs/configuration.md for the ``schema`` of the configuration."""
-    parts = [INTRODUCTION]
+def render_configuration(schema: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Return docs/configuration.md for the ``schema`` of the configuration, and the content of config.yaml."""
+    parts = [INTRODUCTION, names_in(config)]
     for title, level in levels_of(schema, schema):
         parts.append(f"## {title}\n")
         if "description" in level and title != TOP:
             parts.append(f"{sentence(level['description'])}\n")
         parts.append(markdown_table(list(rows_of(level, schema)), ["key", "type", "default", "what it is"], 4) + "\n")
     return "\n".join(parts)
+
+
+def names_in(config: Mapping[str, Any]) -> str:
+    """Return the list of the names that config.yaml defines, to be used in a configuration of one's own."""
+    models = dict.fromkeys(benchmark.split("-")[0] for benchmark in config["benchmarks"])
+    names = {"suites": config["suites"], "models": models} | {key: config[key] for key in ("datasets", "protocols")}
+    lines = [f"- {key}: {', '.join(f'`{name}`' for name in its)}" for key, its in names.items()]
+    return "\n".join(["Names that are there, explained in `config.yaml`:\n", *lines]) + "\n"
 
 
 TOP = "Top level"
