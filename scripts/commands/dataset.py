@@ -143,6 +143,10 @@ def described(source: Path, found: Found) -> list[str]:
     ]
 
 
+FIRST = ("head_mask", "retain_finetune", "scrub", "mask_and_average")
+"""The methods of a first table."""
+
+
 def lines_for(name: str, found: Found, config: Config) -> list[str]:
     """Return the lines for the configuration, as a whole file, and how to use it."""
     images = found.parts["train"][0]
@@ -151,11 +155,13 @@ def lines_for(name: str, found: Found, config: Config) -> list[str]:
     gigabytes = sum(array.nbytes for pair in found.parts.values() for array in pair) / 1e9
     more = f", largest_gb: {gigabytes + 1:.0f}" if gigabytes > LARGEST_GB else ""
     entry = f"datasets: {{{name}: {{classes: {_classes(found)}, fit: {fit}{more}}}}}"
+    suite = f"own_{name}" if name in config.suites else name
     return [
         "For its table, put these lines into a file mine.yaml, and run make table CONFIG=mine.yaml:",
+        f"suite: {suite}",
         *([] if name in config.datasets else [entry]),
-        f"benchmarks: {{resnet20-{name}: {{protocol: short}}}}",
-        f"suites: {{{config.suite}: {{benchmarks: [resnet20-{name}-class0]}}}}",
+        f"benchmarks: {{resnet20-{name}: {{protocol: short}}}}  # a first look; paper: the published constants",
+        f"suites: {{{suite}: {{benchmarks: [resnet20-{name}-class0], methods: [{', '.join(FIRST)}], seeds: [42]}}}}",
     ]
 
 

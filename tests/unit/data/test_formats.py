@@ -79,11 +79,19 @@ def test_a_folder_of_pictures_becomes_a_data_set_that_runs_with_the_printed_line
     assert np.load(tmp_path / "data/pets.npz")["class_names"].tolist() == ["cat", "dog"]
     assert "2 classes, 9 x 9 colour" in printed
     assert "images per class: train 5 to 5, test 2 to 2" in printed
-    (tmp_path / "mine.yaml").write_text("\n".join(printed.splitlines()[-3:]))
+    (tmp_path / "mine.yaml").write_text("\n".join(printed.splitlines()[-4:]))
     config = read_config([CONFIG, tmp_path / "own.yaml", tmp_path / "mine.yaml"], {})
-    assert config.chosen.benchmarks == ("resnet20-pets-class0",)
+    assert (config.suite, config.chosen.benchmarks) == ("pets", ("resnet20-pets-class0",))
+    assert len(config.suites["digits"].benchmarks) == 3  # a suite of its own: no other is changed
     assert config.datasets["pets"].fit == "resize"
     check_request(config, [])
+
+
+def test_the_printed_suite_takes_the_place_of_no_other(tmp_path, pictures, make):
+    """A suite named methods is there."""
+    lines = yaml.safe_load("\n".join(make("methods", pictures[0]).splitlines()[-4:]))
+    assert lines["suite"] == "own_methods"
+    assert list(lines["suites"]) == ["own_methods"]
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path, pictures, make):
