@@ -32,6 +32,8 @@ class UnlearningMethod:
         Adam's moments, at a fixed learning rate; in the authors' code they share SGD's momentum, at one that falls to
         zero. In both, a forget step therefore also moves the weights outside the mask, on by the last retain steps'
         momentum; the paper's formula leaves them. Here the large forget gradients also shorten the retain steps.
+        The squares are of whole mini-batches, as theirs, but here those of the forget set are of one class: in mixed
+        ones more of the gradients cancel, so that more weights are salient (ssd measures by images for this reason).
     When to use: for random subsets, for which it was made, at little more than the cost of fine-tuning
     """
 

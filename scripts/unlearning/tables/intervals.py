@@ -88,6 +88,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def summary(metrics: pandas.DataFrame, columns: Sequence[str]) -> pandas.DataFrame:
     """Return the mean and spread of each of ``columns`` of metrics.csv over the cells of a benchmark and method.
 
+    Of cells pooled over classes, the spread is that of the classes' means: the seeds of a class are no further classes.
     One row per benchmark, method and column for which at least one cell has a value: the first columns of summary.csv.
     """
     rows = []
@@ -96,7 +97,8 @@ def summary(metrics: pandas.DataFrame, columns: Sequence[str]) -> pandas.DataFra
             values = cells[metric].dropna().astype(float)
             if len(values):
                 deviation = float(values.std()) if len(values) > 1 else None
-                ends = (None, None) if _is_shared(metric) else spread(values, _bounds(metric))
+                apart = values.groupby(cells[ALL_CLASSES]).mean() if ALL_CLASSES in cells else values
+                ends = (None, None) if _is_shared(metric) else spread(apart, _bounds(metric))
                 rows.append((benchmark, method, metric, len(values), values.mean(), *ends, deviation))
     names = ["benchmark", "method", "metric", "seeds", "mean", "low", "high", "deviation"]
     return pandas.DataFrame(rows, columns=names)

@@ -82,8 +82,9 @@ def _tests(tests: pandas.DataFrame, seeds: int) -> str:
     pairs = [(row.benchmark, frozenset((row.method, row.baseline))) for row in tests.itertuples()]
     found = {pair for pair, its in zip(pairs, tests["p_holm"], strict=True) if its < SIGNIFICANT}
     return (
-        "Differences are paired by seed, ± half of Student's 95 % interval. ▲ and ▼: the difference is not zero, by "
-        "the paired t-test after Holm's correction (5 %) over the comparisons of a benchmark with baselines that have "
-        f"not collapsed (retain_acc at least {LEAST_KEPT} of *original*'s): {len(found)} of {len(set(pairs))} have a "
+        "Differences are paired by seed, ± half of Student's 95 % interval. ▲ and ▼: over trainings, the difference on "
+        "these test images is not zero (what a draw of other images would change comes on top), by the paired t-test "
+        "after Holm's correction (5 %) over the comparisons of a benchmark with baselines that have not collapsed "
+        f"(retain_acc at least {LEAST_KEPT} of *original*'s): {len(found)} of {len(set(pairs))} have a "
         "sign, each pair counted once."
     )

@@ -13,7 +13,7 @@ from unlearning.files import read_arrays
 from unlearning.paths import benchmark_of
 from unlearning.tables import floor as noise
 from unlearning.tables import image_errors
-from unlearning.tables.agreement import agreement
+from unlearning.tables.agreement import agreement, distances_to_oracle
 from unlearning.tables.cells import ORIGINAL
 from unlearning.tables.classes import errors_over_classes, floor_over_classes, over_classes
 from unlearning.tables.columns import COLUMN, COMPARED
@@ -65,7 +65,8 @@ def numbers_from(
     means = with_errors(means, pandas.concat([errors, errors_over_classes(errors)], ignore_index=True))
     means = in_floors(means, with_all_classes(floor))
     kinds = metrics.drop_duplicates("method").set_index("method")["kind"]
-    return Numbers(metrics, costs, floor, errors, means, comparisons, agreement(means, kinds))
+    distances = pandas.concat([distances_to_oracle(part) for part in parts])
+    return Numbers(metrics, costs, floor, errors, means, comparisons, agreement(means, kinds, distances))
 
 
 def numbers_of_cells(

@@ -1,5 +1,6 @@
 """The block of means over classes: what is pooled, and how it is paired."""
 
+import numpy as np
 import pandas
 import pytest
 import scipy.stats
@@ -32,6 +33,20 @@ def test_the_mean_is_over_classes_and_seeds():
     base, mine = summary(over_classes(cells(*TWO)), ["score"]).to_dict("records")
     assert (base["seeds"], base["mean"]) == (4, pytest.approx((0.1 + 0.2 + 0.5 + 0.7) / 4))
     assert mine["deviation"] == pytest.approx(pandas.Series([0.3, 0.3, 0.6, 0.9]).std())
+
+
+def test_the_spread_is_that_of_the_classes_whose_seeds_are_no_further_classes():
+    """Six cells of two classes are two draws of a class; the interval of six classes is that of their means."""
+    rows = [
+        (f"m-d-class{name}", "mine", "method", seed, name / 10 + seed / 1000) for name in range(6) for seed in (1, 2, 3)
+    ]
+    of_six = pandas.DataFrame(rows, columns=["benchmark", "method", "kind", "seed", "score"])
+    means = [name / 10 + 0.002 for name in range(6)]
+    (row,) = summary(over_classes(of_six), ["score"]).to_dict("records")
+    low, high = scipy.stats.t.interval(0.95, 5, np.mean(means), scipy.stats.sem(means))
+    assert (row["seeds"], row["low"], row["high"]) == (18, pytest.approx(low), pytest.approx(high))
+    (row,) = summary(over_classes(of_six[:6]), ["score"]).to_dict("records")
+    assert (row["low"], row["high"]) == (pytest.approx(0.002), pytest.approx(0.102))
 
 
 def test_pairs_are_of_one_class_and_seed_and_each_class_counts_once():
