@@ -113,7 +113,7 @@ CELL = (
 MEASURED = (
     _share("retain_acc", "↑", "accuracy on test images of the retained classes", block=SCORES),
     _share("forget_acc", "↓", "accuracy on test images of the forget class; 0 means that the model no longer names the class, not that the class is erased", block=SCORES),
-    _share("forget_mia_auc", "↓", "area under the ROC curve of an attack that tells the training images of the forget class (members) from its test images (non-members) by the largest softmax probability; a tie counts one half; about .5 for a model that never saw the class", block=SCORES, has_best=False),
+    _share("forget_mia_auc", "↓", "area under the ROC curve of an attack that tells the training images of the forget class (members) from its test images (non-members) by the largest softmax probability, in double precision; a tie counts one half (a collapsed model that is surer than 1 − 1e-16 of many images has ties by rounding, and too small a standard error); about .5 for a model that never saw the class", block=SCORES, has_best=False),
     _share("unlearn_score", "↑", "(retain_acc + (1 − forget_acc) + (1 − forget_mia_auc)) / 3, the primary metric; it rewards an AUC below .5, which is no erasure", block=SCORES),
     Column("forget_mia_auc_se", "share", "0 and up", "", "standard error of forget_mia_auc over draws of images, for a fixed model; 0 where the scores of members and non-members do not overlap, empty with fewer than two images on a side", "DeLong et al., Biometrics 1988"),
     Column("forget_mia_auc_two_sided", "share", ".5 to 1", "↓", "max(A, 1 − A), where A is forget_mia_auc: the area for an attacker who may turn the attack around; its mean is above .5 by chance alone", has_best=False),
