@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import pandas
 import pytest
 import yaml
 from commands import docs, verify
@@ -434,6 +435,21 @@ def test_what_is_said_of_the_methods_of_others_on_the_full_size_benchmark_is_in_
     assert forgetful["relearn_epochs_as_is"].between(1, 5).all()
     assert rows["relearn_epochs_as_is"]["retrain"] == 20
     assert set(others.index[others["forget_acc"] > 0.1]) == {"ssd", "msg"}
+
+
+def test_no_third_choice_brings_the_baselines_nearer():
+    """As docs/calibration.md says of batch norms in eval mode and of unlearning without augmentation."""
+    rows = read_table(REFERENCE / "calibration-by_forget.csv")
+    first = read_table(REFERENCE / "calibration-cifar10.csv").set_index(["choice", "method"])
+    its = rows.set_index(["choice", "method"])
+    pandas.testing.assert_frame_equal(its.loc["as chosen"].iloc[2:], first.loc["epoch_of: forget"])  # the same cells
+    retained, auc = its["retain_acc"], its["forget_mia_auc"]
+    assert retained["batch_norm: eval", "scrub"] < 0.2 < 0.8 < retained["as chosen", "scrub"]
+    for baseline in ("retain_finetune", "bad_teacher", "scrub"):
+        assert abs(retained["augment: false", baseline] - retained["as chosen", baseline]) < 0.01
+    for choice in ("batch_norm: eval", "augment: false"):
+        assert auc[choice, "bad_teacher"] > auc["as chosen", "bad_teacher"] > 0.5  # published 0.414
+        assert auc[f"{choice}, members augmented", "bad_teacher"] > auc[choice, "bad_teacher"]
 
 
 def test_the_calibration_quotes_the_published_baselines_as_they_are():
