@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 import signal
 import sys
 import time
@@ -116,9 +117,14 @@ def _device_name(torch: Any, device: str) -> str:
 
 
 def _peak_memory_mb() -> float:
-    """Return the largest memory that this program has had. That of getrusage begins with the peak of Snakemake."""
+    """Return the largest memory that this program has had.
+
+    That of getrusage begins with the peak of Snakemake; it is taken where a sandbox does not show the kernel's own.
+    """
     status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return round(int(re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[0]) * 1.024e-3, 1)
+    own = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    kilobytes = int(own[1]) if own else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(kilobytes * 1.024e-3, 1)
 
 
 def cost_of_process(snakemake: Any) -> dict[str, Any]:
