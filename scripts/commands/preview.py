@@ -18,7 +18,7 @@ from unlearning.tables.cells import ORACLE, PENDING, join_cells, join_costs, rea
 from unlearning.tables.columns import COSTS_CSV
 from unlearning.tables.comparison import PREVIEW_MARK, render_table
 from unlearning.tables.numbers import numbers_of_cells
-from unlearning.workflow.progress import PlannedJob, planned_jobs
+from unlearning.workflow.progress import finished_files, planned_jobs
 
 if TYPE_CHECKING:
     import pandas
@@ -88,11 +88,6 @@ def render_finished_calibration(request: Request) -> tuple[str, list[Row], int, 
     rows = rows_of_calibration(cells, scores, request.choices)
     text = f"# Calibration, {len(finished)} of {len(files)} cells\n\n{render_calibration(rows, published_of(request))}"
     return text, rows, len(finished), len(files)
-
-
-def finished_files(jobs: list[PlannedJob]) -> set[str]:
-    """Return the outputs of the jobs that are done."""
-    return {file for job in jobs if job.is_done for file in job.outputs}
 
 
 def published_of(request: Request) -> pandas.DataFrame:

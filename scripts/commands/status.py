@@ -15,7 +15,7 @@ from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark
 from unlearning.files import read_json
 from unlearning.paths import CELL, PRETRAINING, cell_at
-from unlearning.workflow.progress import Running, owner, planned_jobs, running
+from unlearning.workflow.progress import Running, finished_files, owner, planned_jobs, running
 
 LOGS = {"original": [f"{PRETRAINING}/pretrain.log"], "retrain": [f"{CELL}/retrain.log"]}
 """The logs of the references, by row. For the logs of a method, see `logs_of`."""
@@ -31,8 +31,7 @@ def main(arguments: list[str]) -> int:
 
 def report(request: Request) -> str:
     """Return one grid per benchmark, and one line about all of them."""
-    jobs = planned_jobs(request.arguments, request.report)
-    done = {file for job in jobs if job.is_done for file in job.outputs}
+    done = finished_files(planned_jobs(request.arguments, request.report))
     alive, seeds = owner(), request.plan.suite.seeds
     states: dict[tuple[str, str], dict[int, str | Running]] = {}
     for cell in map(cell_at, request.cells("metrics.json")):

@@ -7,7 +7,7 @@ import re
 import subprocess  # nosec B404: Snakemake, with arguments of our own
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,11 @@ def planned_jobs(arguments: Sequence[str], report: str = TABLE) -> list[PlannedJ
         if row["plan"] != "no update":
             pending.add(key)
     return [PlannedJob(key[0], tuple(files), key not in pending) for key, files in outputs.items()]
+
+
+def finished_files(jobs: Iterable[PlannedJob]) -> set[str]:
+    """Return the outputs of the jobs that are done."""
+    return {file for job in jobs if job.is_done for file in job.outputs}
 
 
 @dataclass(frozen=True)
