@@ -86,10 +86,12 @@ class Savepoint:
         computed_in = kept["made_with"].get("precision")
         return kept["asked_precision"] == self.asked_precision or computed_in == self.made_with.get("precision")
 
+    @blamed_on_machine()
     def keep(self, state: dict[str, Any]) -> None:
         """Replace the saved state by ``state``: tensors and plain values, including ``epochs``, the epochs done."""
         self._write(state, is_over=False)
 
+    @blamed_on_machine()
     def keep_end(self, state: dict[str, Any]) -> None:
         """Keep the ``state`` of a finished job, and remove the savepoints of the rule's jobs with other identities.
 
@@ -106,7 +108,6 @@ class Savepoint:
                 if other != self.path:
                     other.unlink()
 
-    @blamed_on_machine()
     def _write(self, state: dict[str, Any], is_over: bool) -> None:
         if self.path is not None:
             names = ("identity", "made_with", "asked_precision", "seconds", "cost")
