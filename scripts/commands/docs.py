@@ -3,12 +3,13 @@
 docs/methods.md comes from the docstrings of the methods, docs/configuration.md from the schema, metrics.md from the
 definitions of the columns, docs/figures/ from kept numbers. Tables stand between <!-- end --> and one of these marks:
 
-    docs/own-method.md          <!-- table SUITE BENCHMARK [COLUMNS] -->, <!-- sweep NAME METHOD -->
+    docs/own-method.md          <!-- table SUITE BENCHMARK [COLUMNS [METHODS]] -->, <!-- sweep NAME METHOD -->
+    docs/on-trial.md            <!-- table ... -->
     docs/calibration.md         <!-- calibration NAME -->, <!-- augmented SUITE BENCHMARK [METHODS] -->
-    docs/methods-measured.md    those of `unlearning.tables.measured`
+    docs/methods-measured.md    <!-- table ... -->, and those of `unlearning.tables.measured`
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,7 +49,7 @@ RANKING, SHOWN_FIRST = "fashion", "resnet20-fashion-class0"
 OWN = "mask_and_average"
 OURS = (OWN, f"{OWN}_score", "renew_and_distill", "renew_and_distill_last", "flatten_kl", "flatten_spread")
 RETAIN, AUC, SCORE = (COLUMN[name] for name in ("retain_acc", "forget_mia_auc", "unlearn_score"))
-COLUMNS = [COLUMN[name] for name in (*METRICS, "mean_abs_gap", "js_to_oracle", "probe_acc", "relearn_epochs_reset")]
+USUAL = ",".join([*METRICS, "mean_abs_gap", "js_to_oracle", "probe_acc", "relearn_epochs_reset"])
 SWEPT = [COLUMN[name] for name in ("retain_acc", "forget_mia_auc_two_sided", "unlearn_score", "mean_abs_gap")]
 
 
@@ -56,21 +57,19 @@ def pages() -> dict[Path, str]:
     """Return the text that each page must have. Raises UserError if a method does not say what the page wants."""
     config = shipped_config()
     files = {name: config.method_file(name) for name in config.methods}
-    own_method, calibration, measured = (
-        DOCS / f"{page}.md" for page in ("own-method", "calibration", "methods-measured")
-    )
     found = Measured(hyperparameters_of(read_config([CONFIG, SMALL_SUITES], {})))
-    makers = {mark: partial(maker, found) for mark, maker in MAKERS.items()}
+    makers: dict[str, dict[str, Callable[..., str]]] = {
+        "own-method": {"table": table, "sweep": sweep_table},
+        "on-trial": {"table": table},
+        "calibration": {"calibration": calibration_tables, "augmented": augmented_table},
+        "methods-measured": {"table": table} | {mark: partial(maker, found) for mark, maker in MAKERS.items()},
+    }
     reached = {name: found.line_of(name) for name in config.methods}
+    filled = {DOCS / f"{page}.md": its for page, its in makers.items()}
     return {
         DOCS / "methods.md": render_catalogue(files, hyperparameters_of(config), reached),
-        measured: fill_marked(measured.read_text(encoding="utf-8"), makers),
         DOCS / "configuration.md": render_configuration(read_yaml(SCHEMA), read_yaml(CONFIG)),
-        own_method: fill_marked(own_method.read_text(encoding="utf-8"), {"table": table, "sweep": sweep_table}),
-        calibration: fill_marked(
-            calibration.read_text(encoding="utf-8"),
-            {"calibration": calibration_tables, "augmented": augmented_table},
-        ),
+        **{page: fill_marked(page.read_text(encoding="utf-8"), its) for page, its in filled.items()},
         REFERENCE / "metrics.md": render_dictionary(),
         **figures(),
     }
@@ -131,20 +130,21 @@ def augmented_table(suite: str, benchmark: str, further: str = "") -> str:
     )
 
 
-def table(suite: str, benchmark: str, columns: str = "") -> str:
+def table(suite: str, benchmark: str, columns: str = "usual", methods: str = "") -> str:
     """Return the table of one benchmark of a suite: means over seeds, distances within the noise floor marked.
 
-    ``columns`` has names with commas between them, in place of the usual columns. The last columns are the score's
-    difference to `OWN`, paired by seed, and the ratio of the seconds to retain_finetune, if the suite has them.
+    ``columns`` and ``methods`` have names with commas between them; "usual" stands for those of `USUAL`, and no methods
+    for all. The last columns are the score's difference to `OWN`, paired by seed, and the ratio of the seconds to
+    retain_finetune, if the suite has them.
     """
-    shown = [COLUMN[name] for name in columns.split(",")] if columns else COLUMNS
+    shown = [COLUMN[name] for name in (USUAL if columns == "usual" else columns).split(",")]
     numbers = numbers_of(suite)
     cells, costs = (each[each["benchmark"] == benchmark] for each in (numbers.metrics, numbers.costs))
     scores = cells.pivot(index="seed", columns="method", values=SCORE.name)
     seconds = costs[costs["rule"] == "unlearn"].groupby("method")["training_seconds"].sum()
     means = numbers.summary[numbers.summary["benchmark"] == benchmark].set_index(["method", "metric"])
     rows = []
-    for method in cells["method"].unique():
+    for method in methods.split(",") if methods else cells["method"].unique():
         row = [f"**{method}**" if method in OURS else method]
         row += [mean_with_level(means, method, column) for column in shown]
         row.append("–" if method == OWN or OWN not in scores else difference((scores[method] - scores[OWN]).dropna()))

@@ -1,6 +1,6 @@
 """Flatten what the model says of forget images, and distill the original model on retained ones: for the score alone.
 
-What it reaches, and what it costs, is in docs/own-method.md.
+What it reaches, and what it costs, is in docs/on-trial.md.
 """
 
 import copy
@@ -31,7 +31,7 @@ class UnlearningMethod:
         standard deviation, or "kl", KL(uniform || softmax); the model's weights: average += (weights - average) *
         (1 + recency) / (steps + recency)
     Cost: 3 forwards and 2 backwards per step (1 of the forwards is the original model's)
-    Source: this project's own (docs/own-method.md). Flat answers for forget images are in several methods, as a
+    Source: this project's own (docs/on-trial.md). Flat answers for forget images are in several methods, as a
         divergence; the standard deviation has no source that we know of.
     Defaults: shape "spread", forget_weight 1.0; temperature 4.0 (that of SCRUB's code), recency 8.0
     Deviations: the weights of the model are an average, and not the weights that the optimizer steps on

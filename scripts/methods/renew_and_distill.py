@@ -1,6 +1,6 @@
 """Draw weights anew, and teach the model what the original says of retained images, the class masked: our own method.
 
-Its derivation, its ablations and what did not help are in docs/own-method.md.
+Why, and what it reached, is in docs/on-trial.md.
 """
 
 import copy
@@ -28,7 +28,7 @@ class UnlearningMethod:
         original model's and of the model's logits, divided by temperature, over the retained classes alone; the model's
         weights: average += (weights - average) * (1 + recency) / (steps + recency)
     Cost: 2 forwards and 1 backward per step (1 of the forwards is the original model's)
-    Source: this project's own (docs/own-method.md). To distill an unlearned model into one with damaged weights is
+    Source: this project's own (docs/on-trial.md). To distill an unlearned model into one with damaged weights is
         UNDO: Lee et al., "Distillation Robustifies Unlearning", NeurIPS 2025, arXiv 2506.06278, and
         github.com/AddieFoote/distillation-robustify-unlearning, src/tools/partial_distill_langarith.py at edbf111
     Defaults: fresh_share 1.0, temperature 4.0 (that of SCRUB's code), recency 8.0
