@@ -42,7 +42,8 @@ with job(
             protocol, probe = params.protocol["unlearn"], probe_of(data, split)
             look = look_every(params.unwatched["evaluate_every"], model, data, split)
             done = unlearn(model, make_method, file, retain, forget, protocol, savepoint, probe, look)
-        facts = {"outcome": asdict(done.outcome), "changed_weights": done.changed_weights, "answers": done.answers}
+        facts = {"outcome": asdict(done.outcome), "changed_weights": done.changed_weights}
+        facts["answers_to_probe"] = done.answers
         is_ok = done.outcome.status == "ok"
         return Trained(model if is_ok else None, done.history, facts, {"steps": done.steps})
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from commands import run, tells_mistakes
-from unlearning.data.datasets import ARRAYS, read_dataset
-from unlearning.data.parts import part_of_each_class
+from unlearning.data.datasets import DataFile, read_dataset
+from unlearning.data.parts import part_of
 from unlearning.errors import UserError
 from unlearning.files import write_arrays
 
@@ -27,15 +27,18 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     if Path(given.target).exists():
         raise UserError(f"{given.target} is there already; name a file that is not, or remove it")
-    data = read_dataset(given.source, given.classes)
+    data = read_dataset(DataFile(Path(given.source), largest_gb=float("inf")), given.classes)
     images = len(data.train_labels)
     if given.images < data.classes:
         raise UserError(f"{given.images} images are less than one of each of the {data.classes} classes")
     if given.images > images:
         raise UserError(f"{given.source}: it has {images} training images, not {given.images}")
-    kept = part_of_each_class(data.train_labels, given.images // data.classes, at_random=not given.first)
-    parts = {name: getattr(data, name) for name in ARRAYS}
-    write_arrays(given.target, parts | {name: parts[name][kept] for name in ("train_images", "train_labels")})
+    if rest := given.images % data.classes:
+        raise UserError(
+            f"{given.images} images are not as many of each of the {data.classes} classes; write {given.images - rest}"
+        )
+    each = given.images // data.classes
+    write_arrays(given.target, part_of(data, each, where=given.source, at_random=not given.first))
     return 0
 
 

@@ -42,7 +42,7 @@ def test_a_second_copy_trains_nothing_and_has_the_same_metrics(finished_project,
     weights = f"{CELLS}/scrub/unlearned.pt"
     first, carried = (torch.load(its.folder / weights, weights_only=True) for its in (finished_project, second))
     assert digest_of_weights(first["state_dict"]) == digest_of_weights(carried["state_dict"])
-    answers = [its["made_by"].pop("answers", None) for its in (first, carried)]
+    answers = [its["made_by"].pop("answers_to_probe", None) for its in (first, carried)]
     assert (answers[0] is None and answers[1] is None) or torch.equal(*answers)
     assert carried["made_by"] == first["made_by"] | {"carried": {"lacks": []}}
 
@@ -159,8 +159,12 @@ def test_the_same_images_in_another_order_are_the_same_data(finished_project, tm
     arrays |= {f"{part}_labels": arrays[f"{part}_labels"].astype(np.int32) for part in ("train", "test")}
     np.savez(file, **arrays)
     target, said = "results/resnet20-digits/seed1/pretrained.pt", "carried: the training was done elsewhere"
-    project.make(target, "--config", f"checkpoints={finished_project.folder}")
+    cell = f"{CELLS}/retain_finetune/metrics.json"
+    project.make(cell, "--config", f"checkpoints={finished_project.folder}")
     assert said in project.read(TRAININGS[0])
+    assert said in project.read(f"{CELLS}/retain_finetune/unlearn.log")
+    there, here = (json.loads(its.read(cell)) for its in (finished_project, project))
+    assert (here["status"], here["retain_acc"], here["forget_acc"]) == ("ok", there["retain_acc"], there["forget_acc"])
     arrays["train_images"][0, 0, 0] ^= 255
     np.savez(file, **arrays)
     project.make(target, "--config", f"checkpoints={finished_project.folder}")

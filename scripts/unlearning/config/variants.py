@@ -110,8 +110,8 @@ def with_checkpoint(config: Config) -> Config:
     """Return ``config`` with one row per model from another program that ``checkpoint``, a file or a folder, names.
 
     A row has the name of its file, in lower case, with _ in place of other characters. A file NAME_seed43.pt belongs to
-    seed 43, a file without a seed to the suite's first seed. Raises UserError if there is no such file, or if two rows
-    would have the same name.
+    seed 43, a file without a seed to the suite's first seed. Raises UserError if there is no such file, if two rows
+    would have the same name, or if a seed stands elsewhere in a name.
     """
     if config.checkpoint is None:
         return config
@@ -123,6 +123,10 @@ def with_checkpoint(config: Config) -> Config:
     weights: dict[str, dict[int, str]] = {}
     for file in files:
         match = OF_SEED.fullmatch(file.stem.lower())
+        if match is None and re.search("seed[-_.]?[0-9]", file.stem.lower()):
+            raise UserError(
+                f"{where}: {file.name}: a seed stands at the end of a name, as in mine_seed43.pt; rename it"
+            )
         name = re.sub("[^a-z0-9]+", "_", match["name"] if match else file.stem.lower()).strip("_")
         name = name if METHOD_NAME.fullmatch(name) else f"model_{name}"
         seed = int(match["seed"]) if match else seeds[0]

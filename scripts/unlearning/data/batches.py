@@ -21,8 +21,8 @@ from unlearning.errors import UserError
 
 WHITE = 255.0
 
-COUNTED_AT_A_TIME = 1_000
-"""Number of images; NumPy counts in a copy that is eight times as large as the images."""
+AT_A_TIME = 1_000
+"""Number of images that are counted or resized at a time, in a copy that is up to eight times as large as they are."""
 
 
 def fit_images(images: np.ndarray, size: int, fit: str) -> Tensor:
@@ -36,9 +36,12 @@ def fit_images(images: np.ndarray, size: int, fit: str) -> Tensor:
     if (height, width) == (size, size):
         return tensor
     if fit == "resize":
-        channels_first = tensor.permute(0, 3, 1, 2)
-        resized = F.interpolate(channels_first.float(), (size, size), mode="bilinear", antialias=True)
-        return resized.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        fitting = torch.empty((len(tensor), size, size, tensor.shape[-1]), dtype=torch.uint8)
+        for start in range(0, len(tensor), AT_A_TIME):
+            part = tensor[start : start + AT_A_TIME].permute(0, 3, 1, 2).float()
+            resized = F.interpolate(part, (size, size), mode="bilinear", antialias=True)
+            fitting[start : start + AT_A_TIME] = resized.round().clamp(0, 255).permute(0, 2, 3, 1)
+        return fitting
     if max(height, width) > size:
         raise ValueError(f"images of {height} x {width} do not fit into {size} x {size} by padding")
     top, left = (size - height) // 2, (size - width) // 2
@@ -68,8 +71,8 @@ class Normalisation:
         """Return mean and standard deviation of ``images`` uint8 (N, H, W, C). A constant channel has deviation 1."""
         # One pass over a histogram: exact, and without a float copy of the data set.
         levels, counts = np.arange(256), np.zeros((images.shape[-1], 256), dtype=np.int64)
-        for start in range(0, len(images), COUNTED_AT_A_TIME):
-            part = images[start : start + COUNTED_AT_A_TIME]
+        for start in range(0, len(images), AT_A_TIME):
+            part = images[start : start + AT_A_TIME]
             counts += [np.bincount(part[..., channel].ravel(), minlength=256) for channel in range(len(counts))]
         means = [np.average(levels, weights=count) for count in counts]
         stds = [np.average((levels - m) ** 2, weights=count) ** 0.5 for m, count in zip(means, counts, strict=True)]

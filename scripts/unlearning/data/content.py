@@ -18,9 +18,12 @@ def content_of(data: TensorData) -> str:
 
 
 def _digest_of_part(images: Tensor, labels: Tensor) -> bytes:
-    """Return a digest of images, uint8 (N, size, size, C), with labels, int64 (N,)."""
-    of_each = (
+    return hashlib.sha256(b"".join(sorted(digests_of(images, labels)))).digest()
+
+
+def digests_of(images: Tensor, labels: Tensor) -> list[bytes]:
+    """Return a digest of each of the images, uint8 (N, size, size, C), with its label, int64 (N,)."""
+    return [
         hashlib.sha256(image.tobytes() + label.tobytes()).digest()
         for image, label in zip(images.cpu().numpy(), labels.cpu().numpy(), strict=True)
-    )
-    return hashlib.sha256(b"".join(sorted(of_each))).digest()
+    ]

@@ -27,7 +27,7 @@ IDX_NAME = re.compile(
     r"(?P<set>.*?)(?P<part>train|t10k|test)[-_.](?P<what>images|labels)[-_.]idx[134][-_.]ubyte(\.gz)?", re.IGNORECASE
 )
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,10 @@ def _with_flat_labels(path: Path, part: str, images: np.ndarray, labels: np.ndar
         )
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise UserError(f"{path}: the {part} labels are {labels.dtype} {labels.shape}; they must be integers (N,)")
+    if images.ndim < 3:
+        raise UserError(
+            f"{path}: the {part} images have the shape {images.shape}; it must be (N, height, width) or more"
+        )
     if len(images) != len(labels):
         raise UserError(f"{path}: {len(images)} {part} images, but {len(labels)} labels")
     return images, labels

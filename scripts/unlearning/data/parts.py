@@ -46,13 +46,12 @@ def some_of_each_class(labels: np.ndarray, share: float, purpose: str) -> np.nda
 
 
 def part_of(
-    data: DataSet, per_class: int, test_per_class: int | None = None, where: str = "part"
+    data: DataSet, per_class: int, test_per_class: int | None = None, where: str = "part", at_random: bool = True
 ) -> dict[str, np.ndarray]:
     """Return a data set with ``per_class`` of the training images of each class in ``data``.
 
-    It has as many test images as ``test_per_class`` says, or all. The images are chosen by a fixed stream: a part is
-    the same everywhere, and the same as by make subset. Raises UserError, which begins with ``where``, if a class has
-    fewer images.
+    It has as many test images as ``test_per_class`` says, or all. The images are chosen by a fixed stream, the same
+    everywhere, or are the first of each class. Raises UserError, which begins with ``where``, if a class has fewer.
     """
     arrays = {name: getattr(data, name) for name in ARRAYS}
     for part, key, count in (("train", "per_class", per_class), ("test", "test_per_class", test_per_class)):
@@ -63,7 +62,7 @@ def part_of(
         least, label = counts.min(), counts.argmin()
         if least < count:
             raise UserError(f"{where}.{key}: {count}, but class {label} has {least} {part} images; write at most that")
-        kept = part_of_each_class(labels, count, at_random=True)
+        kept = part_of_each_class(labels, count, at_random)
         arrays |= {name: arrays[name][kept] for name in (f"{part}_images", f"{part}_labels")}
     return arrays
 

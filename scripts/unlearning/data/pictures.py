@@ -93,7 +93,12 @@ def _classes_in(folder: Path) -> dict[str, list[Path]]:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+    """Return the files in ``folder`` and its folders, but for hidden ones: programs keep copies of pictures there."""
+    return sorted(file for file in folder.rglob("*") if file.is_file() and not _is_hidden(file.relative_to(folder)))
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _is_picture(file: Path) -> bool:
@@ -107,10 +112,14 @@ def _in_order(names: Iterable[str]) -> list[str]:
 
 
 def _left_out(folder: Path, files: Mapping[str, Sequence[tuple[Path, int]]]) -> list[str]:
-    """Return a remark on files that are no pictures by their name."""
+    """Return remarks on files that are no pictures by their name, and on pictures outside of the parts' classes."""
     taken = {file for its in files.values() for file, _ in its}
-    rest = [file for path in _part_folders(folder).values() for file in _files_in(path) if file not in taken]
-    return [f"left out, no pictures by their names: {_some(folder, rest)}"] if rest else []
+    rest = [file for file in _files_in(folder) if file not in taken]
+    kinds = {
+        "no pictures by their names": [file for file in rest if not _is_picture(file)],
+        "in no folder of a class": [file for file in rest if _is_picture(file)],
+    }
+    return [f"left out, {why}: {_some(folder, these)}" for why, these in kinds.items() if these]
 
 
 def _some(folder: Path, files: Sequence[Path]) -> str:

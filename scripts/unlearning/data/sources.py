@@ -52,11 +52,14 @@ def make_dataset(
     """Write the data set ``source`` ("digits" or the name of a torchvision class) as ``target``, a .npz file.
 
     Behind the name may stand mirrors, the beginnings of addresses that are tried first. ``report`` is told the progress
-    of a download; without it, the progress is printed. Raises UserError if it cannot be downloaded.
+    of a download; without it, the progress is printed. A file that another run has made in the meantime is left as it
+    is. Raises UserError if the data set cannot be downloaded.
     """
     name, *mirrors = [source] if isinstance(source, str) else source
-    arrays = digits() if name == "digits" else download(name, Path(target), mirrors, report or _say)
-    write_arrays(target, arrays)
+    file = Path(target)
+    with _alone(file.with_name(f".{file.name}.lock")):
+        if not file.exists():
+            write_arrays(file, digits() if name == "digits" else download(name, file, mirrors, report or _say))
 
 
 def digits() -> dict[str, np.ndarray]:
@@ -86,7 +89,8 @@ def download(
     """Return the arrays of ``source``, from files that are there already or by torchvision's downloader.
 
     torchvision's own files are looked for in the folder of ``target``, and Debian's files of FashionMNIST in the folder
-    of Debian's package. Both replace a download. torchvision verifies checksums. Raises UserError if no source works.
+    of Debian's package. Both replace a download. torchvision verifies checksums, but for files of FashionMNIST that are
+    there already. Raises UserError if no source works.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_left_behind(target.parent)
@@ -119,20 +123,21 @@ def _fetched(source: str, target: Path, mirrors: Sequence[str], report: Callable
         # In the target's folder, to use the same disk. With the process in its name: see `remove_left_behind`.
         folder = tempfile.mkdtemp(prefix=f"{LEFT_BEHIND}{source}-{os.getpid()}-", dir=target.parent)
         try:
-            with _alone(kept):
-                for name, urls, md5 in _archives(source, mirrors):
-                    archive = kept / Path(name).name
-                    if not archive.exists():
-                        fetch(urls, md5, archive, report)
-                    (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(archive, Path(folder) / name)
-                arrays = _from_torchvision(source, Path(folder), fetch=True) or {}  # it finds the files there
-                shutil.rmtree(kept, ignore_errors=True)
-                return arrays
+            for name, urls, md5 in _archives(source, mirrors):
+                archive = kept / Path(name).name
+                if not archive.exists():
+                    fetch(urls, md5, archive, report)
+                (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(archive, Path(folder) / name)
+            arrays = _from_torchvision(source, Path(folder), fetch=True) or {}  # it finds the files there
+            shutil.rmtree(kept, ignore_errors=True)
+            return arrays
         except Exception as error:  # BrokenError; torchvision raises RuntimeError (checksum), OSError, ...
             reason = " ".join(f"{type(error).__name__}: {error}".split())  # some messages have several lines
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                kept.rmdir()  # if nothing has come
         if pause is not None:
             print(f"could not fetch {source} ({reason}); again in {pause:.0f} s", flush=True)
             time.sleep(pause)
@@ -140,18 +145,19 @@ def _fetched(source: str, target: Path, mirrors: Sequence[str], report: Callable
 
 
 @contextmanager
-def _alone(kept: Path) -> Iterator[None]:
-    """Make the folder ``kept``, and hold it against another run that shares the data. Remove it if nothing is in it."""
-    kept.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(kept, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a disk without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-        with suppress(OSError):
-            kept.rmdir()
+def _alone(lock: Path) -> Iterator[None]:
+    """Hold the file ``lock`` against another run that shares the data, and remove it at the end."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with lock.open("a") as held:
+            with suppress(OSError):  # a disk without locks
+                fcntl.flock(held, fcntl.LOCK_EX)
+            if lock.exists() and lock.stat().st_ino == os.fstat(held.fileno()).st_ino:  # nobody has removed it
+                try:
+                    yield
+                finally:
+                    lock.unlink(missing_ok=True)
+                return
 
 
 def _from_torchvision(source: str, folder: Path, fetch: bool) -> dict[str, np.ndarray] | None:
@@ -174,7 +180,7 @@ def opened_by_torchvision(source: str, folder: Path, fetch: bool) -> dict[str, A
     downloader = getattr(import_torchvision_datasets(), source)
     try:
         return {part: downloader(folder, train=part == "train", download=fetch) for part in ("train", "test")}
-    except (RuntimeError, OSError):
+    except (RuntimeError, OSError, ValueError):  # missing, of another checksum, or damaged
         if fetch:
             raise
         return None

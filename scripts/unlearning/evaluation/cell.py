@@ -52,8 +52,8 @@ def evaluate_model(
     "diverged", and the rest is empty, if any logit is not finite. The outcome is "failed" if the model's answers differ
     from the answers in its ``record``, which it gave before it was saved.
     """
-    if record and record.get("answers") is not None:
-        reason = differs_from_its_weights(record["answers"], answers_to(model, probe_of(data, split)))
+    if record and record.get("answers_to_probe") is not None:
+        reason = differs_from_its_weights(record["answers_to_probe"], answers_to(model, probe_of(data, split)))
         if reason is not None:
             return Outcome("failed", reason), {}, {}, {}
     labels = {part: _of_part(data, part)[1].cpu().numpy()[indices] for part, indices in split.items()}

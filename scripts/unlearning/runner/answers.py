@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from unlearning.data.batches import TensorData
+from unlearning.data.content import digests_of
 from unlearning.runner.outcomes import LOOKED_AT, MethodError
 from unlearning.training.precision import computing_in
 
@@ -57,9 +58,20 @@ TOLERANCE = 0.01
 
 
 def probe_of(data: TensorData, split: Mapping[str, np.ndarray]) -> Tensor:
-    """Return some training images of both sets, normalised (N, C, H, W), to compare a model's answers on."""
-    chosen = np.concatenate([split[f"{part}_train"][:PROBED] for part in ("retain", "forget")])
-    return data.normalisation.apply(data.train_images[torch.from_numpy(chosen).to(data.train_images.device)])
+    """Return some training images of both sets, normalised (N, C, H, W), to compare a model's answers on.
+
+    They are chosen by what they show, not by their places: a model may be carried to a file of the same images in
+    another order.
+    """
+    device = data.train_images.device
+    of_both = (_first_by_content(data, split[f"{part}_train"]) for part in ("retain", "forget"))
+    return data.normalisation.apply(data.train_images[torch.from_numpy(np.concatenate([*of_both])).to(device)])
+
+
+def _first_by_content(data: TensorData, indices: np.ndarray) -> np.ndarray:
+    places = torch.from_numpy(indices).to(data.train_images.device)
+    digests = digests_of(data.train_images[places], data.train_labels[places])
+    return indices[sorted(range(len(digests)), key=digests.__getitem__)[:PROBED]]
 
 
 @torch.no_grad()

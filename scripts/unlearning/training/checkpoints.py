@@ -11,7 +11,7 @@ A record has everything needed to measure the model on another machine:
     protocol                                     the constants of the training from scratch
     hyperparameters, unlearning_protocol         only in the record of an unlearned model, with
     method_code, original                        digests of the method's code and of the weights that it began with
-    outcome, changed_weights, answers            how the unlearning ended: see `runner.outcomes.Unlearning`
+    outcome, changed_weights, answers_to_probe   how the unlearning ended: see `runner.outcomes.Unlearning`
     computed_in                                  the precision of the arithmetic
     versions                                     torch, Python and the project's commit
     carried                                      only in a checkpoint that was carried; see `carrying`

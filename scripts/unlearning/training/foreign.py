@@ -45,9 +45,8 @@ def read_weights(file: Path) -> State:
     if not isinstance(content, dict) or not content or not all(isinstance(its, Tensor) for its in content.values()):
         raise UserError(f"{file}: it holds no state dict, a mapping of names to tensors; save model.state_dict()")
     state = {str(name): tensor for name, tensor in content.items()}
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    while prefix := next((its for its in PREFIXES if all(name.startswith(its) for name in state)), None):
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return state
 
 
@@ -82,6 +81,9 @@ def fitted(state: State, model: nn.Module, name: str) -> State:
     Raises MisfitError, which says what is expected, if a tensor is missing, has another shape, or has no place.
     """
     wanted = model.state_dict()
+    for ours in dict.fromkeys(our_name(theirs, name) for theirs in state):
+        if len(alike := [theirs for theirs in state if our_name(theirs, name) == ours]) > 1:
+            raise MisfitError(f"{name} has one {ours}; here are {_some(alike)}")
     found = {our_name(theirs, name): tensor for theirs, tensor in state.items()}
     for key, tensor in wanted.items():
         if key not in found and not key.endswith(NEEDLESS):

@@ -94,14 +94,15 @@ def fitting(file: Path, record: Record, wanted: Record, device: torch.device, ma
     Only a record of an older format ``may_lack`` fields.
     """
     differences, lacking = [], []
-    if "content" in record and record["content"] == wanted.get("content"):
-        wanted = {key: its for key, its in wanted.items() if key != "data"}  # the same images, in another file
-    recorded = _compared({key: record[key] for key in wanted if key in record})
-    for name, value in _compared(wanted).items():
+    if _has_the_same_images(record, wanted):
+        wanted = {key: its for key, its in wanted.items() if key != "data"}
+    recorded, asked = _compared({key: record[key] for key in wanted if key in record}), _compared(wanted)
+    for name, value in asked.items():
         if name not in recorded:
             lacking.append(name)
         elif recorded[name] != value:
             differences.append(f"{name} is {recorded[name]} there, {value} here")
+    differences += [f"{name} is {recorded[name]} there, not set here" for name in recorded if name not in asked]
     if not _same_precision(record, wanted, device):
         differences.append(f"precision is {_precision(record)} there, {_precision(wanted)} here")
     if lacking and not may_lack:
@@ -110,6 +111,18 @@ def fitting(file: Path, record: Record, wanted: Record, device: torch.device, ma
         print(f"not carried: {file}: {'; '.join(differences)}", flush=True)
         return None
     return lacking
+
+
+def _has_the_same_images(record: Record, wanted: Record) -> bool:
+    """Return whether two models were given the same images in the same way, whatever the files and their order.
+
+    Images that were brought to their size before they were stored have other means, so a model is given other numbers.
+    To which images a shadow model of U-LiRA belongs, and its logits, is known by their places in the file alone.
+    """
+    if "shadow" in wanted or "content" not in record or record["content"] != wanted.get("content"):
+        return False
+    there, here = record.get("normalisation", {}), wanted.get("normalisation", {})
+    return there.keys() == here.keys() and all(np.allclose(there[name], here[name], rtol=1e-4) for name in here)
 
 
 def carried_record(record: Record, wanted: Record, lacking: list[str]) -> Record:
@@ -123,14 +136,14 @@ def carried_record(record: Record, wanted: Record, lacking: list[str]) -> Record
     return wanted | kept | {"versions": versions, "carried": {"lacks": lacking}}
 
 
-FACTS = ("computed_in", "outcome", "changed_weights", "answers")
+FACTS = ("computed_in", "outcome", "changed_weights", "answers_to_probe")
 """The fields of a record that are results of the training."""
 
 _PROTOCOLS = ("unlearning_protocol", "protocol")
 _AS_A_WHOLE = ("hyperparameters", "method_code")
 _NOT_COMPARED = ("normalisation", "content")
-"""The first follows from the data set and the images' settings; as numbers, it may differ by rounding. The second only
-shows that the data are the same although their files differ; older records lack it."""
+"""The first follows from the data set's file and the images' settings; as numbers, it may differ by rounding. The
+second only shows that the data are the same although their files differ; older records lack it."""
 
 
 def _compared(record: Record) -> dict[str, str]:

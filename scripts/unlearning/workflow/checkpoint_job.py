@@ -140,7 +140,9 @@ def record_of_data(params: Any, data: TensorData) -> Settings:
 def record_of_unlearning(snakemake: Any, original: Settings, model: nn.Module) -> Settings:
     """Return the record of the model that a method makes of ``model``, whose own record is ``original``."""
     params = snakemake.params
-    code = [each.split()[1] for each in meanings_of(f for f in code_of_method(params) if not is_of_library(f))]
+    code = [
+        each.rsplit(maxsplit=1)[1] for each in meanings_of(f for f in code_of_method(params) if not is_of_library(f))
+    ]
     begun = {key: its for key, its in original.items() if key not in (*FACTS, "versions", "carried")}
     return {
         **begun,

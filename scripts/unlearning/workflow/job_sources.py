@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from unlearning.data.datasets import DataFile
 from unlearning.errors import UserError
 from unlearning.files import write_text
-from unlearning.paths import KNOWN_DIGEST
+from unlearning.paths import DATASETS, KNOWN_DIGEST
 from unlearning.watched_code import SCRIPTS, code_of, digest_of_file, meanings_of
 
 
@@ -42,7 +41,9 @@ def dataset_of(snakemake: Any) -> DataFile:
     unwatched = snakemake.params.unwatched
     file, source, digest = Path(unwatched["dataset"]), unwatched.get("source"), snakemake.params.data
     if not file.exists() and source:
-        _fetch(source, file)
+        # No import statement, so that the job does not depend on the module: the digest shows whether the data are the
+        # same.
+        importlib.import_module("unlearning.data.sources").make_dataset(source, file)
     if not file.exists():
         raise UserError(f"{file}: no such file")
     if digest_of_file(file) != digest:
@@ -50,17 +51,5 @@ def dataset_of(snakemake: Any) -> DataFile:
     note = Path(KNOWN_DIGEST.format(dataset=file.stem))
     if not note.exists() or note.read_text(encoding="utf-8") != digest:
         write_text(note, digest)
-    return DataFile(file, unwatched["largest_gb"], comes_again=bool(source))
-
-
-def _fetch(source: str, file: Path) -> None:
-    """Make the file. If another job is making it at this moment, wait for that job."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lock = file.with_name(f".{file.name}.lock")
-    with lock.open("a") as waiting:
-        fcntl.flock(waiting, fcntl.LOCK_EX)
-        if not file.exists():
-            # No import statement, so that the job does not depend on the module: the digest shows whether the data are
-            # the same.
-            importlib.import_module("unlearning.data.sources").make_dataset(source, file)
-    lock.unlink(missing_ok=True)
+    is_a_result = file.is_relative_to(DATASETS)  # a part of another data set
+    return DataFile(file, unwatched["largest_gb"], comes_again=bool(source) or is_a_result)

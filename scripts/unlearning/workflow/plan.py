@@ -292,6 +292,7 @@ class Plan:
         return what_is_lost
 
     def _other_precision(self, checkpoint: Path, wildcards: Any) -> list[str]:
+        """Return why a precision is another than is asked for. On a CPU, tf32 is float32, also for what is carried."""
         try:
             cost = json.loads(checkpoint.with_name("cost.json").read_text(encoding="utf-8"))
             device, computed_in = cost["device"], cost["precision"]
@@ -299,6 +300,8 @@ class Plan:
             return []
         asked = self._protocol(wildcards).precision
         is_other = {computed_in, asked} == {"float32", "tf32"} and device != "cpu"
+        if computed_in == "float32" and (cost.get("carried") or self.config.device == "cpu"):
+            is_other = False
         return [f"computed in {computed_in} on {device}"] if is_other else []
 
     # --- the cells of the suite

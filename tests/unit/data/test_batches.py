@@ -123,6 +123,19 @@ def test_unlearning_takes_images_as_they_are_if_the_protocol_says_so():
     assert not torch.equal(batches[True], plain)
 
 
+def test_images_are_resized_some_at_a_time_to_what_they_would_be_all_at_once(monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (10, 9, 7, 3), dtype=np.uint8)
+    at_once, resize, sizes = fit_images(images, 5, "resize"), batches_module.F.interpolate, []
+    monkeypatch.setattr(batches_module, "AT_A_TIME", 4)
+    monkeypatch.setattr(
+        batches_module.F,
+        "interpolate",
+        lambda part, *rest, **more: (sizes.append(len(part)), resize(part, *rest, **more))[1],
+    )
+    assert torch.equal(fit_images(images, 5, "resize"), at_once)
+    assert sizes == [4, 4, 2]
+
+
 def test_the_images_of_a_data_set_lie_in_memory_once(tmp_path):
     """From the file to the batches of a subset, there is extra memory for one batch, but not for a copy."""
     images = np.random.default_rng(0).integers(0, 256, (20_000, 32, 32, 3), dtype=np.uint8)
@@ -137,7 +150,7 @@ def test_the_images_of_a_data_set_lie_in_memory_once(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # While mean and deviation are measured, a part of the images is counted in integers of eight bytes.
-    assert peak < size + 8 * batches_module.COUNTED_AT_A_TIME * 32 * 32 * 1.5 + 5e6
+    assert peak < size + 8 * batches_module.AT_A_TIME * 32 * 32 * 1.5 + 5e6
     retained = data.train_batches(np.arange(5_000, 20_000), PROTOCOL, generator(0, "test"))
     assert retained.images is data.train_images
     assert torch.equal(torch.cat([labels for _, labels in retained.epoch()]).bincount(), torch.full((10,), 1500))

@@ -185,8 +185,11 @@ def test_files_that_are_no_pictures_are_left_out_with_a_word(tmp_path, pictures,
     folder = pictures[0]
     (folder / "train/cat/notes.txt").write_text("five cats")
     (folder / "train/cat/.DS_Store").write_bytes(b"\0")
+    for place in ("train/stray.png", "extra/emu/0.png", "train/cat/.thumbnails/0.png", ".cache/0.png"):
+        save(folder / place, picture())
     printed = make("x", folder)
-    assert "note: left out, no pictures by their names: train/cat/notes.txt" in printed
+    assert "note: left out, no pictures by their names: train/cat/notes.txt\n" in printed
+    assert "note: left out, in no folder of a class: extra/emu/0.png, train/stray.png\n" in printed
     assert len(made(tmp_path).train_labels) == 10
 
 
@@ -423,6 +426,7 @@ def test_a_file_of_medmnist_is_read_and_its_validation_part_left_out(tmp_path, m
         ({"train_images": np.zeros((12, 28, 28, 28), np.uint8)}, "shape (12, 28, 28, 28)"),
         ({"train_images": np.linspace(0, 1, 12 * 64).reshape(12, 8, 8)}, "type float64; it must be uint8"),
         ({"train_images": np.array([{}] * 12, dtype=object)}, "it cannot be read (Object arrays"),
+        ({"train_images": np.array(3)}, "the train images have the shape (); it must be (N, height, width)"),
     ],
 )
 def test_arrays_that_cannot_be_a_data_set_are_refused(tmp_path, make, changes, message):
@@ -438,6 +442,9 @@ def test_a_file_that_is_cut_off_or_holds_other_arrays_is_refused(tmp_path, make)
     np.savez(file, images=np.zeros(3))
     assert "it has the arrays images; a data set has train_images and train_labels" in make("x", file)
     file.write_bytes(file.read_bytes()[:-30])
+    assert "given.npz: it cannot be read" in make("x", file)
+    with file.open("wb") as alone:
+        np.save(alone, np.zeros(3))
     assert "given.npz: it cannot be read" in make("x", file)
     np.savez(file, **medmnist())
     assert "SIZE is for folders of pictures" in make("x", file, "--size", "32")

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from commands.subset import main, part_of_each_class
+from commands.subset import main
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearning.data.datasets import read_dataset
-from unlearning.data.parts import carve, part_of
+from unlearning.data.datasets import DataFile, read_dataset
+from unlearning.data.parts import carve, part_of, part_of_each_class
 from unlearning.errors import UserError
 
 
@@ -87,13 +87,33 @@ def test_a_part_that_is_larger_than_a_class_is_refused(tmp_path, arrays, asked, 
 
 @pytest.mark.parametrize(
     ("images", "message"),
-    [("2", "2 images are less than one of each of the 3 classes"), ("31", "it has 30 training images, not 31")],
+    [
+        ("2", "2 images are less than one of each of the 3 classes"),
+        ("31", "it has 30 training images, not 31"),
+        ("7", "7 images are not as many of each of the 3 classes; write 6"),
+    ],
 )
 def test_a_number_that_cannot_be_is_refused(tmp_path, arrays, capsys, images, message):
     np.savez(tmp_path / "whole.npz", **arrays)
     assert main([str(tmp_path / "whole.npz"), images, str(tmp_path / "small.npz"), "--classes", "3"]) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "small.npz").exists()
+
+
+def test_a_class_with_fewer_images_is_named(tmp_path, arrays, capsys):
+    arrays["train_labels"][29] = 0
+    np.savez(tmp_path / "whole.npz", **arrays)
+    assert main([str(tmp_path / "whole.npz"), "30", str(tmp_path / "small.npz"), "--classes", "3"]) == 1
+    assert "per_class: 10, but class 2 has 9 train images; write at most that" in capsys.readouterr().err
+    assert not (tmp_path / "small.npz").exists()
+
+
+def test_a_large_data_set_can_be_cut(tmp_path, arrays, monkeypatch):
+    np.savez(tmp_path / "whole.npz", **arrays)
+    monkeypatch.setattr(DataFile.__init__, "__defaults__", (1e-9, False))  # what a data set may have
+    with pytest.raises(UserError, match="it unpacks to"):
+        read_dataset(tmp_path / "whole.npz", 3)
+    assert main([str(tmp_path / "whole.npz"), "6", str(tmp_path / "small.npz"), "--classes", "3"]) == 0
 
 
 @pytest.mark.parametrize("content", [None, b"no data set"])

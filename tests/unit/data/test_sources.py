@@ -265,6 +265,29 @@ def test_a_mirror_is_asked_first_and_a_broken_data_set_is_completed(monkeypatch,
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["fmnist.npz"]
 
 
+def test_runs_that_share_the_data_fetch_a_data_set_once(monkeypatch, tmp_path):
+    """The second begins while the first fetches it, and the third while the first has ended and the second goes on."""
+    target, calls, began, may_end = tmp_path / "data/cifar10.npz", [], threading.Event(), threading.Event()
+
+    def download(*arguments):
+        calls.append(arguments)
+        began.set()
+        may_end.wait(30)
+        return digits()
+
+    monkeypatch.setattr(sources, "download", download)
+    runs = [threading.Thread(target=make_dataset, args=("CIFAR10", target)) for _ in range(3)]
+    runs[0].start()
+    assert began.wait(30)
+    for run in runs[1:]:
+        run.start()
+    may_end.set()
+    for run in runs:
+        run.join(30)
+    assert len(calls) == 1
+    assert [path.name for path in target.parent.iterdir()] == ["cifar10.npz"]
+
+
 def test_what_a_killed_download_left_behind_is_removed(tmp_path):
     ended = subprocess.Popen(["true"])
     ended.wait()
@@ -281,10 +304,16 @@ def test_torchvisions_files_that_are_there_are_taken(monkeypatch, server, tmp_pa
     images, _ = serve_fashion_mnist(monkeypatch, server)
     original = import_torchvision_datasets().FashionMNIST
     original(tmp_path, train=True, download=True)
+    mirrors = original.mirrors
     monkeypatch.setattr(original, "mirrors", ["http://127.0.0.1:9/"])
     make_dataset("FashionMNIST", tmp_path / "fmnist.npz")
     np.testing.assert_array_equal(np.load(tmp_path / "fmnist.npz")["train_images"], images[:3])
     assert (tmp_path / "FashionMNIST/raw").is_dir()
+    # Where one of them is damaged, all are fetched.
+    (tmp_path / "FashionMNIST/raw/train-images-idx3-ubyte").write_bytes(b"")
+    monkeypatch.setattr(original, "mirrors", mirrors)
+    make_dataset("FashionMNIST", tmp_path / "again.npz")
+    np.testing.assert_array_equal(np.load(tmp_path / "again.npz")["train_images"], images[:3])
 
 
 DEBIANS_NAMES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")

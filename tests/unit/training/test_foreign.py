@@ -86,6 +86,7 @@ CONTENTS = {
     "of DataParallel": {f"module.{name}": tensor for name, tensor in STATE.items()},
     "of torch.compile": {f"_orig_mod.{name}": tensor for name, tensor in STATE.items()},
     "of both": {"net": {f"module._orig_mod.{name}": tensor for name, tensor in STATE.items()}},
+    "of both, the other way": {f"_orig_mod.module.{name}": tensor for name, tensor in STATE.items()},
     "in another precision": {name: t.double() if t.is_floating_point() else t for name, t in STATE.items()},
     "without counts": WITHOUT_COUNTS,
 }
@@ -141,6 +142,10 @@ def without(name):
 
 
 MISFITS = {
+    "two heads": (
+        STATE | {"fc.weight": torch.ones(10, 16)},
+        r"resnet20 has one head\.weight; here are head\.weight, fc\.weight",
+    ),
     "a missing layer": (without("head.bias"), r"resnet20 expects head\.bias \(10\), which is missing; it has features"),
     "another shape": (
         STATE | {"head.weight": torch.zeros(100, 16)},
@@ -189,6 +194,9 @@ def test_a_row_is_called_as_its_file_is_and_belongs_to_the_seed_in_its_name(tmp_
         (["retrain.pt"], r"another row is called retrain already"),
         (["a.pt", "A.pth"], r"another row is called a already"),
         (["a_seed7.pt"], r"a_seed7\.pt is of seed 7; the suite has 42, 43"),
+        (["seed43.pt"], r"seed43\.pt: a seed stands at the end of a name, as in mine_seed43\.pt"),
+        (["a_seed43_last.pt"], r"a_seed43_last\.pt: a seed stands at the end of a name"),
+        (["a_seed_43.pt"], r"a_seed_43\.pt: a seed stands at the end of a name"),
     ],
 )
 def test_rows_that_cannot_be_are_explained(tmp_path, names, message):

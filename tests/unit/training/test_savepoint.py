@@ -2,6 +2,7 @@
 
 import copy
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,7 @@ from unlearning import watched_code
 from unlearning.config.model import method_file
 from unlearning.data.batches import TensorData
 from unlearning.data.datasets import DataSet
+from unlearning.data.sources import make_dataset
 from unlearning.errors import UserError
 from unlearning.runner.interface import load_method
 from unlearning.runner.loop import unlearn
@@ -534,7 +536,7 @@ def dataset_job(tmp_path, monkeypatch):
         unwatched = {"dataset": str(file), "source": source, "largest_gb": 8.0}
         return SimpleNamespace(params=params_of(data=digest, unwatched=unwatched))
 
-    job_sources._fetch("digits", file)
+    make_dataset("digits", file)
     return make, file
 
 
@@ -545,6 +547,17 @@ def test_a_job_whose_data_changed_while_it_was_starting_is_ended(dataset_job):
     file.write_bytes(b"edited")
     with pytest.raises(UserError, match="the data of this job changed while it was starting"):
         dataset_of(started)
+
+
+def test_a_damaged_part_of_a_data_set_is_to_be_deleted_because_it_is_made_again(dataset_job):
+    make, file = dataset_job
+    assert not dataset_of(make(source=None)).comes_again
+    part = Path("results/datasets/few.npz")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(file.read_bytes())
+    job = make(source=None)
+    job.params.unwatched["dataset"] = str(part)
+    assert dataset_of(job).comes_again
 
 
 def test_a_data_set_that_is_gone_is_fetched_again_if_the_same_comes_of_it(dataset_job):

@@ -115,6 +115,35 @@ def test_one_field_that_differs_is_named_and_nothing_is_taken(elsewhere, capsys,
         assert re.fullmatch(rf"not carried: .*/unlearned\.pt: {re.escape(named)} is .* there, .* here", line), line
 
 
+@pytest.mark.parametrize("part", ["protocol.pretrain", "unlearning_protocol.unlearn", "images"])
+def test_a_setting_that_only_the_record_there_has_is_named(elsewhere, capsys, part):
+    """As a least number of steps, which a protocol without it does not name."""
+    name, *within = part.split(".")
+    further = {"least_steps": 390}
+    recorded = RECORD | {name: merged(RECORD[name], {within[0]: further} if within else further)}
+    assert carry(elsewhere(recorded), RECORD) is None
+    assert f"unlearned.pt: {part}.least_steps is 390 there, not set here" in capsys.readouterr().out
+
+
+OTHER_FILE = {"data": "another file", "content": "the same images"}
+
+
+@pytest.mark.parametrize(
+    ("there", "is_taken"),
+    [
+        ({}, True),
+        ({"normalisation": {"mean": [78.001], "std": [95.5]}}, True),
+        ({"normalisation": {"mean": [60.0], "std": [95.5]}}, False),  # stored with a border that is drawn here
+        ({"content": "other images"}, False),
+    ],
+)
+def test_another_file_has_the_same_data_if_a_model_is_given_the_same_numbers(elsewhere, capsys, there, is_taken):
+    wanted = RECORD | {"content": "the same images"}
+    taken = carry(elsewhere(RECORD | OTHER_FILE | there), wanted)
+    assert (taken is not None) == is_taken
+    assert is_taken or 'data is "another file" there' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("there", ["bfloat16", "float32"])
 def test_another_precision_is_named(elsewhere, capsys, there):
     recorded = RECORD | {"unlearning_protocol": RECORD["unlearning_protocol"] | {"precision": there}}
@@ -187,6 +216,9 @@ def test_logits_of_a_shadow_model_are_taken_under_the_same_conditions(tmp_path, 
     assert carried_logits(str(tmp_path), output, RECORD | {"seed": "2"}, CPU) is None
     assert 'seed is "1" there, "2" here' in capsys.readouterr().out
     assert carried_logits(None, output, RECORD, CPU) is None
+    shadow = RECORD | {"content": "the same images", "shadow": "0"}
+    np.savez(tmp_path / output, logits=logits, made_by=np.array(json.dumps(shadow | OTHER_FILE)))
+    assert carried_logits(str(tmp_path), output, shadow, CPU) is None  # rows are images by their places in the file
     np.savez(tmp_path / output, failure=np.array("why"), made_by=np.array(json.dumps(RECORD)))
     assert carried_logits(str(tmp_path), output, RECORD, CPU) is None
 

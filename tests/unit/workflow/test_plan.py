@@ -195,5 +195,8 @@ def test_what_is_lost_next_to_a_checkpoint_is_named_where_a_savepoint_brings_it_
     assert lost(CELL) == []
     (folder / "cost.json").write_text(json.dumps({"device": "H100", "precision": "float32"}))
     assert lost(CELL) == ["computed in float32 on H100"]  # but tf32 is asked for
+    assert plan_of(device="cpu").lost("{method}/unlearned.pt", "history.csv")(CELL) == []  # where it is float32
+    (folder / "cost.json").write_text(json.dumps({"device": "H100", "precision": "float32", "carried": "unknown"}))
+    assert lost(CELL) == []  # it was only carried if this is what tf32 is here
     (folder / "cost.json").write_text(json.dumps({"device": "cpu", "precision": "float32"}))
     assert lost(CELL) == []
