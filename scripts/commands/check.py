@@ -41,11 +41,11 @@ def warnings_of_benchmarks() -> list[str]:
     from unlearning.files import read_table
     from unlearning.tables.warnings import warnings_of
 
-    metrics, summary, costs = (read_table(path) for path in (METRICS, SUMMARY, COSTS))
+    metrics, costs = (read_table(path) for path in (METRICS, COSTS))
     return [
         f"{benchmark}: {warning.replace('*', '')}"
         for benchmark, cells in metrics.groupby("benchmark", sort=False)
-        for warning in warnings_of(cells, summary[summary["benchmark"] == benchmark], costs)
+        for warning in warnings_of(cells, costs)
     ]
 
 

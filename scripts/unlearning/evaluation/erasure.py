@@ -10,6 +10,7 @@ import numpy as np
 
 from unlearning.clocks import spent_on
 from unlearning.evaluation.few_shot import (
+    CLEARLY,
     ROUNDING,
     class_mean_accuracy,
     few_shot_probe_accuracy,
@@ -69,7 +70,11 @@ def forget_logit_auc(model: Representation) -> float:
 
     The score is z_f - log sum exp of the other logits, so that another bias of the class changes nothing.
     """
-    forget, retained = (_log_odds(model.logits(part), model.forget_class) for part in ("forget_test", "retain_test"))
+    logits = [model.logits(part) for part in ("forget_test", "retain_test")]
+    grain = CLEARLY * max(
+        1.0, *(np.abs(its).max() for its in logits)
+    )  # equal features have equal odds but for rounding
+    forget, retained = (np.round(_log_odds(its, model.forget_class) / grain) for its in logits)
     return membership_auc(forget, retained)
 
 

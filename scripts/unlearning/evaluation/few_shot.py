@@ -30,7 +30,8 @@ ROUNDING = 1e-6
 """Features that differ by a smaller share than this are equal: float16, in which they are stored, is coarser."""
 
 CLEARLY = 1e-9
-"""A class is named if its score is larger than all others by more than rounding, so that equal features name none."""
+"""A class is named if its score is larger than all others by more than rounding, so that equal features name none: as a
+share of the largest score where scores are not of length 1."""
 
 
 def normalised(features: np.ndarray) -> np.ndarray:
@@ -69,7 +70,10 @@ def prototype_accuracy(model: Representation, shots: int) -> float | None:
     allowed = int(LARGEST_RETAIN_LOSS * is_right.sum() + 1e-9)
     biases = np.sort(limits, axis=0)[allowed]
     of_class = model.features["forget_test"] @ rows.T + biases
-    return float(np.mean(of_class > logits["forget_test"].max(axis=1, keepdims=True)))
+    largest = logits["forget_test"].max(axis=1, keepdims=True)
+    return float(
+        np.mean(of_class > largest + CLEARLY * max(1.0, np.abs(largest).max(), np.abs(of_class - biases).max()))
+    )
 
 
 def _prototypes(model: Representation, shots: int) -> np.ndarray:

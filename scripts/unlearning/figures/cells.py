@@ -10,6 +10,7 @@ import pandas
 from unlearning.errors import UserError
 from unlearning.tables.cells import ORACLE, ORIGINAL
 from unlearning.tables.limits import has_collapsed, may_be_best, over_forgets, still_knows
+from unlearning.tables.warnings import nothing_to_forget
 
 
 class Cells:
@@ -24,6 +25,7 @@ class Cells:
         self.kinds = dict(zip(rows["method"], rows["kind"], strict=True))
         self.seeds = rows.groupby("method")["seed"].nunique().to_dict()
         self._ok = {name: its[its["status"] == "ok"] for name, its in rows.groupby("method")}
+        self._has_nothing_to_forget = nothing_to_forget(rows) is not None
 
     @property
     def names(self) -> list[str]:
@@ -57,7 +59,9 @@ class Cells:
         return [name for name in names if all(len(self.values(name, metric)) for metric in metrics)]
 
     def competing(self, *metrics: str) -> list[str]:
-        """Return the methods that may be the best, as the table's legend says it."""
+        """Return the methods that may be the best, as the table's legend says it; none where it ranks nothing."""
+        if self._has_nothing_to_forget:
+            return []
         known = self.with_values(self.ranked, *metrics)
         return [name for name in known if self.is_whole(name) and may_be_best(self.mean, name)]
 

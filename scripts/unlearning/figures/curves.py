@@ -61,7 +61,11 @@ def curves(metrics: pandas.DataFrame, histories: Histories, benchmark: str) -> F
         legend_entry("training of original, a line per seed", color="black", lw=0.7, ls=(0, (4, 1.5))),
         legend_entry("of retrain (oracle)", color="black", lw=0.7),
     ]
-    legend_below(figure, entries + [legend_entry(name, **_line(name)) for name in looked], columns=4 if looked else 2)
+    legend_below(
+        figure,
+        entries + [legend_entry(cells.label(name), **_line(name)) for name in looked],
+        columns=4 if looked else 2,
+    )
     return figure
 
 
@@ -82,11 +86,15 @@ def _draw_unlearning(axes: Axes, looked: Mapping[str, pandas.DataFrame], column:
 
 
 def _mean(seeds: Sequence[pandas.DataFrame], columns: Sequence[str]) -> pandas.DataFrame:
-    """Return the mean of ``columns`` over the seeds by epoch; no rows where they were not looked at."""
+    """Return the mean of ``columns`` over the seeds by epoch; no rows where they were not looked at.
+
+    It ends where the first seed ends, one that failed: behind that, the mean would be of other seeds.
+    """
     looked = [history for history in seeds if {"epoch", *columns} <= set(history)]
     if not looked:
         return pandas.DataFrame()
-    return pandas.concat(looked).groupby("epoch")[list(columns)].mean().dropna()
+    of_epoch = pandas.concat(looked).groupby("epoch")[list(columns)]
+    return of_epoch.mean()[of_epoch.size() == len(looked)].dropna()
 
 
 def _line(name: str) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, cast
 
@@ -21,6 +22,11 @@ RANKS = BEST, SURPASSED, ASIDE = "best", "surpassed", "aside"
 
 LARGEST = {"*": 7.0, "X": 5.0, "p": 5.0, "P": 5.0, "h": 5.0, "D": 3.9, "s": 4.1}
 """Sizes at which the markers look equally large; others have the size in the style."""
+
+HALF_A_MARK = 3.5
+"""The radius of the largest mark, in points."""
+
+POINTS_PER_INCH = 72
 
 OFFSETS = [
     (4, 4),
@@ -83,25 +89,32 @@ def draw_strip(axes: Axes, values: np.ndarray, across: bool) -> None:
 
 
 def draw_labels(axes: Axes, names: Sequence[str], points: Mapping[str, Point]) -> None:
-    """Write each name next to its point, where it covers no other name and no point; leave out what has no room.
+    """Write each name next to its point; leave out what has no room, which the legend has.
 
-    This settles the figure's layout, in which the places are measured: draw everything else first.
+    A name covers no other name and no mark, and no other mark is nearer to it than its own. This settles the figure's
+    layout, in which the places are measured: draw everything else first.
     """
-    settle(cast(Figure, axes.get_figure(root=True)))
-    taken = [_around(axes.transData.transform(point)) for point in points.values()]
+    figure = cast(Figure, axes.get_figure(root=True))
+    settle(figure)
+    places = {name: axes.transData.transform(point) for name, point in points.items()}
+    radius = HALF_A_MARK * figure.dpi / POINTS_PER_INCH
+    taken = [Bbox([place - radius, place + radius]) for place in places.values()]
     for name in names:
         label = axes.annotate(name, points[name], (0, 0), textcoords="offset points", fontsize=5.5, zorder=9)
         for offset in OFFSETS:
             box = _placed(label, offset)
-            if not any(box.overlaps(other) for other in taken) and _is_within(box, axes.bbox):
+            is_free = not any(box.overlaps(other) for other in taken) and _is_within(box, axes.bbox)
+            if is_free and min(places, key=lambda each: _distance(box, places[each])) == name:
                 taken.append(box)
                 break
         else:
             label.remove()
 
 
-def _around(place: np.ndarray, pixels: float = 3) -> Bbox:
-    return Bbox([place - pixels, place + pixels])
+def _distance(box: Bbox, place: np.ndarray) -> float:
+    """Return how far a place is from a box, 0 inside it."""
+    x, y = place
+    return math.hypot(max(box.x0 - x, 0, x - box.x1), max(box.y0 - y, 0, y - box.y1))
 
 
 def _placed(label: Annotation, offset: tuple[int, int]) -> Bbox:

@@ -23,7 +23,7 @@ from unlearning.figures.marks import (
     mark_of,
     name_rows,
 )
-from unlearning.figures.output import ONE_COLUMN, TWO_COLUMNS, empty_figure
+from unlearning.figures.output import TWO_COLUMNS, empty_figure
 from unlearning.figures.scores import INCHES_OF_ROW, ends_of, rows_by_mean
 from unlearning.tables.cells import ORACLE, ORIGINAL
 
@@ -61,7 +61,7 @@ def relearning(metrics: pandas.DataFrame, summary: pandas.DataFrame, curves: Cur
         return empty_figure(f"{benchmark}: no relearning was asked for (--config relearning=true)")
     places = rows_by_mean(cells, asked[0], cells.with_values(cells.names, asked[0]))
     heights = [INCHES_OF_ROW * (max(places.values()) + 1), *([INCHES_OF_CURVES] if curves else [])]
-    figure = Figure(figsize=(TWO_COLUMNS if len(asked) > 1 else ONE_COLUMN, 0.95 + sum(heights)))
+    figure = Figure(figsize=(TWO_COLUMNS, 0.95 + sum(heights)))
     panels, *below = figure.subplots(
         len(heights), len(asked), sharey="row", sharex=True, squeeze=False, height_ratios=heights
     )

@@ -51,7 +51,7 @@ def scores(metrics: pandas.DataFrame, summary: pandas.DataFrame, published: pand
     name_rows(axes, {place: cells.label(name) for name, place in places.items()})
     axes.set(title=benchmark, xlabel=COLUMN[SCORE].in_words)
     entries = entries_of_marks(max(cells.seeds.values()))
-    legend_below(figure, entries + _draw_published(axes, theirs, places))
+    legend_below(figure, entries + _draw_published(axes, theirs, places, (low, high)))
     return figure
 
 
@@ -105,14 +105,18 @@ def _note_beyond(axes: Axes, place: float, mean: float, low: float, high: float)
     axes.annotate(f"{mean:.2f}", (end, place), (points, 0), textcoords="offset points", **style)
 
 
-def _draw_published(axes: Axes, theirs: pandas.DataFrame, places: dict[str, float]) -> list:
-    """Draw the best published score as a line, and each published baseline in the row of our method of this name."""
+def _draw_published(axes: Axes, theirs: pandas.DataFrame, places: dict[str, float], ends: Point) -> list:
+    """Draw the best published score as a line, and each published baseline in the row of our method of this name.
+
+    What lies beyond the ``ends`` of the axis is drawn there.
+    """
     if theirs.empty:
         return []
     best = theirs.loc[theirs[SCORE].idxmax()]
     axes.axvline(best[SCORE], color="0.3", lw=0.7, ls=(0, (4, 2)), zorder=1)
     same = theirs[(theirs["type"] == "baseline") & theirs["entry"].isin(places)]
-    axes.plot(same[SCORE], same["entry"].map(places), "|", color="0.3", ms=5, mew=0.8, zorder=4)
+    beyond = same[SCORE].clip(*ends)
+    axes.plot(beyond, same["entry"].map(places), "|", color="0.3", ms=5, mew=0.8, zorder=4, clip_on=False)
     return [
         legend_entry(f"best published: {best[SCORE]:.3f}", color="0.3", lw=0.7, ls=(0, (4, 2))),
         legend_entry("as published", marker="|", color="0.3", ls="none", ms=5, mew=0.8),

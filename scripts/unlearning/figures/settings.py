@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from unlearning.figures.front import Point, pareto_front
-from unlearning.figures.marks import draw_front, legend_below, legend_entry, mark_of
+from unlearning.figures.marks import ASIDE, BEST, draw_front, legend_below, legend_entry, mark_of
 from unlearning.figures.output import ONE_COLUMN
 from unlearning.tables.cells import ORACLE, ORIGINAL
 from unlearning.tables.columns import COLUMN
+from unlearning.tables.limits import may_be_best
 from unlearning.tables.sweep import ACCURACY, ATTACK
 
 Row = Mapping[str, Any]
 
 
 def settings(rows: Sequence[Row]) -> Figure:
-    """Return the plot for the rows of sweep.csv, with the front that no setting of a method surpasses."""
+    """Return the plot for the rows of sweep.csv, with the front that no setting of a method surpasses.
+
+    Settings that have collapsed or still name the class are white and not on the front, as in the table.
+    """
     benchmarks = list(dict.fromkeys(row["benchmark"] for row in rows))
     methods = list(dict.fromkeys(row["method"] for row in rows if row["setting"]))
     shown = [*methods, ORIGINAL, ORACLE]
@@ -35,11 +39,28 @@ def settings(rows: Sequence[Row]) -> Figure:
 
 
 def _draw_panel(axes: Axes, ok: Sequence[Row], shown: Sequence[str]) -> None:
+    is_compared = _compared(ok)
     for name in shown:
-        points = [_point(row) for row in ok if row["method"] == name]
-        if points:
-            axes.plot(*zip(*points, strict=True), **mark_of(name))
-    draw_front(axes, pareto_front([_point(row) for row in ok if row["kind"] not in ("reference", "control")]))
+        for rank, compared in ((ASIDE, False), (BEST, True)):
+            points = [_point(row) for row in ok if row["method"] == name and is_compared(row) == compared]
+            if points:
+                axes.plot(*zip(*points, strict=True), **mark_of(name, rank))
+    compared = [row for row in ok if row["kind"] not in ("reference", "control") and is_compared(row)]
+    draw_front(axes, pareto_front([_point(row) for row in compared]))
+
+
+def _compared(ok: Sequence[Row]) -> Callable[[Row], bool]:
+    """Return a function that says whether a setting is compared, by the references among the rows of a benchmark."""
+    references = {row["method"]: row for row in ok if row["kind"] == "reference"}
+
+    def is_compared(row: Row) -> bool:
+        def mean(name: str, metric: str) -> float:
+            value = (row if name == row["method"] else references.get(name, {})).get(metric)
+            return math.nan if value is None else float(value)
+
+        return may_be_best(mean, row["method"])
+
+    return is_compared
 
 
 def _point(row: Row) -> Point:

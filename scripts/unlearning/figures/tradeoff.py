@@ -32,6 +32,9 @@ CHANCE = 0.5
 NEAR_ONE = 0.97
 """From here on, the axis of the accuracy ends at 1."""
 
+NEAR_ZERO = 0.002
+"""Up to here, the axis of the attack's distance from chance begins at 0."""
+
 
 def tradeoff(metrics: pandas.DataFrame, published: pandas.DataFrame, benchmark: str) -> Figure:
     """Return the figure for metrics.csv and the published entries of the benchmark, if it was run as published."""
@@ -70,5 +73,7 @@ def _scale(axes: Axes) -> None:
     axes.set_yscale("function", functions=STRETCHED_AT_ZERO)
     if axes.get_xlim()[1] > NEAR_ONE:
         axes.set_xlim(right=1)
+    if axes.get_ylim()[0] < NEAR_ZERO:
+        axes.set_ylim(bottom=0)
     set_ticks(axes.xaxis, SHARES)
     set_ticks(axes.yaxis, DISTANCES)

@@ -260,7 +260,7 @@ def audit_blocks(audits: Sequence[Audit]) -> list[Block]:
         blocks.append(Heading(audit.benchmark))
         blocks += [Words(problem, WARNING) for problem in audit.problems()]
         blocks.append(Grid("Checks", TITLES, [_line(finding) for finding in audit.findings], texts=2))
-        blocks.append(Words(_summary(audit)))
+        blocks += [Words(note) for note in (*_notes(audit), _summary(audit))]
     return blocks
 
 
@@ -272,11 +272,16 @@ def _parts(audit: Audit) -> Iterator[str]:
     yield f"## {audit.benchmark}"
     if audit.findings:
         yield markdown_table([_line(finding) for finding in audit.findings], TITLES, len(TITLES))
+    yield from map(_wrapped, _notes(audit))
+    yield "\n".join([_summary(audit), *(_wrapped(f"FAIL: {problem}") for problem in audit.problems())])
+
+
+def _notes(audit: Audit) -> Iterator[str]:
+    """Yield sentences about what was not judged."""
     if audit.left_out and audit.seeds:
-        yield _wrapped(f"Left out, because the table has no values: {', '.join(audit.left_out)}.")
+        yield f"Left out, because the table has no values: {', '.join(audit.left_out)}."
     if len(audit.seeds) == 1:
         yield "One seed: the oracle itself is not judged, and the tolerance is the least."
-    yield "\n".join([_summary(audit), *(_wrapped(f"FAIL: {problem}") for problem in audit.problems())])
 
 
 def _summary(audit: Audit) -> str:

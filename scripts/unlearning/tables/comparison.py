@@ -93,10 +93,11 @@ def _section(benchmark: str, frame: pandas.DataFrame, numbers: Numbers, reasons:
     cells = _Cells(benchmark, frame, numbers)
     costs = numbers.costs[numbers.costs["benchmark"].isin(cells.benchmarks)]
     if cells.is_pooled:
-        counts = f"{len(cells.benchmarks)} classes and {frame['seed'].nunique()} seeds"
+        seeds = frame["seed"].nunique()
+        counts = f"{len(cells.benchmarks)} classes and {seeds} {'seed' if seeds == 1 else 'seeds'}"
         title, warnings = f"{benchmark}: mean (standard deviation) over {counts}", []
     else:
-        title, warnings = benchmark, [*reasons, *warnings_of(frame, cells.summary, numbers.costs)]
+        title, warnings = benchmark, [*reasons, *warnings_of(frame, numbers.costs)]
     parts: list[Block] = [Heading(title), *(Words(warning, WARNING) for warning in warnings)]
     parts.append(_primary_block(cells))
     if not cells.is_pooled:
@@ -126,10 +127,15 @@ def _so_far(metrics: pandas.DataFrame) -> list[str]:
 def _made_on(costs: pandas.DataFrame) -> str:
     """Return e.g. "cpu, float32, 1 thread per job · torch 2.13.0, Python 3.11.7"; several values where jobs differ."""
     names = ("device", "precision", "threads", "torch", "python")
-    values = {name: ", ".join(sorted(map(str, costs[name].dropna().unique()))) for name in names}
+    values = {name: ", ".join(sorted(map(_as_text, costs[name].dropna().unique()))) for name in names}
     threads = "1 thread" if values["threads"] == "1" else f"{values['threads']} threads"
     made_with = f"torch {values['torch']}, Python {values['python']}"
     return f"{values['device']}, {values['precision']}, {threads} per job · {made_with}"
+
+
+def _as_text(value: Any) -> str:
+    """Return a value of costs.csv as text: a count is a float where another row of its column is empty."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _carried(costs: pandas.DataFrame) -> list[str]:
@@ -220,7 +226,7 @@ class _Cells:
 
         The means are as shown, so that all that look equal to the best are bold.
         """
-        has_best = not nothing_to_forget(self.frame, self.summary)
+        has_best = not nothing_to_forget(self.frame)
         competing = [name for name in self.methods if has_best and self.competes(name)]
         best = {}
         for column in columns:
@@ -242,7 +248,7 @@ class _Cells:
         shown = mean_with_range(mean, low, high, column.decimals, is_best)
         if has_error:
             shown += f" (SE {row.standard_error:.{column.decimals}f})"
-        elif has_spread and self.is_pooled:
+        elif has_spread and self.is_pooled and not pandas.isna(row.deviation):
             shown += f" ({row.deviation:.{column.decimals}f})"
         if column.at_oracle is not None and name != ORACLE:
             shown += f" {LEVEL}" if row.is_within_floor is True else ""
@@ -454,7 +460,7 @@ def _published_blocks(cells: _Cells, published: pandas.DataFrame) -> list[Block]
     standing = [
         [row.method, f"{row.mean:.{PRIMARY.decimals}f}", f"{row.rank} of {row.entries}"]
         for row in ranks(means, published).itertuples()
-        if not nothing_to_forget(cells.frame, cells.summary)
+        if not nothing_to_forget(cells.frame)
     ]
     blocks: list[Block] = []
     if rows:

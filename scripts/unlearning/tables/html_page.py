@@ -108,7 +108,8 @@ def _heading(title: str, meaning: str, is_text: bool) -> str:
     words, _, arrow = title.rpartition(" ") if title[-1:] in ARROWS else (title, "", "")
     attributes = f' title="{escape(meaning)}"' if meaning else ""
     attributes += ' class="text"' if is_text else ""
-    attributes += ' data-first="descending"' if arrow == HIGHER else ""
+    is_difference = title.startswith("− ")  # of a score: higher is better
+    attributes += ' data-first="descending"' if arrow == HIGHER or is_difference else ""
     shown = _text(words) or '<span class="unseen">name</span>'
     sign = f' <span class="arrow" title="{ARROWS[arrow]}">{arrow}</span>' if arrow else ""
     return f'<th scope="col"{attributes}>{shown}{sign}</th>'

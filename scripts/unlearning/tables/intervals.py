@@ -135,7 +135,9 @@ def paired_differences(
 
     One row per benchmark, method, baseline and column of metrics.csv for which at least one seed has both values. Cells
     pooled over classes are paired by class and seed; each class then gives one difference, the mean over its seeds.
-    ``collapsed`` names the baselines of a benchmark that no test is made against.
+    ``collapsed`` names the baselines of a benchmark that no test is made against, and none is made with a method that
+    lacks an ok cell: the table shows no difference of it. Nor is there an interval or a test for a metric that all
+    seeds share, such as that of U-LiRA's shadow models.
     """
     rows: list[dict[str, Any]] = []
     for benchmark, cells in metrics.groupby("benchmark", sort=False):
@@ -143,6 +145,7 @@ def paired_differences(
         baselines = [name for name, kind in kinds.items() if kind == "baseline"]
         pairs = [(name, baseline) for name, baseline in product(kinds, baselines) if name != baseline]
         untested = set((collapsed or {}).get(benchmark, ()))
+        broken = set(cells["method"][cells["status"] != "ok"]) if "status" in cells else set()
         for metric in columns:
             values = cells.pivot(index=_pair_of(cells), columns="method", values=metric).astype(float)
             of_method = dict(values.items())
@@ -151,7 +154,11 @@ def paired_differences(
                 row = _difference(of_method[method], of_method[baseline], devices or {})
                 if row is not None:
                     names = {"benchmark": benchmark, "method": method, "baseline": baseline, "metric": metric}
-                    is_tested = kinds[method] != "reference" and baseline not in untested
+                    if _is_shared(metric):
+                        row |= {"half_width": None, "p_value": None}
+                    is_tested = (
+                        kinds[method] != "reference" and baseline not in untested and not {method, baseline} & broken
+                    )
                     of_metric.append({**names, **row, "is_tested": is_tested})
             rows += _corrected(of_metric)
     return pandas.DataFrame(rows, columns=COMPARISON)

@@ -50,12 +50,14 @@ def as_latex(blocks: Sequence[Block]) -> str:
 def _float(grid: Grid, place: str) -> str:
     words = (grid.words or grid.name).rstrip(":")
     is_bold = any(cell.startswith("**") for row in grid.rows for cell in row)
-    caption = f"{place}{'' if place.endswith('?') else '.'} {words}.{f' {BEST}' if is_bold else ''}"
-    name = f"{slug(place)}:{slug(grid.name.lower())}"
+    rest = f"{words}.{f' {BEST}' if is_bold else ''}"
+    caption = f"{_text(place)}{'' if place.endswith('?') else '.'} {_text(rest)}"  # apart: place may have one asterisk
+    # Without the counts of classes and seeds, so that a reference holds when they change.
+    name = f"{slug(place.partition(':')[0].replace('*', '-all'))}:{slug(grid.name.lower())}"
     lines = [
         r"\begin{table}[tbp]",
         r"\centering\footnotesize",
-        rf"\caption{{\unlearningcaption{{{name}}}{{{_text(caption)}}}}}",
+        rf"\caption{{\unlearningcaption{{{name}}}{{{caption}}}}}",
         rf"\label{{\unlearninglabel{{{name}}}}}",
         r"\fitted{%",
         rf"\begin{{tabular}}{{l{'r' * (len(grid.titles) - 1)}}}",

@@ -7,6 +7,7 @@ import textwrap
 import pandas
 
 from unlearning.config.model import EXTERNAL
+from unlearning.tables.classes import ANY_CLASS
 from unlearning.tables.columns import COLUMN
 from unlearning.tables.intervals import LEAST_FOR_A_SIGN, LEAST_FOR_AN_INTERVAL, SIGNIFICANT
 from unlearning.tables.limits import FOUND, LEAST_KEPT, MORE_THAN_ORACLE, STILL_KNOWN
@@ -19,12 +20,20 @@ LEVEL, OTHER_DEVICE, OVER_FORGETS = "≈", "†", "‡"
 
 def legend(numbers: Numbers, seeds: int) -> list[str]:
     """Return the paragraphs for a table with this number of ``seeds``, wrapped to the width of the table."""
-    return [textwrap.fill(part, WIDTH) for part in (_ranking(seeds), _floor(numbers), _rest(numbers, seeds))]
+    has_pooled = bool(numbers.summary["benchmark"].str.endswith(ANY_CLASS).any())
+    parts = [_ranking(seeds, has_pooled), _floor(numbers), _rest(numbers, seeds)]
+    return [textwrap.fill(part, WIDTH) for part in [*parts, *([OF_ALL] if has_pooled else [])]]
 
 
-def _ranking(seeds: int) -> str:
+OF_ALL = (
+    "Blocks of all classes (class*): mean (standard deviation) over classes and seeds. Differences there are paired by "
+    "class, and their intervals and signs are over the classes, not over trainings."
+)
+
+
+def _ranking(seeds: int, has_pooled: bool) -> str:
     if seeds == 1:
-        spread = "One seed: a mean has no spread, a difference no test."
+        spread = f"One seed: a mean{' of one class' * has_pooled} has no spread, a difference no test."
     elif seeds < LEAST_FOR_AN_INTERVAL:
         spread = f"Mean (smallest – largest) of {seeds} seeds."
     else:
@@ -48,7 +57,10 @@ def _short(share: float) -> str:
 def _floor(numbers: Numbers) -> str:
     gap = f"{GAP.label}: the mean distance to *retrain* in retain_acc, forget_acc and forget_mia_auc."
     if numbers.floor.empty:
-        return f"There is one *retrain*, so nothing says which distances to it are noise, and none is bold. {gap}"
+        return (
+            "There is no more than one *retrain*, so nothing says which distances to it are noise, and none is bold. "
+            f"{gap}"
+        )
     return (
         "The rows *retrain*, other seed, and *retrain*, furthest, are the noise floor: the mean and the largest "
         f"distance between the oracles of two seeds. {LEVEL}: not further from *retrain* than that; where this holds "

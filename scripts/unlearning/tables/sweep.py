@@ -17,7 +17,7 @@ SCORE, GAP, ACCURACY, ATTACK = "unlearn_score", "mean_abs_gap", "retain_acc", "f
 KEPT = ("status", "reason", ACCURACY, "forget_acc", ATTACK, SCORE, GAP)
 """The columns of metrics.csv that sweep.csv has as well."""
 
-SHOWN = [COLUMN[name] for name in (ACCURACY, ATTACK, SCORE, GAP)]
+SHOWN = [COLUMN[name] for name in (ACCURACY, "forget_acc", ATTACK, SCORE, GAP)]
 CHOSEN_BY = {"by_score": COLUMN[SCORE], "by_gap": COLUMN[GAP]}
 
 
@@ -56,6 +56,7 @@ def render_sweep(rows: Sequence[Row], seed: int, share: float) -> str:
         f"{benchmarks}. A setting that failed on one of them is not chosen.\n\n"
         f"{tabulate(table, titles, 'pipe', disable_numparse=True)}\n\n"
         f"![{COLUMN[ACCURACY].label} against {COLUMN[ATTACK].label} of all settings](sweep.png)\n\n"
+        "White marks do not compete: settings that have collapsed or still name the class, by the table's limits.\n\n"
         "All numbers are in sweep.csv. To use a setting, write it under the method's hyperparameters, with "
         "`settings: tuned`.\n"
     )

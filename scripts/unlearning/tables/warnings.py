@@ -14,25 +14,24 @@ HALF = 0.5
 """A class was not learned if its accuracy is less than this share of the accuracy on the other classes."""
 
 
-def warnings_of(cells: pandas.DataFrame, summary: pandas.DataFrame, costs: pandas.DataFrame) -> list[str]:
+def warnings_of(cells: pandas.DataFrame, costs: pandas.DataFrame) -> list[str]:
     """Return sentences about one benchmark.
 
-    ``cells`` and ``summary`` are its rows of metrics.csv and summary.csv, ``costs`` is all of costs.csv.
+    ``cells`` are its rows of metrics.csv, ``costs`` is all of costs.csv.
     """
-    warning = nothing_to_forget(cells, summary)
+    warning = nothing_to_forget(cells)
     return [*([warning] if warning else []), *several_devices(cells, costs)]
 
 
-def nothing_to_forget(cells: pandas.DataFrame, summary: pandas.DataFrame) -> str | None:
+def nothing_to_forget(cells: pandas.DataFrame) -> str | None:
     """Return why there is nothing to forget, if the original model never knew the class or hardly knows anything.
 
-    ``cells`` and ``summary`` are the rows of one benchmark in metrics.csv and summary.csv.
+    ``cells`` are the rows of one benchmark in metrics.csv.
     """
     original = cells[(cells["method"] == ORIGINAL) & (cells["status"] == "ok")]
     if original.empty:
         return None
-    means = summary[summary["method"] == ORIGINAL].set_index("metric")["mean"]
-    forget, retain, test = (means[name] for name in ("forget_acc", "retain_acc", "test_acc"))
+    forget, retain, test = (original[name].astype(float).mean() for name in ("forget_acc", "retain_acc", "test_acc"))
     chance = 1 / original["classes"].max() if "classes" in original else 0.0
     if test < min(NEAR_CHANCE * chance, chance + MOST_ABOVE_CHANCE):
         return (

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
 
 from unlearning.evaluation import few_shot
+from unlearning.evaluation.erasure import forget_logit_auc
 from unlearning.evaluation.few_shot import (
     class_mean_accuracy,
     few_shot_probe_accuracy,
@@ -189,3 +190,19 @@ def test_a_collapsed_model_names_no_class():
             warnings.simplefilter("error")
             assert class_mean_accuracy(collapsed) == few_shot_probe_accuracy(collapsed) == 0
     assert share_named(np.array([[1.0, 1.0], [2.0, 1.0]]), 0) == 0.5
+
+
+@given(st.integers(0, 100), st.integers(30, 100), st.integers(100, 350))
+@settings(max_examples=30, deadline=None)
+def test_the_head_of_a_collapsed_model_names_no_class(seed, of_forget, of_retained):
+    """Answers that are equal but for rounding: whether it goes up or down depends on the shape of a product."""
+    rng = np.random.default_rng(seed)
+    feature, weight, bias = rng.normal(size=512), rng.normal(size=(10, 512)), rng.normal(size=10)
+    counts = {part: of_forget if part.startswith("forget") else of_retained for part in PARTS}
+    first = int((np.delete(weight, FORGET, axis=0) @ feature + np.delete(bias, FORGET)).argmax())
+    largest = first if first < FORGET else first + 1
+    labels = {part: np.full(count, FORGET if part.startswith("forget") else largest) for part, count in counts.items()}
+    features = {part: np.tile(feature, (count, 1)) for part, count in counts.items()}
+    collapsed = Representation(features, labels, weight, bias)
+    assert prototype_accuracy(collapsed, 10) == 0
+    assert forget_logit_auc(collapsed) == 0.5

@@ -276,6 +276,84 @@ def test_labels_of_near_points_do_not_cover_each_other():
     assert not [1 for place, one in enumerate(boxes) for other in boxes[:place] if one.overlaps(other)]
 
 
+@pytest.mark.parametrize(("suite", "benchmark"), [("fashion", "resnet20-fashion-class0"), ("methods", DIGITS)])
+@pytest.mark.parametrize("name", ["tradeoff", "cost"])
+def test_a_name_stands_at_its_own_mark(name, suite, benchmark, tmp_path):
+    """No other mark is nearer to it, and it covers none: a mark has a radius of some three points."""
+    figure = drawn(numbers_of(suite), benchmark)[name]()
+    written(figure, tmp_path, formats=["png"])
+    figure.canvas.get_renderer()
+    radius = 3 * figure.dpi / 72
+    for axes in figure.axes:
+        marks = [
+            line for line in axes.lines if len(line.get_xdata()) == 1 and line.get_marker() not in ("None", "+", ".")
+        ]
+        places = [axes.transData.transform((line.get_xdata()[0], line.get_ydata()[0])) for line in marks]
+        for label in axes.texts:
+            own = axes.transData.transform(label.xy)
+            box = label.get_window_extent()
+            far = [np.hypot(max(box.x0 - x, 0, x - box.x1), max(box.y0 - y, 0, y - box.y1)) for x, y in places]
+            nearest = places[int(np.argmin(far))]
+            assert np.allclose(nearest, own, atol=1), label.get_text()
+            others = [(x, y) for x, y in places if not np.allclose((x, y), own, atol=1)]
+            assert not [
+                1 for x, y in others if box.x0 - radius < x < box.x1 + radius and box.y0 - radius < y < box.y1 + radius
+            ]
+
+
+def test_an_attack_that_is_no_better_than_chance_lies_on_the_axis(digits):
+    metrics = digits.metrics.copy()
+    metrics.loc[metrics["method"] == "scrub", "forget_mia_auc_two_sided"] = 0.5
+    axes = tradeoff(metrics, NONE_PUBLISHED, DIGITS).axes[0]
+    assert axes.get_ylim()[0] == 0
+    assert 0 in axes.get_yticks()
+
+
+def test_where_nothing_is_ranked_no_method_competes(digits):
+    metrics = digits.metrics.copy()
+    metrics.loc[metrics["method"] == "original", "forget_acc"] = 0.3
+    assert Cells(digits.metrics, DIGITS).competing("retain_acc")
+    assert Cells(metrics, DIGITS).competing("retain_acc") == []
+
+
+def test_a_published_value_beyond_the_axis_stands_on_its_end():
+    paper = numbers_of("paper")
+    axes = scores(paper.metrics, paper.summary, read_table(PUBLISHED), CIFAR).axes[0]
+    (ticks,) = [line for line in axes.lines if line.get_marker() == "|"]
+    low, high = axes.get_xlim()
+    assert len(ticks.get_xdata()) == 4
+    assert low == min(ticks.get_xdata())  # negative_gradient's .682
+    assert all(low <= value <= high for value in ticks.get_xdata())
+
+
+def test_a_setting_that_collapsed_or_still_names_the_class_is_white_and_not_on_the_front():
+    """Its attack finds nothing, because there is nothing to find or nothing was changed for it to find."""
+    columns = ("method", "setting", "kind", "retain_acc", "forget_acc", "forget_mia_auc_two_sided")
+    rows = [
+        ("original", "", "reference", 0.9, 0.9, 0.6),
+        ("retrain", "", "reference", 0.9, 0.0, 0.52),
+        ("scrub", "whole", "method", 0.85, 0.05, 0.53),
+        ("scrub", "collapsed", "method", 0.1, 0.0, 0.5),
+        ("scrub", "knows", "method", 0.88, 0.4, 0.51),
+    ]
+    sweep = [dict(zip(columns, row, strict=True)) | {"benchmark": "b", "status": "ok"} for row in rows]
+    (axes,) = settings(sweep).axes
+    (front,) = [line for line in axes.lines if line.get_drawstyle().startswith("steps")]
+    assert list(zip(*front.get_data(), strict=True)) == [(0.85, 0.53)]
+    white, coloured = marks_of(axes, "scrub")
+    assert (white.get_markerfacecolor(), len(white.get_xdata())) == ("white", 2)
+    assert (coloured.get_markerfacecolor(), len(coloured.get_xdata())) == (look_of("scrub").colour, 1)
+
+
+def test_curves_are_of_the_same_seeds_in_every_epoch(digits):
+    """A seed that failed ends its method's curve: without it, the others would seem to recover."""
+    whole = pandas.DataFrame({"epoch": [0, 1, 2], "retain_acc": [0.9, 0.9, 0.9], "forget_acc": [0.1, 0.0, 0.0]})
+    broken = pandas.DataFrame({"epoch": [0], "retain_acc": [0.1], "forget_acc": [0.0]})
+    figure = histories.curves(digits.metrics, {"scrub": [whole, broken, whole]}, DIGITS)
+    (line,) = figure.axes[2].lines
+    assert list(line.get_ydata()) == [pytest.approx(1.9 / 3)]
+
+
 def test_what_is_kept_of_the_attack_draws_the_same_figure(tmp_path, digits):
     metrics, file = digits.metrics, tmp_path / "kept.npz"
     names = attacks.chosen_methods(Cells(metrics, DIGITS))

@@ -162,7 +162,10 @@ def test_memory_is_that_of_the_gpu_where_there_is_one_and_the_oracle_has_its_sec
 
 def test_with_one_oracle_no_distance_is_bold_and_the_table_says_so():
     table = render(metrics(ROWS))
-    assert "There is one *retrain*, so nothing says which distances to it are noise, and none is bold." in table
+    assert (
+        "There is no more than one *retrain*, so nothing says which distances to it are noise, and none is bold."
+        in table
+    )
     distances = blocks_of(table)[DISTANCES]
     assert not any("**" in cell or "≈" in cell for row in distances.values() for cell in row)
     assert not any(label.startswith("*retrain*, ") for label in distances)
@@ -390,13 +393,11 @@ def test_the_table_shows_the_numbers_of_the_summary_and_of_the_comparisons():
     assert blocks[PAIRED]["better"] == ["-0.321 ± 0.001 ▼"]
 
 
-def test_the_standard_error_of_one_seed_and_the_warnings_are_those_of_the_summary():
+def test_the_standard_error_of_one_seed_is_that_of_the_summary():
     numbers = numbers_from(metrics(ROWS, forget_mia_auc_se=0.0123), costs())
     summary = changed(numbers.summary, "standard_error", 0.0456, method="beta", metric="forget_mia_auc")
-    summary = changed(summary, "mean", 0.1, method="original", metric="test_acc")
     table = render_table(replace(numbers, summary=summary), "digits")
     assert blocks_of(table)[0]["beta"][2] == "0.450 (SE 0.046)"
-    assert "the accuracy of *original*, 0.100, is near chance" in table
 
 
 FEW = [row for row in ROWS if row[1] != "baseline"]
@@ -513,6 +514,29 @@ NEAR = [
 def test_an_original_near_chance_knows_nothing(classes, accuracy, is_near):
     table = render(metrics(ROWS, test_acc=accuracy, classes=classes))
     assert (f"the accuracy of *original*, {accuracy:.3f}, is near chance, {1 / classes:.3f}" in table) == is_near
+
+
+def test_with_one_seed_the_block_of_all_classes_says_over_what_its_signs_are():
+    """A preview in which one class of it has a single cell shows no spread of it."""
+    names = [f"b-d-class{number}" for number in range(3)]
+    table = render(pandas.concat([metrics(ROWS, benchmark=name) for name in names], ignore_index=True))
+    flat = " ".join(table.split())
+    assert "One seed: a mean of one class has no spread, a difference no test." in flat
+    assert "Differences there are paired by class, and their intervals and signs are over the classes" in flat
+    assert "## b-d-class*: mean (standard deviation) over 3 classes and 1 seed\n" in table
+    assert "class*" not in render(metrics(ROWS))
+    frame = pandas.concat([metrics(ROWS, benchmark=name) for name in names], ignore_index=True)
+    is_later = (frame["method"] == "alpha") & (frame["benchmark"] != names[0])
+    frame.loc[is_later, "status"] = "pending"
+    frame.loc[is_later, METRICS] = None
+    preview = render(frame)
+    assert "alpha, 1 of 3 seeds" in preview
+    assert "nan" not in preview
+
+
+def test_the_number_of_threads_is_a_count():
+    jobs = pandas.concat([costs(), costs().assign(threads=None)])  # of a checkpoint that was carried without its cost
+    assert "cpu, float32, 1 thread per job" in render(metrics(ROWS), costs_csv=jobs)
 
 
 def test_nothing_is_ranked_where_there_is_nothing_to_forget():

@@ -65,6 +65,13 @@ def test_a_page_needs_nothing_else():
     assert "default-src 'none'" in html
 
 
+def test_the_first_click_on_a_difference_or_a_score_puts_the_largest_on_top():
+    html = as_html(kept("digits"), PAGE)
+    assert 'data-first="descending">− scrub</th>' in html
+    assert re.search(r'data-first="descending">unlearn_score <span', html)
+    assert re.search(r'<th scope="col" title="[^"]*">gap <span', html)  # the smallest first
+
+
 def test_what_a_method_said_is_no_markup():
     html = as_html(BLOCKS, PAGE)
     assert "<li>delta, seed 1: failed: ValueError: &lt;script&gt;alert(1)&lt;/script&gt; *a* | **b** `c`</li>" in html

@@ -49,6 +49,27 @@ def test_differences_are_paired_by_seed(pairs):
         assert (row["p_value"] < 0.05) == bool(interval.low > 0 or interval.high < 0)
 
 
+def test_no_test_is_made_of_what_the_table_shows_as_failed_or_what_all_seeds_share():
+    """Nor does a failed method make the correction for the others stricter."""
+    rng = np.random.default_rng(0)
+    cells = frame(
+        {
+            "base": ("baseline", [0.5] * 5),
+            "whole": ("method", 0.6 + 0.01 * rng.random(5)),
+            "broken": ("method", 0.7 + 0.01 * rng.random(5)),
+        }
+    )
+    cells["status"] = "ok"
+    cells.loc[cells.index[-1], ["status", "score"]] = ["failed", None]
+    rows = paired_differences(cells, ["score"]).set_index("method")
+    assert rows["p_holm"]["whole"] == rows["p_value"]["whole"] < 0.001
+    assert rows["p_value"]["broken"] < 0.001
+    assert np.isnan(rows["p_holm"]["broken"])
+    shared = paired_differences(cells.rename(columns={"score": "ulira_auc"}), ["ulira_auc"])
+    assert shared[["half_width", "p_value", "p_holm"]].isna().all(axis=None)
+    assert shared["difference"].notna().all()
+
+
 def test_pairs_are_matched_by_seed_and_not_by_row():
     cells = frame({"base": ("baseline", [0.1, 0.5]), "mine": ("method", [0.2, 0.6])})
     (row,) = paired_differences(cells.iloc[[0, 1, 3, 2]], ["score"]).to_dict("records")

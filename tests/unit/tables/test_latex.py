@@ -53,6 +53,19 @@ def test_a_table_is_a_float_with_caption_label_and_rules():
     assert [text.count(rf"\{rule}rule") for rule in ("top", "mid", "bottom")] == [1, 2, 1]
 
 
+def test_the_block_of_all_classes_has_its_caption_and_one_label_whatever_its_counts():
+    texts = []
+    for seeds in (2, 3):
+        place = f"net-data-class*: mean (standard deviation) over 5 classes and {seeds} seeds"
+        texts.append(as_latex([Heading(place), Grid("Distance", ["method", "gap"], ROWS, "Distance to *retrain*:")]))
+        assert (
+            rf"class*: mean (standard deviation) over 5 classes and {seeds} seeds. Distance to \emph{{retrain}}."
+            in texts[-1]
+        )
+    labels = [re.findall(r"label\{\\unlearninglabel\{(.*?)\}", text) for text in texts]
+    assert labels == [["net-data-class-all:distance"]] * 2
+
+
 def test_without_a_best_value_the_caption_does_not_speak_of_it():
     assert BEST not in grid([["alpha", "0.1", "0.2"]])
     text = grid([["a", "1", "2"]], words="Costs, means over seeds:")

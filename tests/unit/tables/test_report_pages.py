@@ -76,6 +76,9 @@ def test_the_costs_are_those_of_the_jobs_and_their_sums():
 def test_the_audit_says_on_its_page_what_it_says_in_the_terminal(cells):
     audits = audits_of(cells, read_table(REFERENCE / "digits-floor.csv"))
     text, blocks = " ".join(render_audits(audits).split()), audit_blocks(audits)
+    assert "Left out, because the table has no values" in text
+    assert all(" ".join(block.text.split()) in text for block in of_kind(blocks, Words) if block.role != WARNING)
+    assert [block for block in of_kind(blocks, Words) if block.text.startswith("Left out, because")]
     grids = of_kind(blocks, Grid)
     assert len(grids) == 3
     for grid in grids:

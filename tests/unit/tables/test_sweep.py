@@ -20,9 +20,10 @@ def test_without_an_oracle_none_is_chosen_by_the_gap():
     """With one seed, a single failed oracle leaves no distance; the scores are there all the same."""
     tried = [*rows("m", "a", (0.9, None), (0.5, 0.3)), *rows("m", "b", (0.8, None), (0.7, 0.2))]
     assert choose(tried) == [{"method": "m", "settings": 2, "by_score": "b", "by_gap": None}]
-    whole = [{"retain_acc": 0.5, "forget_mia_auc_two_sided": 0.5, "kind": "method"} | row for row in tried]
+    known = {"retain_acc": 0.5, "forget_acc": 0.25, "forget_mia_auc_two_sided": 0.5, "kind": "method"}
+    whole = [known | row for row in tried]
     (line,) = [line for line in render_sweep(whole, 42, 0.2).splitlines() if line.startswith("| m ")]
-    assert [cell.strip() for cell in line.split("|")[3:8]] == ["b", "0.500", "0.500", "0.750", "–"]
+    assert [cell.strip() for cell in line.split("|")[3:9]] == ["b", "0.500", "0.250", "0.500", "0.750", "–"]
 
 
 def test_the_best_mean_over_benchmarks_is_chosen_by_score_and_by_gap():
