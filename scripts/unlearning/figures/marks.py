@@ -23,11 +23,6 @@ RANKS = BEST, SURPASSED, ASIDE = "best", "surpassed", "aside"
 LARGEST = {"*": 7.0, "X": 5.0, "p": 5.0, "P": 5.0, "h": 5.0, "D": 3.9, "s": 4.1}
 """Sizes at which the markers look equally large; others have the size in the style."""
 
-HALF_A_MARK = 3.5
-"""The radius of the largest mark, in points."""
-
-POINTS_PER_INCH = 72
-
 OFFSETS = [
     (4, 4),
     (4, -8),
@@ -91,14 +86,12 @@ def draw_strip(axes: Axes, values: np.ndarray, across: bool) -> None:
 def draw_labels(axes: Axes, names: Sequence[str], points: Mapping[str, Point]) -> None:
     """Write each name next to its point; leave out what has no room, which the legend has.
 
-    A name covers no other name and no mark, and no other mark is nearer to it than its own. This settles the figure's
-    layout, in which the places are measured: draw everything else first.
+    A name covers no other name, and no other mark is nearer to it than its own, so that it covers none. This settles
+    the figure's layout, in which the places are measured: draw everything else first.
     """
-    figure = cast(Figure, axes.get_figure(root=True))
-    settle(figure)
+    settle(cast(Figure, axes.get_figure(root=True)))
     places = {name: axes.transData.transform(point) for name, point in points.items()}
-    radius = HALF_A_MARK * figure.dpi / POINTS_PER_INCH
-    taken = [Bbox([place - radius, place + radius]) for place in places.values()]
+    taken: list[Bbox] = []
     for name in names:
         label = axes.annotate(name, points[name], (0, 0), textcoords="offset points", fontsize=5.5, zorder=9)
         for offset in OFFSETS:

@@ -45,8 +45,8 @@ def _draw_panel(axes: Axes, ok: Sequence[Row], shown: Sequence[str]) -> None:
             points = [_point(row) for row in ok if row["method"] == name and is_compared(row) == compared]
             if points:
                 axes.plot(*zip(*points, strict=True), **mark_of(name, rank))
-    compared = [row for row in ok if row["kind"] not in ("reference", "control") and is_compared(row)]
-    draw_front(axes, pareto_front([_point(row) for row in compared]))
+    competing = [row for row in ok if row["kind"] not in ("reference", "control") and is_compared(row)]
+    draw_front(axes, pareto_front([_point(row) for row in competing]))
 
 
 def _compared(ok: Sequence[Row]) -> Callable[[Row], bool]:

@@ -213,9 +213,9 @@ COMPARISONS_CSV = (
     Column("benchmark, method, baseline, metric", "", "", "", "what is compared with what"),
     Column("seeds", "", "1 and up", "", "number of pairs: one per seed that both have; for a benchmark MODEL-DATASET-class* one per class, each the mean over its seeds"),
     Column("difference", "the metric's", "", "", "mean of method minus baseline; both of a pair start from the same pretrained model"),
-    Column("half_width", "the metric's", "0 and up", "", "half of Student's 95 % interval of the mean difference; empty for one pair"),
-    Column("p_value", "", "0 to 1", "", "of Student's paired t-test; empty for one pair and where all differences are equal"),
-    Column("p_holm", "", "0 to 1", "", "the p-value after Holm's correction over all comparisons of the metric on the benchmark with baselines that have not collapsed (mean retain_acc at least .7 of original's), each pair once; empty for references, for collapsed baselines and for fewer than 3 pairs", "Holm, Scand. J. Statist. 1979"),
+    Column("half_width", "the metric's", "0 and up", "", "half of Student's 95 % interval of the mean difference; empty for one pair, and where all seeds share what was drawn, as U-LiRA's shadow models"),
+    Column("p_value", "", "0 to 1", "", "of Student's paired t-test; empty where half_width is, and where all differences are equal"),
+    Column("p_holm", "", "0 to 1", "", "the p-value after Holm's correction over all comparisons of the metric on the benchmark with baselines that have not collapsed (mean retain_acc at least .7 of original's), each pair once; empty for references, for collapsed baselines, for methods with a cell that is not ok, and for fewer than 3 pairs", "Holm, Scand. J. Statist. 1979"),
     Column("has_other_device", "", "True, False", "", "whether the two models of some pair were made on different devices"),
 )  # fmt: skip
 

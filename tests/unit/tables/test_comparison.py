@@ -535,7 +535,9 @@ def test_with_one_seed_the_block_of_all_classes_says_over_what_its_signs_are():
 
 
 def test_the_number_of_threads_is_a_count():
-    jobs = pandas.concat([costs(), costs().assign(threads=None)])  # of a checkpoint that was carried without its cost
+    jobs = pandas.concat(
+        [costs(), costs().assign(threads=float("nan"))]
+    )  # of a checkpoint that was carried without its cost
     assert "cpu, float32, 1 thread per job" in render(metrics(ROWS), costs_csv=jobs)
 
 
