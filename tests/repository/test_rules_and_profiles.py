@@ -140,11 +140,22 @@ def test_a_change_of_the_models_reaches_training_but_not_the_split():
     assert models in code_of(SCRIPTS / "methods" / "bad_teacher.py")
 
 
+def test_the_advice_for_short_time_limits_holds_for_every_job_with_a_gpu():
+    """The parts of a cell are one job of the cluster, whose time is their sum."""
+    (options,) = re.findall(r"`--set-resources (.*?) --retries", (ROOT / "workflow/profiles/README.md").read_text())
+    minutes = {rule: int(number) for rule, number in re.findall(r"(\w+):runtime=(\d+)", options)}
+    assert set(minutes) == {name for name, body in bodies().items() if "gpu=GPUS" in body}
+    groups = yaml.safe_load((ROOT / "workflow/profiles/slurm/config.yaml").read_text())["groups"]
+    assert sum(minutes[rule] for rule in groups) == 60
+    assert {minutes[rule] for rule in minutes if rule not in groups} == {60}
+
+
 def test_jobs_that_run_a_model_share_the_gpu_and_no_others():
     """The profile of this machine limits how many run at a time; a cluster counts whole GPUs."""
     profiles = {path.parent.name: yaml.safe_load(path.read_text()) for path in PROFILES}
     assert profiles["default"]["resources"] == {"gpu_slots": 4}
-    assert "resources" not in profiles["slurm"]
+    slurm = profiles["slurm"]
+    assert (slurm["resources"], slurm["set-resource-scopes"]) == ({"gpu": 1}, {"gpu": "local"})  # within one job
     for name, body in bodies().items():
         assert ("gpu_slots=GPU_SLOTS" in body) == ("gpu=GPUS" in body), name
 
@@ -194,3 +205,11 @@ def test_make_table_is_the_snakemake_line_of_the_readme():
     assert files.endswith("results/calibration.md --configfile config.yaml --config calibrate=true")
     figures = lines_of("figures", "SUITE=paper", "CONFIG=config.yaml")[-1]
     assert figures.endswith("--cores 4 figures --configfile config.yaml --config suite='paper'")
+
+
+def test_make_clean_removes_the_results_behind_a_link(tmp_path):
+    (tmp_path / "elsewhere/results/net-data-class0").mkdir(parents=True)
+    (tmp_path / "elsewhere/results/reference").mkdir()
+    (tmp_path / "results").symlink_to(tmp_path / "elsewhere/results")
+    subprocess.run(["make", "--file", ROOT / "Makefile", "clean"], cwd=tmp_path, check=True, capture_output=True)
+    assert [path.name for path in (tmp_path / "elsewhere/results").iterdir()] == ["reference"]

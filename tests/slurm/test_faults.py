@@ -8,7 +8,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 from cluster import slurm, until
+from project import Project, merged
 
 CELLS = "results/resnet20-digits-class0/seed1"
 CELL = f"{CELLS}/waiting"
@@ -155,6 +157,46 @@ def test_what_jobs_of_a_killed_run_make_is_used_on_request(project, drained, loc
     assert f"waiting for 1 SLURM job(s) of an earlier run in this folder ({job})" in printed
     assert "rule unlearn:" not in printed
     assert project.read("results/metrics.csv") == local.read("results/metrics.csv")
+    edit(project)
+    assert "unlearn waiting" in planned_here(project)  # it is known what they were made with
+
+
+def planned_here(project):
+    """Return the jobs that a run on this machine would make: those of a group are not listed one by one."""
+    return Project.at(project.folder).planned("results/table.md")
+
+
+def edit(project):
+    """Let the method `waiting` do something else."""
+    file = project.folder / "waiting.py"
+    file.write_text(file.read_text().replace("loss.backward()", "(2 * loss).backward()"))
+
+
+@pytest.mark.core
+def test_what_a_job_was_made_with_is_what_was_there_when_it_started(project, drained):
+    """Whatever is edited while it waits in the queue, or while it runs."""
+    before = project.read("config.yaml")
+    process = project.submit()
+    until(project.queue)
+    fewer = merged(yaml.safe_load(before), {"protocols": {"tiny": {"unlearn": {"epochs": 2}}}})
+    (project.folder / "config.yaml").write_text(yaml.safe_dump(fewer, sort_keys=False))
+    drained()
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    assert project.read(f"{CELL}/history.csv").count("\n") == 1 + 2  # the job read what was there when it started
+    (project.folder / "config.yaml").write_text(before)
+    assert "unlearn waiting" in planned_here(project)
+
+
+@pytest.mark.core
+def test_a_method_that_is_edited_while_its_job_runs_is_run_again(project):
+    (project.folder / "then.py").write_text("import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.1)\n")
+    process = in_its_second_epoch(project)
+    edit(project)
+    (project.folder / "go").touch()
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    assert "unlearn waiting" in planned_here(project)
 
 
 def test_a_job_is_submitted_once_the_controller_is_there_again(project, local):

@@ -28,7 +28,10 @@ def test_a_first_run_makes_the_same_table_and_nothing_is_left_to_do(fresh, local
 
 def test_relearning_is_part_of_the_one_job_of_a_cell(project, drained):
     process = project.submit("--config", "relearning=true")
-    names = until(lambda: len(jobs := project.queue("%k")) >= 4 and jobs)
+    jobs = until(lambda: len(jobs := project.queue("%k", "%i")) >= 4 and jobs)
+    names = [[name] for name, _ in jobs]
+    (cell,) = [number for name, number in jobs if name == "rule_cell_evaluate_relearn_unlearn"]
+    assert gpus_of(cell) == "gres:gpu:1"  # its parts take turns with it
     drained()
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0, printed

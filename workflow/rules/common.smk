@@ -24,7 +24,7 @@ from unlearning.errors import UserError
 from unlearning.meaning import by_meaning
 from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, SHADOW, TABLES
 from unlearning.shown_paths import FIGURE, FIGURE_FORMATS, PAGE, STYLE, figure_files
-from unlearning.workflow.cluster import settle_orphans, wait_for_controller
+from unlearning.workflow.cluster import record_where_jobs_run, settle_orphans, wait_for_controller
 from unlearning.workflow.container import IMAGE, check_container
 from unlearning.workflow.plan import Plan, relative
 from unlearning.workflow.watch import print_closing_words, watch
@@ -68,6 +68,7 @@ if workflow.is_main_process:
         or_exit(check_device, chosen.device, sees_gpu())
 
 compare_replaced_files()
+record_where_jobs_run()
 
 VARIANTS, CHOICES, BASELINES = {}, {}, []
 if chosen.sweep:

@@ -83,6 +83,40 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
         return None
 
 
+def record_where_jobs_run() -> None:
+    """Let the process in which a job runs on a cluster record what the job depended on, as on this machine.
+
+    Snakemake records it in the process that submitted the job, when the job has ended: parameters of the code and data
+    as they are by then, and of the configuration as it was when the run began. The job itself used what was there when
+    it started. And where the submitting process was killed, nothing would be recorded at all. Every process of a run
+    calls this; a run whose records do not lie on a shared disk stays as Snakemake has it.
+    """
+    from snakemake.persistence import PersistenceBase
+    from snakemake_interface_executor_plugins.settings import ExecMode, SharedFSUsage
+
+    finished = PersistenceBase.finished
+
+    async def finished_where_it_ran(self: Any, job: Any) -> None:
+        workflow = self.dag.workflow
+        if SharedFSUsage.PERSISTENCE not in workflow.storage_settings.shared_fs_usage:
+            await finished(self, job)
+        elif workflow.is_main_process and not workflow.local_exec and not job.is_local:
+            self._clear_cache()
+            for file in job.output:
+                self._unmark_incomplete(self._get_key(file))
+        elif workflow.remote_exec and workflow.local_exec:  # the innermost process of a job
+            settings = workflow.workflow_settings
+            mode, settings.exec_mode = settings.exec_mode, ExecMode.DEFAULT  # in others, nothing is recorded
+            try:
+                await finished(self, job)
+            finally:
+                settings.exec_mode = mode
+        else:
+            await finished(self, job)
+
+    PersistenceBase.finished = finished_where_it_ran
+
+
 def name_of_run(workflow: Any) -> str | None:
     """Return the name that the jobs of this run have in the queue, or None if it does not submit to SLURM."""
     return getattr(workflow.scheduler._executor, "run_uuid", None)
