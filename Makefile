@@ -117,7 +117,7 @@ lint: .venv/installed-lint
 	$(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off -r requirements.lock -r requirements-lint.lock
 
 clean:
-	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference ! -name checkpoints -exec rm -rf {} +
+	find results/ -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference ! -name checkpoints -exec rm -rf {} +
 	rm -rf .snakemake .pytest_cache .ruff_cache .hypothesis
 
 # The stamp is written last: an interrupted installation starts again.

@@ -1,6 +1,7 @@
 """make check: say what is wrong in the last table, and exit with status 1 (make: 2) if anything is.
 
-It finds cells that failed or diverged, benchmarks with nothing to forget, and comparisons across several devices.
+It finds cells that failed or diverged, benchmarks with nothing to forget, comparisons across several devices, and jobs
+of the last run that did not end well: then the table is of an earlier run.
 """
 
 import argparse
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from commands import audit, run
 from unlearning.paths import TABLES
+from unlearning.workflow.progress import failures
 from unlearning.workflow.watch import cell_in_words
 
 METRICS, SUMMARY, COSTS = (Path(TABLES[name]) for name in ("metrics", "summary", "costs"))
@@ -19,6 +21,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make check", description=__doc__)
     parser.add_argument("--audit", action="store_true", help="run make audit as well")
     given = parser.parse_args(arguments)
+    broken = failures()
+    for why in broken:
+        print(f"not made in the last run: {why}", file=sys.stderr)
     missing = [path for path in (METRICS, SUMMARY, COSTS) if not path.exists()]
     if missing:
         print(f"error: {missing[0]} is not there; make it with: make table", file=sys.stderr)
@@ -31,9 +36,10 @@ def main(arguments: list[str]) -> int:
     warnings = warnings_of_benchmarks()
     for warning in warnings:
         print(warning, file=sys.stderr)
-    print(f"{len(cells) - len(failed)} of {len(cells)} cells are ok")
+    of_table = " of the last whole table" if broken else ""
+    print(f"{len(cells) - len(failed)} of {len(cells)} cells{of_table} are ok")
     audited = audit.main() if given.audit else 0
-    return 1 if failed or warnings or audited else 0
+    return 1 if failed or warnings or audited or broken else 0
 
 
 def warnings_of_benchmarks() -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from commands import run
 from unlearning.config.model import METHOD_NAME, REFERENCES, method_file
+from unlearning.config.reading import shipped_config
 
 CELL = "results/resnet20-digits-class0/seed42"
 
@@ -60,8 +61,9 @@ def main(name: str) -> int:
         )
         return 1
     file = method_file(name)
-    if file.exists():
-        print(f"error: {file} is there already; choose another name", file=sys.stderr)
+    if file.exists() or name in shipped_config().methods:
+        what = file if file.exists() else f"a method {name}"
+        print(f"error: {what} is there already; choose another name", file=sys.stderr)
         return 1
     file.write_text(SKELETON.format(title=name.replace("_", " ").capitalize()), encoding="utf-8")
     path = os.path.relpath(file)

@@ -62,11 +62,19 @@ ORDER = (
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make plan", description=__doc__)
     add_request(parser)
-    parser.add_argument("--cores", type=int, default=4, help="how many jobs run at a time (default: 4)")
+    parser.add_argument("--cores", type=cores, default=4, help="how many jobs run at a time, or all (default: 4)")
     given = parser.parse_args(arguments)
     request = request_of(given)
     print(report(request, planned_jobs(request.arguments, request.report), given.cores))
     return 0
+
+
+def cores(given: str) -> int:
+    """Return a number of cores as Snakemake reads it. Raises ValueError if it is none."""
+    number = (os.cpu_count() or 1) if given == "all" else int(given)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def report(request: Request, jobs: list[PlannedJob], cores: int) -> str:
@@ -261,7 +269,8 @@ class Estimates:
         return epochs * steps * speed.step + math.ceil(epochs / settings["evaluate_every"]) * test * speed.image
 
     def _unlearning(self, match: re.Match, setup: Setup, sizes: Sizes, protocol: Protocol) -> float:
-        settings, name = protocol.unlearn, match["method"]
+        name = match["method"]
+        settings = {**protocol.unlearn, **(self.config.methods[name].unlearn or {})}  # as a calibration changes it
         retain, forget = sizes.train - sizes.forget_train, sizes.forget_train
         of_method = sizes_for(retain, forget, protocol.batch_size, settings["epoch_of"])
         epochs = epochs_of(settings, of_method["steps_per_epoch"])

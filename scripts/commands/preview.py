@@ -18,7 +18,7 @@ from unlearning.tables.cells import ORACLE, PENDING, join_cells, join_costs, rea
 from unlearning.tables.columns import COSTS_CSV
 from unlearning.tables.comparison import PREVIEW_MARK, render_table
 from unlearning.tables.numbers import numbers_of_cells
-from unlearning.workflow.progress import finished_files, planned_jobs
+from unlearning.workflow.progress import failure_in, finished_files, owner, planned_jobs, running
 
 if TYPE_CHECKING:
     import pandas
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
         text, rows, done, cells = render_finished_calibration(request)
         write_csv(ROWS, rows)
     else:
-        text, done, cells = render(request)
+        text, done, cells = render(request, is_over=given.as_table or owner() is None)
         if given.as_table and (not TABLE.exists() or PREVIEW_MARK in TABLE.read_text(encoding="utf-8")):
             write_text(TABLE, text)
     write_text(PREVIEW, text)
@@ -47,8 +47,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def render(request: Request) -> tuple[str, int, int]:
-    """Return the table of the finished cells, the number of finished cells, and the number of all cells."""
+def render(request: Request, is_over: bool) -> tuple[str, int, int]:
+    """Return the table of the finished cells, the number of finished cells, and the number of all cells.
+
+    ``is_over`` says whether the last run has ended: then a job whose log has no end ended without a word.
+    """
     import pandas
 
     plan, done = request.plan, finished_files(planned_jobs(request.arguments))
@@ -73,7 +76,7 @@ def render(request: Request) -> tuple[str, int, int]:
     features = [file for file in plan.cells("features.npz", [ORACLE]) if file in done]
     shadows = [file for file in plan.shadow_oracles() if file in done]
     numbers = numbers_of_cells(rows, table, cells, scores, features, shadows)
-    text = render_table(numbers, request.config.suite, published_of(request), errors_behind(pending))
+    text = render_table(numbers, request.config.suite, published_of(request), errors_behind(pending, is_over))
     return text, sum(cell["status"] != PENDING for cell in cells), len(cells)
 
 
@@ -96,20 +99,16 @@ def published_of(request: Request) -> pandas.DataFrame:
     return published[published["benchmark"].isin(as_published(request.config.as_plain()))]
 
 
-def errors_behind(cells: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Return, by benchmark, the errors in the logs of jobs behind ``cells`` that failed in the last run."""
-    since = Path(RESULTS, ".lock").stat().st_mtime if Path(RESULTS, ".lock").exists() else 0.0
+def errors_behind(cells: list[dict[str, Any]], is_over: bool) -> dict[str, list[str]]:
+    """Return, by benchmark, why jobs behind ``cells`` did not end well in the last run."""
     errors: dict[str, dict[str, None]] = {}
     for cell in cells:
         benchmark = vars(Benchmark.parse(cell["benchmark"]))
         folders = [each.format(**benchmark, **cell) for each in (BENCHMARK, PRETRAINING, CELL)]
         logs = [Path(DATASETS, f"{benchmark['dataset']}.log"), *(log for f in folders for log in Path(f).glob("*.log"))]
         for log in logs:
-            if log.exists() and log.stat().st_mtime >= since:
-                last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-1:]
-                errors.setdefault(cell["benchmark"], {}).update(
-                    {line.removeprefix("error in "): None for line in last if line.startswith("error in ")}
-                )
+            if (why := failure_in(log)) is not None and (is_over or running(log) is None):
+                errors.setdefault(cell["benchmark"], {})[why] = None
     return {benchmark: list(lines) for benchmark, lines in errors.items()}
 
 

@@ -15,7 +15,7 @@ from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark
 from unlearning.files import read_json
 from unlearning.paths import CELL, PRETRAINING, cell_at
-from unlearning.workflow.progress import Running, finished_files, owner, planned_jobs, running
+from unlearning.workflow.progress import Running, failure_in, finished_files, owner, planned_jobs, running
 
 LOGS = {"original": [f"{PRETRAINING}/pretrain.log"], "retrain": [f"{CELL}/retrain.log"]}
 """The logs of the references, by row. For the logs of a method, see `logs_of`."""
@@ -52,7 +52,10 @@ def report(request: Request) -> str:
 
 
 def state_of(benchmark: str, method: str, seed: int, done: set[str], alive: str | None) -> str | Running:
-    """Return the state of a cell: done, failed, diverged or waiting, or the progress of the job that works on it."""
+    """Return the state of a cell: done, failed, diverged or waiting, or the progress of the job that works on it.
+
+    "error": its job did not end well, which is no outcome of a method; make check says why.
+    """
     cell = SimpleNamespace(**vars(Benchmark.parse(benchmark)), method=method, seed=seed)
     metrics = f"{CELL}/metrics.json".format(**vars(cell))
     if metrics in done:
@@ -63,7 +66,8 @@ def state_of(benchmark: str, method: str, seed: int, done: set[str], alive: str 
         its = running(Path(log.format(**vars(cell))))
         if its is not None:
             return its
-    return "waiting"
+    broken = [] if alive else [failure_in(Path(log.format(**vars(cell)))) for log in logs]
+    return "error" if any(broken) else "waiting"
 
 
 def kind_of(state: str | Running) -> str:

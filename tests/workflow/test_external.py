@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 
 import pytest
@@ -92,6 +93,19 @@ def test_a_pickled_model_is_refused_in_one_line(copied_project):
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("error in adopt")]
     assert "pickled.pt: it holds something else than tensors, such as a whole pickled model" in line
     assert line.endswith("save model.state_dict()")
+
+
+def test_a_file_of_the_same_name_in_another_folder_is_measured_although_it_is_older(two_models):
+    older = two_models.folder / "older"
+    older.mkdir()
+    state = torch.load(two_models.folder / "theirs/ours.pt", weights_only=True)
+    torch.save({name: tensor * 2 for name, tensor in state.items()}, older / "ours.pt")
+    results = two_models.folder / CELLS / "ours"
+    for file in results.iterdir():
+        os.utime(file)  # newer than that file, also by the time of its last change
+    planned = two_models.planned("results/table.md", "--config", "checkpoint=older", "relearning=true")
+    assert "adopt ours" in planned
+    assert not any(job.startswith(("pretrain", "retrain", "unlearn")) for job in planned)
 
 
 def test_other_weights_under_the_same_name_are_measured_again(two_models):

@@ -76,6 +76,7 @@ CONFIGURATIONS = {
     ),
     "a missing hyperparameter": (replaced("      temperature: 4.0\n", ""), "scrub.py needs a value for 'temperature'"),
     "an unknown key": (setting(*TINY_PROTOCOL, "batchsize", 3), "unknown key 'batchsize'; did you mean batch_size?"),
+    "two unknown keys, one of them no text": (lambda text: text + "\nyes: 1\nfoo: 2\n", "unknown key"),
     "an unknown protocol": (setting("benchmarks", "resnet20-digits", "protocol", "tinny"), "did you mean tiny?"),
     "a class too many": (setting("suites", "digits", "benchmarks", ["resnet20-digits-class10"]), "has the classes 0 to 9"),
     "a list of methods": (setting("methods", ["scrub"]), "methods: ['scrub'] is not a mapping"),

@@ -123,6 +123,13 @@ def test_the_skeleton_runs_as_it_is_by_the_command_that_is_printed(project):
     )
 
 
+def test_the_skeleton_takes_no_name_of_another_method(project):
+    """Also of one that stands in config.yaml with a file of another name."""
+    done = new_method(project, "mask_and_average_score")
+    assert done.returncode == 1
+    assert done.stderr == "error: a method mask_and_average_score is there already; choose another name\n"
+
+
 @pytest.mark.parametrize("name", ["", "My_Rule", "a-b", "../x", "retrain", "1a"])
 def test_the_skeleton_needs_a_name(project, name):
     done = new_method(project, name)

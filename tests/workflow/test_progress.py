@@ -136,6 +136,21 @@ def test_a_mistake_is_explained_in_one_line(finished_project, command, word, mes
     assert line.startswith(message)
 
 
+def test_a_job_that_was_killed_is_named_by_check_status_and_preview(copied_project):
+    """After a run that failed, the table is still that of the run before."""
+    (copied_project.folder / "crash.py").write_text(
+        "import ctypes\nclass UnlearningMethod:\n    def unlearn_step(self, *arguments):\n        ctypes.string_at(0)\n"
+    )
+    assert copied_project.run("results/table.md", "--config", "method=crash.py").returncode == 1
+    log = f"{CELLS}/crash/unlearn.log"
+    done = copied_project.command("check")
+    assert done.returncode == 1
+    assert f"not made in the last run: ended without a word: see {log}\n" in done.stderr
+    assert done.stdout == "7 of 7 cells of the last whole table are ok\n"
+    assert re.search(r"^crash +error$", copied_project.command("status", "method=crash.py").stdout, re.MULTILINE)
+    assert f"Not made: ended without a word: see {log}" in " ".join(copied_project.read("results/preview.md").split())
+
+
 def test_nothing_to_preview_is_said(tmp_path):
     project = Project(tmp_path / "fresh", TINY)
     done = project.command("preview")

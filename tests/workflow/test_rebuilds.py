@@ -313,11 +313,15 @@ def test_a_result_that_is_missing_is_made_again(finished_project, name):
 # --- real runs, not only plans
 
 
+def two_seeds_suite():
+    return {"benchmarks": ["resnet20-digits-class0"], "seeds": [1, 2], "methods": ["head_mask"]}
+
+
 @pytest.fixture(scope="module")
 def two_seeds(tmp_path_factory):
     """Return a finished project with one method and two seeds, and a second suite with only the first seed."""
     suites = {
-        "digits": {"benchmarks": ["resnet20-digits-class0"], "seeds": [1, 2], "methods": ["head_mask"]},
+        "digits": two_seeds_suite(),
         "first": {"benchmarks": ["resnet20-digits-class0"], "seeds": [1], "methods": ["head_mask"]},
     }
     project = Project(tmp_path_factory.mktemp("two"), TINY | {"suites": suites})
@@ -335,6 +339,15 @@ def test_a_suite_switched_and_back_trains_nothing_twice(two_seeds):
     assert plan(two_seeds) == sorted(END)
     two_seeds.make()  # the old results of the second seed are still there
     assert two_seeds.read("results/metrics.csv") == whole
+
+
+def test_a_suite_by_another_name_is_the_one_that_the_origin_names(two_seeds):
+    file = two_seeds.folder / "mine.yaml"
+    file.write_text(yaml.safe_dump({"suite": "mine", "suites": {"mine": two_seeds_suite()}}))
+    assert plan(two_seeds, "--configfile", "mine.yaml") == sorted(END)
+    two_seeds.make("--configfile", "mine.yaml")
+    assert json.loads(two_seeds.read("results/provenance.json"))["config"]["suite"] == "mine"
+    two_seeds.make()
 
 
 def test_an_edit_while_its_job_runs_is_noticed_afterwards(two_seeds):

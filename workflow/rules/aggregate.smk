@@ -24,6 +24,7 @@ rule aggregate:
     params:
         *code("aggregate.py"),
         missing=plan.missing(*plan.needed_for_the_table()),
+        suite=chosen.suite,
         kinds=plan.kinds(),
         settings=plan.settings(),
         order=[list(plan.suite.benchmarks), list(plan.suite.seeds), by_meaning(plan.externals)],

@@ -54,6 +54,7 @@ rule adopt:
         runtime=30,
     params:
         *code("adopt.py"),
+        weights=plan.weights_digest,
         data=plan.data,
         images=plan.images,
         width=plan.width,

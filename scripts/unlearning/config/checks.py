@@ -84,24 +84,39 @@ OTHER_FOLDERS = ("datasets", "figures", "report", "reference", "checkpoints")
 
 
 def targets_of(arguments: Sequence[str]) -> list[str]:
-    """Return the targets under results/ of Snakemake's command line; what follows --report is no target."""
-    pairs = zip(["", *arguments], arguments, strict=False)
-    return [argument for before, argument in pairs if argument.startswith(f"{RESULTS}/") and before != "--report"]
+    """Return the targets under results/ of Snakemake's command line, without the files that belong to an option."""
+    targets, option = [], ""
+    for argument in arguments:
+        if argument.startswith("-"):
+            option = argument
+        elif argument.startswith(f"{RESULTS}/") and option not in WITH_FILES:
+            targets.append(argument)
+        if option == "--report" and argument != option:
+            option = ""  # it has one file, others have all that follow
+    return targets
+
+
+WITH_FILES = ("--report", *("--forcerun", "-R", "--until", "-U", "--omit-from", "-O"))
+"""Options of Snakemake behind which files may stand that are no targets."""
 
 
 def check_request(config: Config, targets: Iterable[str]) -> None:
     """Raise UserError if this run cannot make its targets.
 
     ``targets`` are the files and rules named on the command line. Targets under results/{benchmark}/ ask for cells by
-    path; without such targets, the configured suite is asked for. Checks class, method file, hyperparameters and data
-    set. The cells of a sweep and of a calibration are there if ``config`` has their settings and choices.
+    path; with other targets, or without any, the configured suite is asked for. Checks class, method file,
+    hyperparameters and data set. The cells of a sweep and of a calibration are there if ``config`` has their settings
+    and choices.
     """
     check_checkpoints(config)
+    if config.choices and not config.calibrate:
+        raise UserError("choices= is for a calibration: make calibration CHOICES=..., or --config calibrate=true")
     targets = list(targets)
-    cells = [Path(target).parts[1:] for target in targets if Path(target).parts[:1] == ("results",)]
-    cells = [parts for parts in cells if len(parts) > 1 and parts[0] not in OTHER_FOLDERS]
-    benchmarks = [parts[0] for parts in cells] or config.chosen.benchmarks
-    methods = [parts[2] for parts in cells if len(parts) > 3] if cells else config.chosen.methods
+    files = [Path(target).parts[1:] for target in targets if Path(target).parts[:1] == ("results",)]
+    cells = [parts for parts in files if len(parts) > 1 and parts[0] not in OTHER_FOLDERS]
+    is_for_suite = len(cells) < len(files) or not files
+    benchmarks = [*(parts[0] for parts in cells), *(config.chosen.benchmarks if is_for_suite else ())]
+    methods = [*(parts[2] for parts in cells if len(parts) > 3), *(config.chosen.methods if is_for_suite else ())]
     for name in (*methods, *benchmarks):
         check_variant(config, name)
     for name in benchmarks:

@@ -32,7 +32,7 @@ def explanation(error: ValidationError) -> str:
     value, rule = error.instance, error.schema
     if error.validator == "additionalProperties":
         allowed = sorted(rule.get("properties", {}))
-        unknown = sorted(set(value) - set(allowed))[0]
+        unknown = min(set(value) - set(allowed), key=str)
         near = difflib.get_close_matches(str(unknown), allowed, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         return f"unknown key {unknown!r}; {hint}allowed: {', '.join(allowed)}"

@@ -82,6 +82,10 @@ class Plan:
         """Return the file of a model from another program."""
         return self.externals[wildcards.method][int(wildcards.seed)]
 
+    def weights_digest(self, wildcards: Any) -> str:
+        """Return the digest of that file: another one of the same name may be older than the row."""
+        return digest_of_file(Path(self.weights(wildcards)))
+
     def code(self, script: str) -> list[str]:
         """Return the meaning of a script's code, as parameters: one per file, so that a change is named.
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from unlearning.errors import UserError
 from unlearning.paths import RESULTS
 from unlearning.watched_code import SCRIPTS
-from unlearning.workflow.workspace import may_be_alive
+from unlearning.workflow.workspace import is_free, may_be_alive
 
 TABLE, CALIBRATION = f"{RESULTS}/table.md", f"{RESULTS}/calibration.md"
 SNAKEFILE = SCRIPTS.parent / "workflow" / "Snakefile"
 
-ENDS = (": done in ", "error in ", "stopped in ")
+ENDS = DONE, ERROR, STOPPED = (": done in ", "error in ", "stopped in ")
 """Texts in the last line of an ended job's log."""
 
 OF_BAR = re.compile(r"(?P<done>\d+)/(?P<all>\d+) \[[^<\]]*<(?P<left>[\d:]+)")
@@ -79,20 +79,39 @@ class Running:
 def owner() -> str | None:
     """Return "PROCESS on HOST" of the run that has locked the results, or None if there is none.
 
-    A run on another machine counts as alive, because this machine cannot tell.
+    Where the file system has no locks between machines, a run on another machine counts as alive.
     """
     lock = Path(RESULTS) / ".lock"
     text = lock.read_text(encoding="utf-8").strip() if lock.exists() else ""
-    is_run = text.partition(" on ")[0].isdecimal() and may_be_alive(text, lock.stat().st_mtime)
+    is_run = text.partition(" on ")[0].isdecimal() and not is_free(lock) and may_be_alive(text, lock.stat().st_mtime)
     return text if is_run else None
+
+
+def lines_of(log: Path) -> list[str]:
+    """Return the lines of a job's ``log``, none if the job is not of the last run."""
+    lock = Path(RESULTS) / ".lock"
+    if not log.exists() or not lock.exists() or log.stat().st_mtime < lock.stat().st_mtime:
+        return []
+    return log.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def failure_in(log: Path) -> str | None:
+    """Return why the job with this ``log`` did not end well in the last run, which has ended; None if it did."""
+    lines = lines_of(log)
+    if not lines or any(end in lines[-1] for end in (DONE, STOPPED)):
+        return None
+    return lines[-1].removeprefix(ERROR) if lines[-1].startswith(ERROR) else f"ended without a word: see {log}"
+
+
+def failures() -> list[str]:
+    """Return why jobs of the last run did not end well, each once; none while a run is going on."""
+    logs = [] if owner() else sorted(Path(RESULTS).rglob("*.log"))
+    return list(dict.fromkeys(why for log in logs if (why := failure_in(log)) is not None))
 
 
 def running(log: Path, now: float | None = None) -> Running | None:
     """Return the state of the job with this ``log``, or None if it does not run or belongs to an earlier run."""
-    lock = Path(RESULTS) / ".lock"
-    if not log.exists() or not lock.exists() or log.stat().st_mtime < lock.stat().st_mtime:
-        return None
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = lines_of(log)
     if not lines or any(end in lines[-1] for end in ENDS):
         return None
     bars = [match for line in lines if (match := OF_BAR.search(line))]

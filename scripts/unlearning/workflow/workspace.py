@@ -84,11 +84,35 @@ def claim(results: Path) -> IO[str]:
                 f"{results}: this file system has no locks between machines, and another run (process {owner}) did not "
                 f"say that it ended; wait for its end, or remove {results / '.lock'} if it is gone"
             )
-        atexit.register(os.truncate, file.name, 0)
+        _at_the_end.append(partial(os.truncate, file.name, 0))
+        atexit.register(_at_the_end[-1])
     file.truncate(0)
     file.write(f"{os.getpid()} on {os.uname().nodename}\n")
     file.flush()
     return file
+
+
+_at_the_end: list[Callable[[], None]] = []
+"""What this process does before it ends, also where it leaves without Python's clean-up."""
+
+
+def _leave() -> None:
+    for last in _at_the_end:
+        with contextlib.suppress(OSError):
+            last()
+    os._exit(1)
+
+
+def is_free(lock: Path) -> bool:
+    """Return whether no process, on whatever machine, holds the file ``lock``. False where locks cannot tell."""
+    if locks_are_local(lock.parent):
+        return False
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
 
 
 def _owner(file: IO[str]) -> str:
@@ -253,7 +277,7 @@ def _end_children() -> None:
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
-    os._exit(1)
+    _leave()
 
 
 def _tell_children() -> None:
@@ -275,4 +299,4 @@ def _end_run(run: str) -> None:
     _tell_children()
     jobs = "the jobs of this run are cancelled" if all_ended else "some jobs may still end; the next start names them"
     print(f"stopped; {jobs}; run again to go on", file=sys.stderr, flush=True)
-    os._exit(1)
+    _leave()

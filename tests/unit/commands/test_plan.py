@@ -1,13 +1,15 @@
 """make plan: its calculations from measurements and sizes, and the variables that make hands on."""
 
+import os
 import subprocess
 
 import pytest
-from commands.plan import OF_PATH, Estimates
+from commands.plan import OF_PATH, Estimates, cores
 from project import ROOT, configured
 
 from benches import estimate
 from benches.estimate import unlearning_seconds
+from unlearning.config.variants import with_calibration
 from unlearning.workflow.progress import PlannedJob
 
 
@@ -76,6 +78,33 @@ def test_relearning_costs_two_starts_and_on_request_a_pass_over_the_retained_ima
     estimates.config = configured(retain_relearning=True)
     with_retained = 2 * one_start + test + 900 * 0.1 + 30 * 0.01
     assert estimates._relearning(cell, protocol, speed, sizes) == pytest.approx(with_retained)
+
+
+def test_a_choice_of_a_calibration_takes_its_own_steps(monkeypatch):
+    """CIFAR-10: 5,000 images of the forget class, 45,000 others; batches of 128, 20 epochs."""
+    monkeypatch.setattr("commands.plan.unlearning_seconds", lambda *given: given[-2] * given[-1]["steps_per_epoch"])
+    calibrated, _ = with_calibration(configured(suite="cifar10", calibrate=True, choices="epoch_of"))
+    estimates = object.__new__(Estimates)
+    estimates.config, estimates.device, estimates._methods = calibrated, None, {}
+    monkeypatch.setattr(estimates, "_speed", lambda setup: None, raising=False)
+    sizes = estimate.Sizes(train=50_000, test=10_000, forget_train=5_000, forget_test=1_000)
+    steps = {}
+    for method in ("retain_finetune", "retain_finetune__epoch_of_forget"):
+        cell = OF_PATH.fullmatch(f"results/resnet20-cifar10-class0/seed42/{method}/unlearned.pt")
+        setup = estimate.Setup("resnet20", 1.0, 10, 3, 32, 128, "float32")
+        steps[method] = estimates._unlearning(cell, setup, sizes, calibrated.protocols["paper"])
+    assert steps == {"retain_finetune": 7_040, "retain_finetune__epoch_of_forget": 800}
+
+
+@pytest.mark.parametrize(
+    ("given", "number"), [("3", 3), ("all", os.cpu_count()), ("0", None), ("-1", None), ("x", None)]
+)
+def test_cores_are_those_of_snakemake(given, number):
+    if number is None:
+        with pytest.raises(ValueError):  # noqa: PT011 - argparse says the rest
+            cores(given)
+    else:
+        assert cores(given) == number
 
 
 def test_a_model_that_is_carried_costs_the_start_of_its_job(tmp_path):

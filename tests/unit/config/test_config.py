@@ -263,9 +263,35 @@ def test_paths_that_can_be_made_pass(target):
     check(copy.deepcopy(CONFIG), [target])
 
 
-def test_the_file_of_snakemakes_report_is_no_target():
-    words = ["results/table.md", "--report", "results/send/report.zip", "--cores", "2", "all"]
+CELL = "results/resnet20-digits-class0/seed42/scrub/metrics.json"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["results/table.md", "--report", "results/send/report.zip", "--cores", "2", "all"],
+        ["--report", "results/send/report.zip", "results/table.md"],
+        ["results/table.md", "--forcerun", CELL, "results/resnet20-digits/seed42/pretrained.pt", "-n"],
+        ["-R", CELL, "--until", CELL, "--cores", "2", "results/table.md"],
+    ],
+)
+def test_a_file_that_belongs_to_an_option_is_no_target(words):
     assert targets_of(words) == ["results/table.md"]
+
+
+def test_beside_a_cell_the_table_is_checked_as_well():
+    with_ghost = changed(("methods", "ghost"), {})
+    with_ghost["suites"]["digits"]["methods"] = ["ghost"]
+    check(copy.deepcopy(with_ghost), [CELL])
+    for targets in ([], ["results/table.md"], ["results/table.md", CELL]):
+        with pytest.raises(UserError, match="ghost"):
+            check(copy.deepcopy(with_ghost), targets)
+
+
+def test_choices_are_for_a_calibration():
+    config = read_config([ROOT / "config.yaml"], {"choices": "augment"})
+    with pytest.raises(UserError, match="make calibration CHOICES="):
+        check_request(config, [])
 
 
 def leaves(node, path=()):

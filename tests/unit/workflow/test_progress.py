@@ -1,11 +1,13 @@
 """The log of a job: how many epochs are done, whether the job runs, how long it will take."""
 
+import fcntl
 import os
 import subprocess
 
 import pytest
 
-from unlearning.workflow.progress import Running, duration, owner, running
+from unlearning.workflow import workspace
+from unlearning.workflow.progress import Running, duration, failures, owner, running
 
 BAR = " 88%|########7 | 70/80 [21:16<20:24, 122.47s/epoch, train_loss=0.0740, test_accuracy=None]"
 
@@ -53,6 +55,20 @@ def test_the_log_of_an_earlier_run_is_not_this_runs(log):
 
 def test_a_run_that_was_killed_is_not_going_on(log, tmp_path):
     lock = tmp_path / "results/.lock"
+    os.utime(lock)
+    assert owner() is None  # nobody holds the lock, as after a kill, on whatever machine
+    lock.write_text("1 on another_machine\n")
+    assert owner() is None
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert owner() == "1 on another_machine"
+    lock.unlink()
+    assert owner() is None
+
+
+def test_where_locks_cannot_tell_the_process_does(log, tmp_path, monkeypatch):
+    monkeypatch.setattr(workspace, "locks_are_local", lambda folder: True)
+    lock = tmp_path / "results/.lock"
     assert owner() is None  # the lock is older than the process that now has the number, as after a reboot
     os.utime(lock)
     assert owner() == f"{os.getpid()} on {os.uname().nodename}"
@@ -62,8 +78,25 @@ def test_a_run_that_was_killed_is_not_going_on(log, tmp_path):
     assert owner() is None
     lock.write_text("1 on another_machine\n")
     assert owner() == "1 on another_machine"  # this machine cannot tell
-    lock.unlink()
-    assert owner() is None
+
+
+def test_a_job_that_did_not_end_well_is_named_once_the_run_is_over(log, tmp_path):
+    (tmp_path / "results/of_before.log").write_text("error in split: an earlier run\n")
+    os.utime(tmp_path / "results/of_before.log", (999, 999))
+    assert failures() == []
+    for end in ("unlearn: done in 3.1 s; processor seconds: ...", "stopped in unlearn (x) by SIGTERM"):
+        log("unlearn: scrub", end)
+        assert failures() == []
+    log("unlearn: scrub", "error in unlearn: no memory")
+    assert failures() == ["unlearn: no memory"]
+    log("unlearn: scrub", BAR)
+    assert failures() == ["ended without a word: see results/unlearn.log"]
+    with (tmp_path / "results/.lock").open() as held:  # it still runs
+        os.utime(tmp_path / "results/.lock", (1500, 1500))
+        fcntl.flock(held, fcntl.LOCK_EX)
+        (tmp_path / "results/.lock").write_text("1 on another_machine\n")
+        os.utime(tmp_path / "results/.lock", (1500, 1500))
+        assert failures() == []
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(45, "45 s"), (720, "12 min"), (12_240, "3.4 h")])
