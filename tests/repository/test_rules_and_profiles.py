@@ -1,5 +1,6 @@
 """The rules, their scripts, what each script imports, and the profiles."""
 
+import fcntl
 import re
 import subprocess
 from modulefinder import ModuleFinder
@@ -205,6 +206,18 @@ def test_make_table_is_the_snakemake_line_of_the_readme():
     assert files.endswith("results/calibration.md --configfile config.yaml --config calibrate=true")
     figures = lines_of("figures", "SUITE=paper", "CONFIG=config.yaml")[-1]
     assert figures.endswith("--cores 4 figures --configfile config.yaml --config suite='paper'")
+
+
+def test_make_clean_takes_nothing_from_a_run_that_is_going_on(tmp_path):
+    (tmp_path / "results/net-data-class0").mkdir(parents=True)
+    with (tmp_path / "results/.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = subprocess.run(
+            ["make", "--file", ROOT / "Makefile", "clean"], cwd=tmp_path, capture_output=True, text=True
+        )
+    assert done.returncode != 0
+    assert "error: a run is going on in results/; end it first" in done.stderr
+    assert (tmp_path / "results/net-data-class0").is_dir()
 
 
 def test_make_clean_removes_the_results_behind_a_link(tmp_path):
