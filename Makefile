@@ -117,8 +117,8 @@ lint: .venv/installed-lint
 	$(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off -r requirements.lock -r requirements-lint.lock
 
 clean:
-	@if [ -e results/.lock ] && ! flock --shared --nonblock results/.lock true; then \
-		echo "error: a run is going on in results/; end it first" >&2; exit 1; fi
+	@[ ! -e results/.lock ] || flock -s -n -E 75 results/.lock true; \
+		if [ $$? -eq 75 ]; then echo "error: a run is going on in results/; end it first" >&2; exit 1; fi
 	find results/ -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference ! -name checkpoints -exec rm -rf {} +
 	rm -rf .snakemake .pytest_cache .ruff_cache .hypothesis
 

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from commands import run
+from commands import run, tells_mistakes
 from unlearning.config.model import METHOD_NAME, REFERENCES, method_file
 from unlearning.config.reading import shipped_config
 
@@ -52,6 +52,7 @@ class UnlearningMethod:
 '''
 
 
+@tells_mistakes
 def main(name: str) -> int:
     if not METHOD_NAME.fullmatch(name) or name in REFERENCES:
         print(

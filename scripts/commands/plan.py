@@ -69,9 +69,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def available_cores() -> int:
+    """Return how many cores this process may use, of which Snakemake's --cores all makes use."""
+    return len(os.sched_getaffinity(0))
+
+
 def cores(given: str) -> int:
     """Return a number of cores as Snakemake reads it. Raises ValueError if it is none."""
-    number = (os.cpu_count() or 1) if given == "all" else int(given)
+    number = available_cores() if given == "all" else int(given)
     if number < 1:
         raise ValueError
     return number
@@ -92,7 +97,7 @@ def report(request: Request, jobs: list[PlannedJob], cores: int) -> str:
     total = sum(seconds.values())
     unit = Unit("hours", 3600) if total > 7200 else Unit("minutes", 60)
     what = "device" if estimates.device.type == "cuda" else "core"
-    cores = min(cores, (os.cpu_count() or 1) if what == "core" else gpu_slots())
+    cores = min(cores, available_cores() if what == "core" else gpu_slots())
     wall = duration(total / min(cores, len(pending) or 1))
     together = f"{wall} with {cores} job{'s' if cores > 1 else ''} at a time, if they do not slow each other down"
     missing = [name for name in estimates.datasets() if not estimates.is_there(name)]

@@ -18,7 +18,7 @@ from unlearning.tables.cells import ORACLE, PENDING, join_cells, join_costs, rea
 from unlearning.tables.columns import COSTS_CSV
 from unlearning.tables.comparison import PREVIEW_MARK, render_table
 from unlearning.tables.numbers import numbers_of_cells
-from unlearning.workflow.progress import failure_in, finished_files, owner, planned_jobs, running
+from unlearning.workflow.progress import failure_in, finished_files, is_going_on, planned_jobs, running
 
 if TYPE_CHECKING:
     import pandas
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
         text, rows, done, cells = render_finished_calibration(request)
         write_csv(ROWS, rows)
     else:
-        text, done, cells = render(request, is_over=given.as_table or owner() is None)
+        text, done, cells = render(request, is_over=given.as_table or not is_going_on())
         if given.as_table and (not TABLE.exists() or PREVIEW_MARK in TABLE.read_text(encoding="utf-8")):
             write_text(TABLE, text)
     write_text(PREVIEW, text)

@@ -15,7 +15,7 @@ from commands.request import Request, add_request, request_of
 from unlearning.config.model import Benchmark
 from unlearning.files import read_json
 from unlearning.paths import CELL, PRETRAINING, cell_at
-from unlearning.workflow.progress import Running, failure_in, finished_files, owner, planned_jobs, running
+from unlearning.workflow.progress import Running, failure_in, finished_files, is_going_on, owner, planned_jobs, running
 
 LOGS = {"original": [f"{PRETRAINING}/pretrain.log"], "retrain": [f"{CELL}/retrain.log"]}
 """The logs of the references, by row. For the logs of a method, see `logs_of`."""
@@ -66,7 +66,7 @@ def state_of(benchmark: str, method: str, seed: int, done: set[str], alive: str 
         its = running(Path(log.format(**vars(cell))))
         if its is not None:
             return its
-    broken = [] if alive else [failure_in(Path(log.format(**vars(cell)))) for log in logs]
+    broken = [] if is_going_on() else [failure_in(Path(log.format(**vars(cell)))) for log in logs]
     return "error" if any(broken) else "waiting"
 
 

@@ -7,6 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from commands import run, tells_mistakes
 from unlearning.data.datasets import DataFile, read_dataset
 from unlearning.data.parts import part_of
@@ -37,8 +39,13 @@ def main(arguments: list[str]) -> int:
         raise UserError(
             f"{given.images} images are not as many of each of the {data.classes} classes; write {given.images - rest}"
         )
-    each = given.images // data.classes
-    write_arrays(given.target, part_of(data, each, where=given.source, at_random=not given.first))
+    each, counts = given.images // data.classes, np.bincount(data.train_labels, minlength=data.classes)
+    if counts.min() < each:
+        most = (
+            f"class {counts.argmin()} has {counts.min()} training images; write at most {counts.min() * data.classes}"
+        )
+        raise UserError(f"{given.source}: {most}")
+    write_arrays(given.target, part_of(data, each, at_random=not given.first))
     return 0
 
 

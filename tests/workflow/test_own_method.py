@@ -130,6 +130,17 @@ def test_the_skeleton_takes_no_name_of_another_method(project):
     assert done.stderr == "error: a method mask_and_average_score is there already; choose another name\n"
 
 
+def test_a_mistake_in_the_configuration_is_told_in_a_line(project):
+    file = project.folder / "config.yaml"
+    before = file.read_text()
+    file.write_text(before + "\nfoo: 1\n")
+    done = new_method(project, "another")
+    file.write_text(before)
+    assert done.returncode == 1
+    assert "unknown key 'foo'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("name", ["", "My_Rule", "a-b", "../x", "retrain", "1a"])
 def test_the_skeleton_needs_a_name(project, name):
     done = new_method(project, name)

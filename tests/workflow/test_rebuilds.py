@@ -488,3 +488,22 @@ def test_a_gpu_that_computed_in_another_precision_computes_again(undone):
         assert [job for job in plan(undone) if job.startswith("unlearn")] == ["unlearn scrub"]
     finally:
         path.write_text(before)
+
+
+def test_the_parts_of_a_cell_on_a_cluster_take_turns_and_are_recorded_where_they_run(copied_project):
+    """In the innermost process of the cluster's job, whose settings come from the process that submitted it."""
+    cell = f"{CELLS}/scrub"
+    (copied_project.folder / cell / "metrics.json").unlink()
+    targets, triggers = [f"{cell}/metrics.json", f"{cell}/relearning.json"], ["mtime", "params", "software-env"]
+    copied_project.make(*targets, "--mode", "remote", "--rerun-triggers", *triggers)
+    ends, starts = [], []
+    for part in ("evaluate", "relearn"):
+        log = copied_project.folder / cell / f"{part}.log"
+        ends.append(log.stat().st_mtime)
+        starts.append(ends[-1] - float(re.search(r": done in ([\d.]+) s", log.read_text())[1]))
+    assert max(starts) > min(ends) - 0.1  # of its rounding
+    assert copied_project.planned(*targets) == []
+    file = copied_project.folder / "config.yaml"
+    fewer = merged(yaml.safe_load(file.read_text()), {"protocols": {"tiny": {"relearn": {"epochs": 19}}}})
+    file.write_text(yaml.safe_dump(fewer, sort_keys=False))
+    assert copied_project.planned(*targets) == ["relearn scrub"]  # without a record, nobody would notice

@@ -24,7 +24,7 @@ from unlearning.errors import UserError
 from unlearning.meaning import by_meaning
 from unlearning.paths import BENCHMARK, CELL, DATASETS, PRETRAINING, PUBLISHED, SHADOW, TABLES
 from unlearning.shown_paths import FIGURE, FIGURE_FORMATS, PAGE, STYLE, figure_files
-from unlearning.workflow.cluster import record_where_jobs_run, settle_orphans, wait_for_controller
+from unlearning.workflow.cluster import record_where_jobs_run, settle_orphans, take_turns, wait_for_controller
 from unlearning.workflow.container import IMAGE, check_container
 from unlearning.workflow.plan import Plan, relative
 from unlearning.workflow.watch import print_closing_words, watch
@@ -35,6 +35,7 @@ from unlearning.workflow.workspace import (
     claim,
     compare_replaced_files,
     ending,
+    has_failed,
     prepare_snakemake,
     preview,
     remove_partial_files,
@@ -69,6 +70,7 @@ if workflow.is_main_process:
 
 compare_replaced_files()
 record_where_jobs_run()
+take_turns(workflow)
 
 VARIANTS, CHOICES, BASELINES = {}, {}, []
 if chosen.sweep:
@@ -136,6 +138,7 @@ def show_the_result():
 
 def show_what_is_there():
     """Write the table of finished cells, and say which cells are missing and why."""
+    has_failed.set()
     if not ending.is_set():
         given = [f"{key}={json.dumps(value)}" for key, value in workflow.config_settings.config.items()]
         preview(PROJECT / "scripts", given, workflow.overwrite_configfiles)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -122,6 +123,8 @@ def with_checkpoint(config: Config) -> Config:
     seeds = config.chosen.seeds
     weights: dict[str, dict[int, str]] = {}
     for file in files:
+        if not file.is_file() or not os.access(file, os.R_OK):
+            raise UserError(f"{where}: {file.name}: no file that can be read")
         match = OF_SEED.fullmatch(file.stem.lower())
         if match is None and re.search("seed[-_.]?[0-9]", file.stem.lower()):
             raise UserError(

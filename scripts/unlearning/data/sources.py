@@ -96,7 +96,10 @@ def download(
     remove_left_behind(target.parent)
     found = from_debian() if source == "FashionMNIST" and DEBIANS.is_dir() else None
     found = found or _from_torchvision(source, target.parent, fetch=False)
-    return found or _fetched(source, target, mirrors, report)
+    if found:
+        return found
+    with _alone(target.parent / f"{LEFT_BEHIND}{source}.lock"):  # two data sets may have one source
+        return _fetched(source, target, mirrors, report)
 
 
 def _archives(source: str, mirrors: Sequence[str]) -> list[tuple[str, list[str], str]]:
@@ -152,12 +155,14 @@ def _alone(lock: Path) -> Iterator[None]:
         with lock.open("a") as held:
             with suppress(OSError):  # a disk without locks
                 fcntl.flock(held, fcntl.LOCK_EX)
-            if lock.exists() and lock.stat().st_ino == os.fstat(held.fileno()).st_ino:  # nobody has removed it
-                try:
-                    yield
-                finally:
-                    lock.unlink(missing_ok=True)
-                return
+            with suppress(FileNotFoundError):
+                is_there = lock.stat().st_ino == os.fstat(held.fileno()).st_ino  # nobody has removed it
+                if is_there:
+                    try:
+                        yield
+                    finally:
+                        lock.unlink(missing_ok=True)
+                    return
 
 
 def _from_torchvision(source: str, folder: Path, fetch: bool) -> dict[str, np.ndarray] | None:

@@ -71,9 +71,7 @@ def prototype_accuracy(model: Representation, shots: int) -> float | None:
     biases = np.sort(limits, axis=0)[allowed]
     of_class = model.features["forget_test"] @ rows.T + biases
     largest = logits["forget_test"].max(axis=1, keepdims=True)
-    return float(
-        np.mean(of_class > largest + CLEARLY * max(1.0, np.abs(largest).max(), np.abs(of_class - biases).max()))
-    )
+    return float(np.mean(of_class > largest + CLEARLY * max(np.abs(largest).max(), np.abs(of_class - biases).max())))
 
 
 def _prototypes(model: Representation, shots: int) -> np.ndarray:

@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 def settings(rows: Sequence[Row]) -> Figure:
     """Return the plot for the rows of sweep.csv, with the front that no setting of a method surpasses.
 
-    Settings that have collapsed or still name the class are white and not on the front, as in the table.
+    Settings that have collapsed or still name the class are white and not on the front, by the table's limits.
     """
     benchmarks = list(dict.fromkeys(row["benchmark"] for row in rows))
     methods = list(dict.fromkeys(row["method"] for row in rows if row["setting"]))

@@ -69,8 +69,7 @@ def probe_of(data: TensorData, split: Mapping[str, np.ndarray]) -> Tensor:
 
 
 def _first_by_content(data: TensorData, indices: np.ndarray) -> np.ndarray:
-    places = torch.from_numpy(indices).to(data.train_images.device)
-    digests = digests_of(data.train_images[places], data.train_labels[places])
+    digests = digests_of(data.train_images, data.train_labels, indices)
     return indices[sorted(range(len(digests)), key=digests.__getitem__)[:PROBED]]
 
 

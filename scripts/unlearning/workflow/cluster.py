@@ -117,6 +117,17 @@ def record_where_jobs_run() -> None:
     PersistenceBase.finished = finished_where_it_ran
 
 
+def take_turns(workflow: Any) -> None:
+    """Let the parts of a cell, which are one job of the cluster, run one after the other on its GPU.
+
+    The limit that the profile sets does not reach the process in which they run.
+    """
+    from snakemake.resources import Resource
+
+    if workflow.remote_exec:
+        workflow.global_resources["gpu"] = Resource("gpu", 1)
+
+
 def name_of_run(workflow: Any) -> str | None:
     """Return the name that the jobs of this run have in the queue, or None if it does not submit to SLURM."""
     return getattr(workflow.scheduler._executor, "run_uuid", None)

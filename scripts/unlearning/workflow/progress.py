@@ -14,6 +14,7 @@ from pathlib import Path
 from unlearning.errors import UserError
 from unlearning.paths import RESULTS
 from unlearning.watched_code import SCRIPTS
+from unlearning.workflow.cluster import jobs_of
 from unlearning.workflow.workspace import is_free, may_be_alive
 
 TABLE, CALIBRATION = f"{RESULTS}/table.md", f"{RESULTS}/calibration.md"
@@ -98,14 +99,23 @@ def lines_of(log: Path) -> list[str]:
 def failure_in(log: Path) -> str | None:
     """Return why the job with this ``log`` did not end well in the last run, which has ended; None if it did."""
     lines = lines_of(log)
-    if not lines or any(end in lines[-1] for end in (DONE, STOPPED)):
+    if not lines:
         return None
-    return lines[-1].removeprefix(ERROR) if lines[-1].startswith(ERROR) else f"ended without a word: see {log}"
+    if lines[-1].startswith(ERROR):
+        return lines[-1].removeprefix(ERROR)
+    return None if DONE in lines[-1] or lines[-1].startswith(STOPPED) else f"ended without a word: see {log}"
+
+
+def is_going_on() -> bool:
+    """Return whether a run is going on, or jobs of one that was killed still run on a cluster."""
+    return owner() is not None or bool(jobs_of(Path.cwd()))
 
 
 def failures() -> list[str]:
-    """Return why jobs of the last run did not end well, each once; none while a run is going on."""
-    logs = [] if owner() else sorted(Path(RESULTS).rglob("*.log"))
+    """Return why jobs of the last run did not end well, each once; none while it is going on, or if all did."""
+    lock = Path(RESULTS) / ".lock"
+    ended_well = not lock.exists() or not lock.read_text(encoding="utf-8").strip()
+    logs = [] if ended_well or is_going_on() else sorted(Path(RESULTS).rglob("*.log"))
     return list(dict.fromkeys(why for log in logs if (why := failure_in(log)) is not None))
 
 

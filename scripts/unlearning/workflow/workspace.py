@@ -62,8 +62,8 @@ def claim(results: Path) -> IO[str]:
     """Return the locked file ``results/.lock``. The folder belongs to this process while the file is open.
 
     The kernel frees the lock when the process ends in any way, so that nothing must be unlocked after a kill. On a file
-    system whose locks do not reach other machines, what the file says counts too. Raises UserError if another run has
-    the folder, or may have it.
+    system whose locks do not reach other machines, what the file says counts too: the process, or how it ended. Raises
+    UserError if another run has the folder, or may have it.
     """
     results.mkdir(parents=True, exist_ok=True)
     file = (results / ".lock").open("a+")
@@ -79,27 +79,39 @@ def claim(results: Path) -> IO[str]:
             ) from None
     if not has_locks:
         owner = _owner(file)
-        if owner and may_be_alive(owner, os.fstat(file.fileno()).st_mtime):
+        if " on " in owner and may_be_alive(owner, os.fstat(file.fileno()).st_mtime):
             raise UserError(
                 f"{results}: this file system has no locks between machines, and another run (process {owner}) did not "
                 f"say that it ended; wait for its end, or remove {results / '.lock'} if it is gone"
             )
-        _at_the_end.append(partial(os.truncate, file.name, 0))
-        atexit.register(_at_the_end[-1])
+    _locked.append(Path(file.name).resolve())
+    atexit.register(say_how_it_ended)
     file.truncate(0)
     file.write(f"{os.getpid()} on {os.uname().nodename}\n")
     file.flush()
     return file
 
 
-_at_the_end: list[Callable[[], None]] = []
-"""What this process does before it ends, also where it leaves without Python's clean-up."""
+_locked: list[Path] = []
+"""The file that this run has locked."""
+
+ending, has_failed = threading.Event(), threading.Event()
+"""Whether this run was told to end, and whether a job of it did not end well."""
+
+
+def say_how_it_ended() -> None:
+    """Write into the locked file how the run ended, nothing if well, with the time stamp of the run's start."""
+    text = "stopped\n" if ending.is_set() else "failed\n" if has_failed.is_set() else ""
+    for file in _locked:
+        with contextlib.suppress(OSError):
+            begun = file.stat()
+            file.write_text(text, encoding="utf-8")
+            os.utime(file, ns=(begun.st_atime_ns, begun.st_mtime_ns))
 
 
 def _leave() -> None:
-    for last in _at_the_end:
-        with contextlib.suppress(OSError):
-            last()
+    """End this process at once, without Python's clean-up."""
+    say_how_it_ended()
     os._exit(1)
 
 
@@ -223,10 +235,6 @@ def _forget_planned_parameters() -> None:
         job._non_derived_params = None
 
     Job.reset_params_and_resources = reset_all
-
-
-ending = threading.Event()
-"""Whether this run was told to end."""
 
 
 def preview(scripts: Path, settings: Sequence[str], files: Sequence[Path]) -> None:

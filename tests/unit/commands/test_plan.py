@@ -1,11 +1,11 @@
 """make plan: its calculations from measurements and sizes, and the variables that make hands on."""
 
-import os
 import subprocess
 
 import pytest
 from commands.plan import OF_PATH, Estimates, cores
 from project import ROOT, configured
+from snakemake.utils import available_cpu_count
 
 from benches import estimate
 from benches.estimate import unlearning_seconds
@@ -97,7 +97,7 @@ def test_a_choice_of_a_calibration_takes_its_own_steps(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("given", "number"), [("3", 3), ("all", os.cpu_count()), ("0", None), ("-1", None), ("x", None)]
+    ("given", "number"), [("3", 3), ("all", available_cpu_count()), ("0", None), ("-1", None), ("x", None)]
 )
 def test_cores_are_those_of_snakemake(given, number):
     if number is None:

@@ -104,7 +104,7 @@ def test_a_class_with_fewer_images_is_named(tmp_path, arrays, capsys):
     arrays["train_labels"][29] = 0
     np.savez(tmp_path / "whole.npz", **arrays)
     assert main([str(tmp_path / "whole.npz"), "30", str(tmp_path / "small.npz"), "--classes", "3"]) == 1
-    assert "per_class: 10, but class 2 has 9 train images; write at most that" in capsys.readouterr().err
+    assert "whole.npz: class 2 has 9 training images; write at most 27" in capsys.readouterr().err
     assert not (tmp_path / "small.npz").exists()
 
 

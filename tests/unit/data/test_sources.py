@@ -1,5 +1,6 @@
 """Sources of data sets. Downloads are tested with a server on loopback that serves tiny archives."""
 
+import fcntl
 import gzip
 import hashlib
 import io
@@ -266,7 +267,7 @@ def test_a_mirror_is_asked_first_and_a_broken_data_set_is_completed(monkeypatch,
 
 
 def test_runs_that_share_the_data_fetch_a_data_set_once(monkeypatch, tmp_path):
-    """The second begins while the first fetches it, and the third while the first has ended and the second goes on."""
+    """Two wait while the first fetches it."""
     target, calls, began, may_end = tmp_path / "data/cifar10.npz", [], threading.Event(), threading.Event()
 
     def download(*arguments):
@@ -286,6 +287,23 @@ def test_runs_that_share_the_data_fetch_a_data_set_once(monkeypatch, tmp_path):
         run.join(30)
     assert len(calls) == 1
     assert [path.name for path in target.parent.iterdir()] == ["cifar10.npz"]
+
+
+def test_while_a_source_is_fetched_no_other_data_set_of_it_is(monkeypatch, tmp_path):
+    """What has come of a file lies in one folder for both."""
+    calls = []
+
+    def fetched(source, target, *rest):
+        with (target.parent / f".fetching-{source}.lock").open() as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        calls.append(source)
+        return digits()
+
+    monkeypatch.setattr(sources, "_fetched", fetched)
+    monkeypatch.setattr(sources, "_from_torchvision", lambda *arguments, **settings: None)
+    make_dataset("CIFAR10", tmp_path / "a.npz")
+    assert calls == ["CIFAR10"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
 
 
 def test_what_a_killed_download_left_behind_is_removed(tmp_path):

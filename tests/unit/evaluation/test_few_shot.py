@@ -206,3 +206,11 @@ def test_the_head_of_a_collapsed_model_names_no_class(seed, of_forget, of_retain
     collapsed = Representation(features, labels, weight, bias)
     assert prototype_accuracy(collapsed, 10) == 0
     assert forget_logit_auc(collapsed) == 0.5
+
+
+@pytest.mark.parametrize("bias", [-1e10, 0.0, 1e10])
+def test_a_bias_of_the_class_changes_nothing_in_what_its_logit_tells(bias):
+    model = model_of(distance=0.5)
+    moved = replace(model, bias=np.where(np.arange(len(model.bias)) == FORGET, bias, model.bias))
+    assert forget_logit_auc(moved) == forget_logit_auc(model)
+    assert 0.5 < forget_logit_auc(model) < 1

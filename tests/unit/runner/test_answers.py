@@ -38,5 +38,20 @@ def test_the_images_to_compare_answers_on_do_not_depend_on_their_places_in_the_f
     assert len(first) == 2 * PROBED
 
 
+def test_to_choose_them_copies_no_data_set():
+    images = torch.zeros((20_000, 32, 32, 3), dtype=torch.uint8)
+    labels = torch.arange(20_000) % 10
+    data = TensorData(images, labels, images, labels, Normalisation(torch.zeros(3), torch.ones(3)), 10, 3)
+    few, all_of_them = (allocated_for_a_probe(data, np.arange(count)) for count in (10, 20_000))
+    assert all_of_them < few + images.nbytes / 10
+
+
+def allocated_for_a_probe(data, indices):
+    """Return how many bytes torch allocates while a probe is chosen."""
+    with torch.profiler.profile(profile_memory=True) as profiler:
+        probe_of(data, {"retain_train": indices, "forget_train": indices[:10]})
+    return sum(max(0, event.self_cpu_memory_usage) for event in profiler.key_averages())
+
+
 def places(chosen):
     return np.flatnonzero(chosen.numpy())

@@ -204,3 +204,9 @@ def test_rows_that_cannot_be_are_explained(tmp_path, names, message):
         (tmp_path / name).touch()
     with pytest.raises(UserError, match=f"checkpoint={tmp_path}: .*{message}"):
         rows_for(tmp_path)
+
+
+def test_a_folder_that_is_called_like_a_file_is_named(tmp_path):
+    (tmp_path / "ours.pt").mkdir()
+    with pytest.raises(UserError, match=r"ours\.pt: no file that can be read"):
+        rows_for(tmp_path)

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from unlearning.workflow import workspace
+from unlearning.workflow import progress, workspace
 from unlearning.workflow.progress import Running, duration, failures, owner, running
 
 BAR = " 88%|########7 | 70/80 [21:16<20:24, 122.47s/epoch, train_loss=0.0740, test_accuracy=None]"
@@ -80,7 +80,8 @@ def test_where_locks_cannot_tell_the_process_does(log, tmp_path, monkeypatch):
     assert owner() == "1 on another_machine"  # this machine cannot tell
 
 
-def test_a_job_that_did_not_end_well_is_named_once_the_run_is_over(log, tmp_path):
+def test_a_job_that_did_not_end_well_is_named_once_the_run_is_over(log, tmp_path, monkeypatch):
+    lock = tmp_path / "results/.lock"
     (tmp_path / "results/of_before.log").write_text("error in split: an earlier run\n")
     os.utime(tmp_path / "results/of_before.log", (999, 999))
     assert failures() == []
@@ -89,8 +90,18 @@ def test_a_job_that_did_not_end_well_is_named_once_the_run_is_over(log, tmp_path
         assert failures() == []
     log("unlearn: scrub", "error in unlearn: no memory")
     assert failures() == ["unlearn: no memory"]
+    log("unlearn: scrub", "error in unlearn: a worker was stopped in epoch 3, not: done in 2 s")
+    assert failures() == ["unlearn: a worker was stopped in epoch 3, not: done in 2 s"]
     log("unlearn: scrub", BAR)
     assert failures() == ["ended without a word: see results/unlearn.log"]
+    monkeypatch.setattr(progress, "jobs_of", lambda folder: ["7"])  # it outlived its run, on a cluster
+    assert failures() == []
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    for how, is_named in (("failed\n", True), ("", False)):  # whatever time stamps a copy of the folder has
+        lock.write_text(how)
+        os.utime(lock, (1000, 1000))
+        assert bool(failures()) == is_named
     with (tmp_path / "results/.lock").open() as held:  # it still runs
         os.utime(tmp_path / "results/.lock", (1500, 1500))
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -103,6 +103,22 @@ def test_without_locks_a_run_that_ended_leaves_the_folder_free(tmp_path):
     assert (tmp_path / ".lock").read_text() == ""
 
 
+@pytest.mark.parametrize(
+    ("last", "text"), [("", ""), ("workspace.has_failed.set()", "failed\n"), ("workspace.ending.set()", "stopped\n")]
+)
+def test_the_lock_says_how_a_run_ended_and_keeps_the_time_of_its_start(tmp_path, last, text):
+    code = (
+        "import os, sys, pathlib; sys.path.insert(0, 'scripts'); from unlearning.workflow import workspace\n"
+        f"lock = workspace.claim(pathlib.Path({str(tmp_path)!r}))\n"
+        f"os.utime(lock.name, (1000, 1000)); {last}"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (tmp_path / ".lock").read_text() == text
+    assert (tmp_path / ".lock").stat().st_mtime == 1000
+    with claim(tmp_path):  # it is free
+        pass
+
+
 def test_with_locks_what_a_killed_run_wrote_does_not_count(tmp_path):
     results = tmp_path / "results"
     left_by(results, "123 on another-machine")
