@@ -92,13 +92,12 @@ def record_where_jobs_run() -> None:
     calls this; a run whose records do not lie on a shared disk stays as Snakemake has it.
     """
     from snakemake.persistence import PersistenceBase
-    from snakemake_interface_executor_plugins.settings import ExecMode, SharedFSUsage
 
     finished = PersistenceBase.finished
 
     async def finished_where_it_ran(self: Any, job: Any) -> None:
         workflow = self.dag.workflow
-        if SharedFSUsage.PERSISTENCE not in workflow.storage_settings.shared_fs_usage:
+        if "PERSISTENCE" not in {usage.name for usage in workflow.storage_settings.shared_fs_usage}:
             await finished(self, job)
         elif workflow.is_main_process and not workflow.local_exec and not job.is_local:
             self._clear_cache()
@@ -106,7 +105,8 @@ def record_where_jobs_run() -> None:
                 self._unmark_incomplete(self._get_key(file))
         elif workflow.remote_exec and workflow.local_exec:  # the innermost process of a job
             settings = workflow.workflow_settings
-            mode, settings.exec_mode = settings.exec_mode, ExecMode.DEFAULT  # in others, nothing is recorded
+            mode = settings.exec_mode
+            settings.exec_mode = type(mode).DEFAULT  # in others, nothing is recorded
             try:
                 await finished(self, job)
             finally:
