@@ -374,10 +374,10 @@ def test_make_check_names_a_file_of_the_table_that_is_gone(copied_project):
 
 
 def test_make_check_names_what_is_wrong_with_a_benchmark_as_a_whole(copied_project):
-    summary = copied_project.folder / "results/summary.csv"
-    means = pandas.read_csv(summary)
-    means.loc[(means["method"] == "original") & (means["metric"] == "forget_acc"), "mean"] = 0.1
-    means.to_csv(summary, index=False)
+    metrics = copied_project.folder / "results/metrics.csv"
+    cells = pandas.read_csv(metrics)
+    cells.loc[cells["method"] == "original", "forget_acc"] = 0.1
+    cells.to_csv(metrics, index=False)
     costs = copied_project.folder / "results/costs.csv"
     jobs = pandas.read_csv(costs)
     jobs.loc[jobs["method"] == "scrub", "device"] = "another"
