@@ -18,7 +18,7 @@ from unlearning.tables.cells import ORACLE, PENDING, join_cells, join_costs, rea
 from unlearning.tables.columns import COSTS_CSV
 from unlearning.tables.comparison import PREVIEW_MARK, render_table
 from unlearning.tables.numbers import numbers_of_cells
-from unlearning.workflow.progress import failure_in, finished_files, is_going_on, planned_jobs, running
+from unlearning.workflow.progress import failure_in, finished_files, is_going_on, planned_jobs
 
 if TYPE_CHECKING:
     import pandas
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
 def render(request: Request, is_over: bool) -> tuple[str, int, int]:
     """Return the table of the finished cells, the number of finished cells, and the number of all cells.
 
-    ``is_over`` says whether the last run has ended: then a job whose log has no end ended without a word.
+    ``is_over`` says whether the last run has ended: see `failure_in`.
     """
     import pandas
 
@@ -107,7 +107,7 @@ def errors_behind(cells: list[dict[str, Any]], is_over: bool) -> dict[str, list[
         folders = [each.format(**benchmark, **cell) for each in (BENCHMARK, PRETRAINING, CELL)]
         logs = [Path(DATASETS, f"{benchmark['dataset']}.log"), *(log for f in folders for log in Path(f).glob("*.log"))]
         for log in logs:
-            if (why := failure_in(log)) is not None and (is_over or running(log) is None):
+            if (why := failure_in(log, is_over)) is not None:
                 errors.setdefault(cell["benchmark"], {})[why] = None
     return {benchmark: list(lines) for benchmark, lines in errors.items()}
 

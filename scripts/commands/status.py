@@ -32,11 +32,11 @@ def main(arguments: list[str]) -> int:
 def report(request: Request) -> str:
     """Return one grid per benchmark, and one line about all of them."""
     done = finished_files(planned_jobs(request.arguments, request.report))
-    alive, seeds = owner(), request.plan.suite.seeds
+    alive, is_over, seeds = owner(), not is_going_on(), request.plan.suite.seeds
     states: dict[tuple[str, str], dict[int, str | Running]] = {}
     for cell in map(cell_at, request.cells("metrics.json")):
         benchmark, method, seed = cell["benchmark"], cell["method"], cell["seed"]
-        states.setdefault((benchmark, method), {})[seed] = state_of(benchmark, method, seed, done, alive)
+        states.setdefault((benchmark, method), {})[seed] = state_of(benchmark, method, seed, done, alive, is_over)
     counts = Counter(kind_of(state) for of_seeds in states.values() for state in of_seeds.values())
     blocks = []
     for benchmark in dict.fromkeys(benchmark for benchmark, _ in states):
@@ -51,7 +51,7 @@ def report(request: Request) -> str:
     return "\n\n".join([*blocks, f"{sum(counts.values())} cells: {kinds}; {run}"])
 
 
-def state_of(benchmark: str, method: str, seed: int, done: set[str], alive: str | None) -> str | Running:
+def state_of(benchmark: str, method: str, seed: int, done: set[str], alive: str | None, is_over: bool) -> str | Running:
     """Return the state of a cell: done, failed, diverged or waiting, or the progress of the job that works on it.
 
     "error": its job did not end well, which is no outcome of a method; make check says why.
@@ -66,8 +66,8 @@ def state_of(benchmark: str, method: str, seed: int, done: set[str], alive: str 
         its = running(Path(log.format(**vars(cell))))
         if its is not None:
             return its
-    broken = [] if is_going_on() else [failure_in(Path(log.format(**vars(cell)))) for log in logs]
-    return "error" if any(broken) else "waiting"
+    is_broken = is_over and any(failure_in(Path(log.format(**vars(cell)))) for log in logs)
+    return "error" if is_broken else "waiting"
 
 
 def kind_of(state: str | Running) -> str:

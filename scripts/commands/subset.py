@@ -7,11 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from commands import run, tells_mistakes
 from unlearning.data.datasets import DataFile, read_dataset
-from unlearning.data.parts import part_of
+from unlearning.data.parts import part_of, smallest_class
 from unlearning.errors import UserError
 from unlearning.files import write_arrays
 
@@ -39,12 +37,11 @@ def main(arguments: list[str]) -> int:
         raise UserError(
             f"{given.images} images are not as many of each of the {data.classes} classes; write {given.images - rest}"
         )
-    each, counts = given.images // data.classes, np.bincount(data.train_labels, minlength=data.classes)
-    if counts.min() < each:
-        most = (
-            f"class {counts.argmin()} has {counts.min()} training images; write at most {counts.min() * data.classes}"
+    each, (label, least) = given.images // data.classes, smallest_class(data.train_labels, data.classes)
+    if least < each:
+        raise UserError(
+            f"{given.source}: class {label} has {least} training images; write at most {least * data.classes}"
         )
-        raise UserError(f"{given.source}: {most}")
     write_arrays(given.target, part_of(data, each, at_random=not given.first))
     return 0
 

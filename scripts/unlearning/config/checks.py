@@ -83,6 +83,10 @@ OTHER_FOLDERS = ("datasets", "figures", "report", "reference", "checkpoints")
 """The folders of results/ that are no benchmark's."""
 
 
+WITH_FILES = ("--report", "--forcerun", "-R", "--until", "-U", "--omit-from", "-O")
+"""Options of Snakemake behind which files may stand that are no targets."""
+
+
 def targets_of(arguments: Sequence[str]) -> list[str]:
     """Return the targets under results/ of Snakemake's command line, without the files that belong to an option."""
     targets, option = [], ""
@@ -94,10 +98,6 @@ def targets_of(arguments: Sequence[str]) -> list[str]:
         if option == "--report" and argument != option:
             option = ""  # it has one file, others have all that follow
     return targets
-
-
-WITH_FILES = ("--report", *("--forcerun", "-R", "--until", "-U", "--omit-from", "-O"))
-"""Options of Snakemake behind which files may stand that are no targets."""
 
 
 def check_request(config: Config, targets: Iterable[str]) -> None:

@@ -58,13 +58,18 @@ def part_of(
         if count is None:
             continue
         labels = arrays[f"{part}_labels"]
-        counts = np.bincount(labels, minlength=data.classes)
-        least, label = counts.min(), counts.argmin()
+        label, least = smallest_class(labels, data.classes)
         if least < count:
             raise UserError(f"{where}.{key}: {count}, but class {label} has {least} {part} images; write at most that")
         kept = part_of_each_class(labels, count, at_random)
         arrays |= {name: arrays[name][kept] for name in (f"{part}_images", f"{part}_labels")}
     return arrays
+
+
+def smallest_class(labels: np.ndarray, classes: int) -> tuple[int, int]:
+    """Return the class that is the least often in ``labels`` (N,), and how often it is."""
+    counts = np.bincount(labels, minlength=classes)
+    return int(counts.argmin()), int(counts.min())
 
 
 def part_of_each_class(labels: np.ndarray, count: int, at_random: bool) -> np.ndarray:

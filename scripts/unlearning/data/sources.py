@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -155,14 +155,21 @@ def _alone(lock: Path) -> Iterator[None]:
         with lock.open("a") as held:
             with suppress(OSError):  # a disk without locks
                 fcntl.flock(held, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                is_there = lock.stat().st_ino == os.fstat(held.fileno()).st_ino  # nobody has removed it
-                if is_there:
-                    try:
-                        yield
-                    finally:
-                        lock.unlink(missing_ok=True)
-                    return
+            if not _is_at(lock, held):
+                continue  # who held it before has removed it
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+            return
+
+
+def _is_at(path: Path, file: IO[str]) -> bool:
+    """Return whether the open ``file`` is the one at ``path``."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _from_torchvision(source: str, folder: Path, fetch: bool) -> dict[str, np.ndarray] | None:

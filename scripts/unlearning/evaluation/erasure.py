@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -70,11 +71,10 @@ def forget_logit_auc(model: Representation) -> float:
 
     The score is z_f - log sum exp of the other logits, so that another bias of the class changes nothing.
     """
-    without_bias = np.where(np.arange(len(model.bias)) == model.forget_class, model.bias, 0)
-    logits = [model.logits(part) - without_bias for part in ("forget_test", "retain_test")]
-    grain = CLEARLY * (
-        max(np.abs(its).max() for its in logits) or 1.0
-    )  # equal features have equal odds but for rounding
+    without_bias = replace(model, bias=np.where(np.arange(len(model.bias)) == model.forget_class, 0, model.bias))
+    logits = [without_bias.logits(part) for part in ("forget_test", "retain_test")]
+    # Equal features have equal odds but for rounding.
+    grain = CLEARLY * (max(np.abs(its).max() for its in logits) or 1.0)
     forget, retained = (np.round(_log_odds(its, model.forget_class) / grain) for its in logits)
     return membership_auc(forget, retained)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -39,28 +39,26 @@ def settings(rows: Sequence[Row]) -> Figure:
 
 
 def _draw_panel(axes: Axes, ok: Sequence[Row], shown: Sequence[str]) -> None:
-    is_compared = _compared(ok)
+    references = {row["method"]: row for row in ok if row["kind"] == "reference"}
+    aside, compared = ([row for row in ok if _is_compared(row, references) == wanted] for wanted in (False, True))
     for name in shown:
-        for rank, compared in ((ASIDE, False), (BEST, True)):
-            points = [_point(row) for row in ok if row["method"] == name and is_compared(row) == compared]
+        for rank, rows in ((ASIDE, aside), (BEST, compared)):
+            points = [_point(row) for row in rows if row["method"] == name]
             if points:
                 axes.plot(*zip(*points, strict=True), **mark_of(name, rank))
-    competing = [row for row in ok if row["kind"] not in ("reference", "control") and is_compared(row)]
+    competing = [row for row in compared if row["kind"] not in ("reference", "control")]
     draw_front(axes, pareto_front([_point(row) for row in competing]))
 
 
-def _compared(ok: Sequence[Row]) -> Callable[[Row], bool]:
-    """Return a function that says whether a setting is compared, by the references among the rows of a benchmark."""
-    references = {row["method"]: row for row in ok if row["kind"] == "reference"}
+def _is_compared(row: Row, references: Mapping[str, Row]) -> bool:
+    """Return whether a setting is compared, beside the original model and the oracle of its benchmark."""
+    rows = {**references, row["method"]: row}
 
-    def is_compared(row: Row) -> bool:
-        def mean(name: str, metric: str) -> float:
-            value = (row if name == row["method"] else references.get(name, {})).get(metric)
-            return math.nan if value is None else float(value)
+    def mean(name: str, metric: str) -> float:
+        value = rows.get(name, {}).get(metric)
+        return math.nan if value is None else float(value)
 
-        return may_be_best(mean, row["method"])
-
-    return is_compared
+    return may_be_best(mean, row["method"])
 
 
 def _point(row: Row) -> Point:

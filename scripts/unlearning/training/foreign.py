@@ -81,10 +81,12 @@ def fitted(state: State, model: nn.Module, name: str) -> State:
     Raises MisfitError, which says what is expected, if a tensor is missing, has another shape, or has no place.
     """
     wanted = model.state_dict()
-    for ours in dict.fromkeys(our_name(theirs, name) for theirs in state):
-        if len(alike := [theirs for theirs in state if our_name(theirs, name) == ours]) > 1:
-            raise MisfitError(f"{name} has one {ours}; here are {_some(alike)}")
-    found = {our_name(theirs, name): tensor for theirs, tensor in state.items()}
+    named: dict[str, str] = {}
+    for theirs in state:
+        ours = our_name(theirs, name)
+        if (first := named.setdefault(ours, theirs)) != theirs:
+            raise MisfitError(f"{name} has one {ours}; here are {first}, {theirs}")
+    found = {ours: state[theirs] for ours, theirs in named.items()}
     for key, tensor in wanted.items():
         if key not in found and not key.endswith(NEEDLESS):
             raise MisfitError(f"{name} expects {key} {_shape(tensor)}, which is missing; it has {_some(state)}")

@@ -303,9 +303,8 @@ class Plan:
         except (OSError, ValueError, KeyError, TypeError):
             return []
         asked = self._protocol(wildcards).precision
-        is_other = {computed_in, asked} == {"float32", "tf32"} and device != "cpu"
-        if computed_in == "float32" and (cost.get("carried") or self.config.device == "cpu"):
-            is_other = False
+        is_float32_here = computed_in == "float32" and (cost.get("carried") or self.config.device == "cpu")
+        is_other = {computed_in, asked} == {"float32", "tf32"} and device != "cpu" and not is_float32_here
         return [f"computed in {computed_in} on {device}"] if is_other else []
 
     # --- the cells of the suite

@@ -96,14 +96,16 @@ def lines_of(log: Path) -> list[str]:
     return log.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
-def failure_in(log: Path) -> str | None:
-    """Return why the job with this ``log`` did not end well in the last run, which has ended; None if it did."""
-    lines = lines_of(log)
-    if not lines:
-        return None
-    if lines[-1].startswith(ERROR):
-        return lines[-1].removeprefix(ERROR)
-    return None if DONE in lines[-1] or lines[-1].startswith(STOPPED) else f"ended without a word: see {log}"
+def failure_in(log: Path, is_over: bool = True) -> str | None:
+    """Return why the job with this ``log`` did not end well in the last run; None if it did, or was stopped.
+
+    If the run ``is_over``, a job whose log has no end ended without a word; until then, it may still run.
+    """
+    last = "".join(lines_of(log)[-1:])
+    if last.startswith(ERROR):
+        return last.removeprefix(ERROR)
+    has_end = not last or DONE in last or last.startswith(STOPPED)
+    return f"ended without a word: see {log}" if is_over and not has_end else None
 
 
 def is_going_on() -> bool:

@@ -306,6 +306,16 @@ def test_while_a_source_is_fetched_no_other_data_set_of_it_is(monkeypatch, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
 
 
+def test_a_file_that_is_missing_while_a_data_set_is_made_is_named(monkeypatch, tmp_path):
+    def download(*arguments):
+        raise FileNotFoundError("raw/labels")
+
+    monkeypatch.setattr(sources, "download", download)
+    with pytest.raises(FileNotFoundError, match="raw/labels"):
+        make_dataset("CIFAR10", tmp_path / "a.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_killed_download_left_behind_is_removed(tmp_path):
     ended = subprocess.Popen(["true"])
     ended.wait()
