@@ -206,7 +206,6 @@ def prepare_snakemake(workflow: Any) -> None:
     # A job depends on the parameters at its start. For a parameter that was computed in planning, Snakemake records the
     # value from planning. This would make the job again: a file that was missing then is no longer missing.
     workflow.persistence._params.cache_clear()
-    _forget_planned_parameters()
     if not workflow.local_exec:
         adapt_plugin(workflow)
     run = name_of_run(workflow)
@@ -219,22 +218,6 @@ def prepare_snakemake(workflow: Any) -> None:
         # Snakemake's handler of SIGTERM takes a lock. If the interrupted code holds it, the process would wait for
         # itself.
         workflow.scheduler._lock = threading.RLock()
-
-
-def _forget_planned_parameters() -> None:
-    """Compute the recorded parameters of a job again when it runs, like the parameters that are handed to it.
-
-    Snakemake itself does this only for jobs on this machine, not for jobs on a cluster.
-    """
-    from snakemake.jobs import Job
-
-    reset = Job.reset_params_and_resources
-
-    def reset_all(job: Any) -> None:
-        reset(job)
-        job._non_derived_params = None
-
-    Job.reset_params_and_resources = reset_all
 
 
 def preview(scripts: Path, settings: Sequence[str], files: Sequence[Path]) -> None:
