@@ -14,6 +14,7 @@ from unlearning.data.batches import TensorData
 from unlearning.data.datasets import DataSet, class_split
 from unlearning.data.sources import digits
 from unlearning.evaluation.cell import evaluate_model
+from unlearning.models import build_model
 from unlearning.runner.interface import load_method
 from unlearning.runner.loop import unlearn
 from unlearning.streams import generator, seed_global_streams
@@ -150,6 +151,22 @@ def test_the_file_of_variants_is_the_method_as_long_as_nothing_is_switched():
     switches = (*norms, {"retain": "both"}, {"retain": "teacher"})
     for switch in (*switches, {"mixing": 0.5}, {"of_class": 1.0}, {"sharpness": 2.0}):
         assert not torch.equal(weights_after_two_steps(OTHERWISE, settings | switch), method), switch
+
+
+def test_the_method_reads_features_behind_the_dropout_and_a_variant_before_it():
+    model = build_model("mobilenetv2", 10, 1, 0.25).train()  # the only model with a dropout
+    features = model.embed(RETAIN[0])
+    settings = CONFIG["methods"]["mask_and_average"]["hyperparameters"]
+    behind, _ = load_method(METHOD, settings).predict(model, RETAIN[0])
+    kept = behind != 0
+    assert 0 < kept.sum() < (features != 0).sum()
+    torch.testing.assert_close(behind[kept], features[kept] / (1 - model.dropout.p))
+    variant = load_method(OTHERWISE, settings | {"before_dropout": True})
+    torch.manual_seed(0)
+    before, logits = variant.predict(model, RETAIN[0])
+    torch.testing.assert_close(before, features)
+    torch.manual_seed(0)
+    torch.testing.assert_close(logits, model(RETAIN[0]))
 
 
 # --- the purpose of the method

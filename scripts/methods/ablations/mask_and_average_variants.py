@@ -16,15 +16,27 @@ class UnlearningMethod(MaskAndAverage):
     mixing: the largest share of another forget image that is mixed into each forget image.
     of_class: the share of the forget batch's mean target in the target of each image.
     sharpness: the factor on the original model's logits of forget images.
+    before_dropout: the features are read before the dropout, where an evaluation reads them, and not behind it.
     """
 
-    def __init__(self, *, batch_norm="mixed", retain="labels", mixing=0.0, of_class=0.0, sharpness=1.0, **settings):
+    def __init__(
+        self,
+        *,
+        batch_norm="mixed",
+        retain="labels",
+        mixing=0.0,
+        of_class=0.0,
+        sharpness=1.0,
+        before_dropout=False,
+        **settings,
+    ):
         super().__init__(**settings)
         self.batch_norm = batch_norm
         self.retain = retain
         self.mixing = mixing
         self.of_class = of_class
         self.sharpness = sharpness
+        self.before_dropout = before_dropout
 
     def unlearn_step(self, model, retain_batch, forget_batch, optimizer, step, epoch):
         self.forget_class = forget_batch[1][0]
@@ -46,6 +58,9 @@ class UnlearningMethod(MaskAndAverage):
             passes.append(super().predict(model, batches[1]))
             model.train()
             return tuple(torch.cat(parts) for parts in zip(*passes, strict=True))
+        if self.before_dropout:
+            features = model.embed(torch.cat(batches))
+            return features, model.head(model.dropout(features))
         return super().predict(model, *batches)
 
     def retain_loss(self, logits, images, labels):
