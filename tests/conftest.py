@@ -1,5 +1,7 @@
 """Fixtures for all tests: a small data set, projects with a finished table, a mark on tests that start Snakemake."""
 
+import fcntl
+import os
 import shutil
 
 import numpy as np
@@ -28,10 +30,18 @@ def finished_project(tmp_path_factory):
     """Return a project with a finished table: ResNet-20 on the digits, one seed, every baseline, a tiny protocol.
 
     Many tests read it. A test that edits it must undo the edit; a test that makes anything takes a ``copied_project``.
+    It is made once for all processes of the tests, and each has a copy.
     """
-    project = Project(tmp_path_factory.mktemp("finished"), TINY)
-    project.make("results/table.md")
-    return project
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with (shared / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "finished").exists():
+            project = Project(shared / "making", TINY)
+            project.make("results/table.md")
+            project.folder.rename(shared / "finished")
+    return Project.at(shutil.copytree(shared / "finished", tmp_path_factory.mktemp("finished") / "copy"))
 
 
 @pytest.fixture
@@ -55,4 +65,5 @@ def no_snakemake_elsewhere(request, monkeypatch):
         def refuse(*_arguments, **_variables):
             pytest.fail("this test starts Snakemake; it belongs into tests/workflow/")
 
-        monkeypatch.setattr(Project, "start", refuse)
+        for name in ("start", "run"):
+            monkeypatch.setattr(Project, name, refuse)

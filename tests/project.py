@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import warm
 import yaml
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch reads it: two tests run at once, and threads would compete
@@ -20,8 +21,12 @@ TARGETS = {"all", "figures"}
 
 
 def outside() -> dict[str, str]:
-    """Return the variables of a process that no Snakemake has started, whatever runs the tests."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+    """Return the variables of a process that no Snakemake has started, whatever runs the tests.
+
+    Jobs call "python", and it has to be the Python that runs the tests.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+    return environment | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"}
 
 
 class Project:
@@ -45,14 +50,10 @@ class Project:
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen:
         """Start ``snakemake`` in the project's folder, in a process group of its own, with other variables."""
-        command = [sys.executable, "-m", "snakemake", *self.WHERE, *arguments]
-        environment = outside()
-        # Jobs call "python"; it must be the Python that runs the tests.
-        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
         return subprocess.Popen(
-            command,
+            [sys.executable, "-m", "snakemake", *self.WHERE, *arguments],
             cwd=self.folder,
-            env=environment | variables,
+            env=outside() | variables,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -60,7 +61,12 @@ class Project:
         )
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
-        """Run ``snakemake`` to its end, with all its output as ``stdout`` of the result."""
+        """Run ``snakemake`` to its end, with all its output as ``stdout`` of the result.
+
+        It has been imported already, where there are no ``variables``, which may change how Python itself begins.
+        """
+        if not variables:
+            return warm.run(["snakemake", *self.WHERE, *arguments], self.folder, outside())
         process = self.start(*arguments, **variables)
         printed, _ = process.communicate()
         return subprocess.CompletedProcess(process.args, process.returncode, printed)

@@ -1,5 +1,7 @@
 """The parts of a job's processor time, and imports that a job avoids."""
 
+import re
+
 from unlearning.clocks import PARTS
 
 CELLS = "results/resnet20-digits-class0/seed1"
@@ -24,6 +26,17 @@ def test_a_job_says_what_its_processor_time_was_spent_on(finished_project):
         assert min(parts["start-up"], parts["imports"], parts["files"]) > 0
     for log in ("results/resnet20-digits-class0/split.log", f"{CELLS}/scrub/compare.log"):
         assert parts_of(finished_project, log)["imports"] < 0.5  # no torch
+
+
+def test_a_snakemake_that_the_tests_have_imported_before_does_what_any_other_does(finished_project):
+    """What they print differs in the time of day, the numbers of jobs, and the order of what has none."""
+    arguments = ("-n", "--quiet", "host", "--forcerun", "aggregate")
+    printed, _ = (process := finished_project.start(*arguments)).communicate()
+    done = finished_project.run(*arguments)
+    assert done.returncode == process.returncode == 0
+    first, second = (re.sub(r"\d\d:\d\d:\d\d|jobid: \d+|[,;]", "", text).split() for text in (printed, done.stdout))
+    assert sorted(first) == sorted(second)
+    assert "rule aggregate:" in printed
 
 
 def test_the_scheduler_rests_while_jobs_run(copied_project):

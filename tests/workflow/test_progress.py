@@ -8,10 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from project import TINY, Project, merged
+from project import TINY, Project, merged, outside
 
 from unlearning.workflow.progress import OF_BAR
 
@@ -192,8 +191,7 @@ def on_a_terminal(project, *arguments):
     """Run Snakemake with a terminal as its output, and return all that it wrote there."""
     ours, its = os.openpty()
     command = [sys.executable, "-m", "snakemake", *project.WHERE, *arguments]
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    process = subprocess.Popen(command, cwd=project.folder, env=environment, stdout=its, stderr=its)
+    process = subprocess.Popen(command, cwd=project.folder, env=outside(), stdout=its, stderr=its)
     os.close(its)
     written = b""
     with contextlib.suppress(OSError):  # what reading raises at the end

@@ -437,7 +437,7 @@ def test_relearning_and_ulira_are_in_the_table_on_request(requested_project):
 
 
 def test_nothing_is_relearned_if_the_training_of_the_original_diverged(tmp_path):
-    pretrain = TINY["protocols"]["tiny"]["pretrain"] | {"learning_rate": 100.0}
+    pretrain = TINY["protocols"]["tiny"]["pretrain"] | {"learning_rate": 100.0, "weight_decay": 1.0}  # weights x -99
     project = Project(tmp_path / "diverged", merged(TINY, {"protocols": {"tiny": {"pretrain": pretrain}}}))
     project.make(f"{CELLS}/original/relearning.json", f"{CELLS}/original/metrics.json")
     assert json.loads(project.read(f"{CELLS}/original/metrics.json"))["status"] == "diverged"
