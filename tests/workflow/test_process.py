@@ -1,4 +1,4 @@
-"""The parts of a job's processor time, and imports that a job avoids."""
+"""The parts of a job's processor time, imports that a job avoids, and the start of a Snakemake."""
 
 import re
 
