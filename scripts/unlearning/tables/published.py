@@ -11,15 +11,22 @@ DECIMALS = 3
 
 
 def side_by_side(summary: pandas.DataFrame, published: pandas.DataFrame) -> pandas.DataFrame:
-    """Return our mean, half of its interval, the published value and the difference, where both have the metric.
+    """Return our mean, the published value, the difference and in_errors, where both have the metric.
 
     ``summary`` is summary.csv, ``published`` has benchmark, entry, type and the four metrics of the protocol. A
     published baseline is compared with our method of the same name. One row per benchmark, method and metric.
+
+    in_errors is the difference divided by its error, NaN where no error is known. Over seeds, the published value is
+    one draw and our mean that of n, so the error is s sqrt(1 + 1/n), with s from our seeds. The standard error over
+    draws of images, where summary.csv has it, is added in squares; with one seed of ours it stands alone.
     """
     baselines = published[published["type"] == "baseline"].rename(columns={"entry": "method"})
     theirs = baselines.melt(["benchmark", "method"], list(METRICS), "metric", "published")
     both = summary.merge(theirs, on=["benchmark", "method", "metric"])  # keeps the order of ``summary``
     both["difference"] = both["mean"] - both["published"]
+    deviation, over_images = (pandas.to_numeric(both[name]).fillna(0) for name in ("deviation", "standard_error"))
+    error = (deviation**2 * (1 + 1 / both["seeds"]) + over_images**2) ** 0.5
+    both["in_errors"] = both["difference"] / error.where(error > 0)
     return both
 
 

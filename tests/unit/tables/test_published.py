@@ -1,5 +1,7 @@
 """The published results: the file, the results compared with them, and the ranks."""
 
+import math
+
 import pandas
 import pytest
 from project import ROOT
@@ -12,7 +14,8 @@ PUBLISHED = pandas.read_csv(ROOT / "workflow/resources/published.csv")
 
 def summary(**scores):
     rows = [("resnet20-cifar10-class0", method, "unlearn_score", 3, score, 0.01) for method, score in scores.items()]
-    return pandas.DataFrame(rows, columns=["benchmark", "method", "metric", "seeds", "mean", "half_width"])
+    columns = ["benchmark", "method", "metric", "seeds", "mean", "deviation"]
+    return pandas.DataFrame(rows, columns=columns).assign(standard_error=None)
 
 
 def test_the_file_has_all_entries_and_scores_that_agree_with_their_terms():
@@ -32,6 +35,25 @@ def test_a_baseline_is_set_beside_the_published_one_of_its_name():
     (row,) = found.to_dict("records")
     assert (row["method"], row["mean"], row["published"]) == ("scrub", 0.83, 0.811)
     assert row["difference"] == pytest.approx(0.019)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "deviation", "over_images", "error"),
+    [
+        (3, 0.03, None, 0.03 * (4 / 3) ** 0.5),  # the published value is a draw too, and ours the mean of three
+        (3, 0.03, 0.02, (0.0009 * 4 / 3 + 0.0004) ** 0.5),
+        (1, None, 0.02, 0.02),
+        (1, None, None, None),
+        (3, 0.0, 0.0, None),  # collapsed models
+    ],
+)
+def test_a_difference_is_said_in_units_of_its_error(seeds, deviation, over_images, error):
+    ours = summary(scrub=0.83).assign(seeds=seeds, deviation=deviation, standard_error=over_images)
+    (row,) = side_by_side(ours, PUBLISHED).to_dict("records")
+    if error is None:
+        assert math.isnan(row["in_errors"])
+    else:
+        assert row["in_errors"] == pytest.approx(0.019 / error)
 
 
 def test_the_rank_is_among_all_published_entries_of_the_benchmark():
