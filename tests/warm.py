@@ -1,4 +1,4 @@
-"""A Snakemake that is imported already: that takes two thirds of a start, and the tests start it hundreds of times.
+"""A Snakemake that is imported already: more than half of a start, and the tests start it hundreds of times.
 
 This file, run as a program, imports Snakemake, and forks for each request. The fork is a Snakemake like any other: a
 process with its own session, folder and variables, which ends as Python does, and has imported nothing of the project.

@@ -167,6 +167,9 @@ def test_the_method_reads_features_behind_the_dropout_and_a_variant_before_it():
     torch.testing.assert_close(before, features)
     torch.manual_seed(0)
     torch.testing.assert_close(logits, model(RETAIN[0]))
+    in_passes = load_method(OTHERWISE, settings | {"before_dropout": True, "batch_norm": "apart"})
+    before, _ = in_passes.predict(model, RETAIN[0], FORGET[0])
+    torch.testing.assert_close(before, torch.cat([features, model.embed(FORGET[0])]))
 
 
 # --- the purpose of the method

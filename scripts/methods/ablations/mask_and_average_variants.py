@@ -53,11 +53,15 @@ class UnlearningMethod(MaskAndAverage):
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
         if self.batch_norm in ("apart", "retained"):
-            passes = [super().predict(model, batches[0])]
+            passes = [self.predict_in_one_pass(model, batches[0])]
             model.train(self.batch_norm == "apart")
-            passes.append(super().predict(model, batches[1]))
+            passes.append(self.predict_in_one_pass(model, batches[1]))
             model.train()
             return tuple(torch.cat(parts) for parts in zip(*passes, strict=True))
+        return self.predict_in_one_pass(model, *batches)
+
+    def predict_in_one_pass(self, model, *batches):
+        """Return features and logits as the method does, with the features from where this variant reads them."""
         if self.before_dropout:
             features = model.embed(torch.cat(batches))
             return features, model.head(model.dropout(features))
