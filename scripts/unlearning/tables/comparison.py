@@ -466,8 +466,8 @@ def _published_blocks(cells: _Cells, published: pandas.DataFrame) -> list[Block]
     if rows:
         titles = ["method", "metric", "ours", "published", "difference", "in errors"]
         words = (
-            "Comparison with the published results (one seed each). In errors: the difference divided by its error "
-            "over seeds and, for the AUC, over draws of images; with one seed of ours, that over images alone is known:"
+            "Comparison with the published results (one seed each). In errors: the difference divided by its error, "
+            "over seeds and over draws of test images; with one seed of ours, over images alone, which is too small:"
         )
         blocks.append(Grid("Published results", titles, rows, words))
     if standing:

@@ -4,10 +4,11 @@ import math
 
 import pandas
 import pytest
+import yaml
 from project import ROOT
 
 from unlearning.evaluation.metrics import METRICS, unlearn_score
-from unlearning.tables.published import ranks, side_by_side
+from unlearning.tables.published import FORGET_TEST_IMAGES, TEST_IMAGES, ranks, side_by_side
 
 PUBLISHED = pandas.read_csv(ROOT / "workflow/resources/published.csv")
 
@@ -37,6 +38,11 @@ def test_a_baseline_is_set_beside_the_published_one_of_its_name():
     assert row["difference"] == pytest.approx(0.019)
 
 
+def of_scrub(seeds, **means):
+    rows = [("resnet20-cifar10-class0", "scrub", metric, seeds, mean) for metric, mean in means.items()]
+    return pandas.DataFrame(rows, columns=["benchmark", "method", "metric", "seeds", "mean"])
+
+
 @pytest.mark.parametrize(
     ("seeds", "deviation", "over_images", "error"),
     [
@@ -48,12 +54,35 @@ def test_a_baseline_is_set_beside_the_published_one_of_its_name():
     ],
 )
 def test_a_difference_is_said_in_units_of_its_error(seeds, deviation, over_images, error):
-    ours = summary(scrub=0.83).assign(seeds=seeds, deviation=deviation, standard_error=over_images)
+    ours = of_scrub(seeds, forget_mia_auc=0.416).assign(deviation=deviation, standard_error=over_images)
     (row,) = side_by_side(ours, PUBLISHED).to_dict("records")
     if error is None:
         assert math.isnan(row["in_errors"])
     else:
         assert row["in_errors"] == pytest.approx(0.019 / error)
+
+
+def test_an_accuracy_has_its_binomial_error_and_the_score_that_of_its_terms():
+    ours = of_scrub(1, retain_acc=0.8, forget_acc=0.2, forget_mia_auc=0.4, unlearn_score=2.2 / 3)
+    ours = ours.assign(deviation=math.nan, standard_error=[math.nan, math.nan, 0.02, math.nan])
+    retain, forget = (0.8 * 0.2 / 9000) ** 0.5, (0.2 * 0.8 / 1000) ** 0.5
+    score = (retain**2 + forget**2 + 0.02**2) ** 0.5 / 3
+    expected = [(0.8 - 0.831) / retain, 0.2 / forget, (0.4 - 0.397) / 0.02, (2.2 / 3 - 0.811) / score]
+    assert side_by_side(ours, PUBLISHED)["in_errors"].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("of_the_area", [math.nan, 0.0])  # not measured; a model with one answer for all images
+def test_a_score_one_of_whose_terms_has_no_error_has_none(of_the_area):
+    ours = of_scrub(1, retain_acc=0.8, forget_acc=0.2, forget_mia_auc=0.4, unlearn_score=2.2 / 3)
+    ours = ours.assign(deviation=math.nan, standard_error=[math.nan, math.nan, of_the_area, math.nan])
+    found = side_by_side(ours, PUBLISHED)
+    assert found["in_errors"].isna().tolist() == [False, False, True, True]
+
+
+def test_every_published_benchmark_has_its_number_of_test_images():
+    datasets = yaml.safe_load((ROOT / "config.yaml").read_text())["datasets"]
+    classes = {name: datasets[name.split("-")[1]]["classes"] for name in PUBLISHED["benchmark"].unique()}
+    assert {name: TEST_IMAGES // number for name, number in classes.items()} == FORGET_TEST_IMAGES
 
 
 def test_the_rank_is_among_all_published_entries_of_the_benchmark():
