@@ -1,62 +1,139 @@
-"""A Snakemake that is imported already: more than half of a start, and the tests start it hundreds of times.
+"""Programs that are imported already: more than half of a start, and the tests start them more than a thousand times.
 
-This file, run as a program, imports Snakemake, and forks for each request. The fork is a Snakemake like any other: a
-process with its own session, folder and variables, which ends as Python does, and has imported nothing of the project.
+This file, run as a program, does the imports of one of `PROGRAMS`, and forks for each request. The fork is a process
+like any other, with its own folder, variables and output, and has imported nothing of the project. Snakemake and its
+jobs have separate programs, since Snakemake must do without the imports of the jobs.
 """
 
 import atexit
 import json
 import os
+import runpy
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+LARGEST_REQUEST = 2**17
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB", "NUMEXPR")}
+"""What Snakemake sets for a job with one thread. Libraries read it as they are imported."""
+
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
     """Run ``snakemake``, the words ``command``, in ``folder``, with its output as ``stdout`` of the result."""
     if not _servers:
-        server = subprocess.Popen([sys.executable, __file__], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        atexit.register(server.communicate)
-        _servers.append(server)
-    (server,) = _servers
-    with tempfile.NamedTemporaryFile("r") as output:
-        request = {"command": command, "folder": str(folder), "environment": environment, "output": output.name}
-        print(json.dumps(request), file=server.stdin, flush=True)
-        status = int(server.stdout.readline())
+        jobs = _start("jobs")
+        _servers.append(_start("snakemake", jobs))
+    with tempfile.NamedTemporaryFile("r+") as output:
+        status = ask(_servers[0], command, str(folder), environment, output.fileno())
+        output.seek(0)
         return subprocess.CompletedProcess(command, status, output.read())
 
 
-_servers: list[subprocess.Popen] = []
+_servers: list[socket.socket] = []
 
 
-def serve() -> None:
-    """Fork for each line of standard input, and write the exit status of the fork. Return in each fork."""
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            become(**json.loads(line))
-            return
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-    sys.exit()
+def _start(program: str, *others: socket.socket) -> socket.socket:
+    """Start this file as ``program``, which may ask ``others``, and return what to ask it by. It ends with us."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    numbers = [each.fileno() for each in (its, *others)]
+    command = [sys.executable, __file__, program, *map(str, numbers)]
+    server = subprocess.Popen(command, pass_fds=numbers, env=os.environ | ONE_THREAD, start_new_session=True)
+    its.close()
+
+    def end() -> None:
+        ours.close()
+        server.wait()
+
+    atexit.register(end)
+    return ours
 
 
-def become(command: list[str], folder: str, environment: dict[str, str], output: str) -> None:
-    """Make this process what ``python -m snakemake`` would begin as."""
+def ask(server: socket.socket, command: list[str], folder: str, environment: dict[str, str], output: int) -> int:
+    """Let ``server`` run ``command`` with the open file ``output``, and return the exit status."""
+    request = {"command": command, "folder": folder, "environment": environment}
+    answer, writing = os.pipe()
+    socket.send_fds(server, [json.dumps(request).encode()], [output, writing])
+    os.close(writing)
+    with open(answer) as file:
+        return int(file.read() or -signal.SIGKILL)
+
+
+# --- in the program
+
+
+def serve(requests: socket.socket) -> None:
+    """Fork for each of ``requests``, and write the exit status of the fork. Return in each fork."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers
+    while True:
+        request, opened, *_ = socket.recv_fds(requests, LARGEST_REQUEST, 2)
+        if not request:
+            sys.exit()
+        if os.fork() == 0:
+            break
+        for each in opened:
+            os.close(each)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    requests.close()
+    output, answer = opened
+    child = os.fork()
+    if child:
+        os.write(answer, str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode())
+        os._exit(0)
+    os.close(answer)
+    become(output=output, **json.loads(request))
+
+
+def become(command: list[str], folder: str, environment: dict[str, str], output: int) -> None:
+    """Make this process what a new Python would begin as."""
     os.setsid()
-    for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, output, os.O_WRONLY), (2, output, os.O_WRONLY)):
-        opened = os.open(path, flags | os.O_APPEND)
+    for opened, number in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
         os.dup2(opened, number)
-        os.close(opened)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv[:] = command
-    sys.path[0] = folder
 
+
+def snakemake(requests: socket.socket, jobs: socket.socket) -> None:
+    """Be ``snakemake``, whose jobs are run by ``jobs``."""
+    from snakemake.cli import main
+    from snakemake.script import PythonScript
+
+    start = PythonScript.execute_script
+
+    def execute_script(self, script, edit=False):
+        """Replaces the method of Snakemake: it starts the same script as a job that is imported already."""
+        if self.threads != 1:
+            return start(self, script, edit)
+        environment = os.environ | ONE_THREAD | {"TMPDIR": self.resources["tmpdir"]}
+        status = ask(jobs, [script], os.getcwd(), environment, 2)
+        if status:
+            raise subprocess.CalledProcessError(status, script)
+
+    PythonScript.execute_script = execute_script
+    serve(requests)
+    sys.path[0] = os.getcwd()
+    main()
+
+
+def job(requests: socket.socket) -> None:
+    """Be a job: the script that Snakemake wrote for it."""
+    import numpy  # noqa: F401
+    import pandas  # noqa: F401
+    import snakemake.iocontainers
+    import snakemake.logging  # noqa: F401
+    import torch  # noqa: F401
+
+    serve(requests)
+    (script,) = sys.argv
+    sys.path[0] = str(Path(script).parent)
+    runpy.run_path(script, run_name="__main__")
+
+
+PROGRAMS = {"snakemake": snakemake, "jobs": job}
 
 if __name__ == "__main__":
-    from snakemake.cli import main
-
-    serve()
-    main()
+    PROGRAMS[sys.argv[1]](*(socket.socket(fileno=int(number)) for number in sys.argv[2:]))

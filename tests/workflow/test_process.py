@@ -1,6 +1,12 @@
-"""The parts of a job's processor time, imports that a job avoids, and the start of a Snakemake."""
+"""The parts of a job's processor time, imports that a job avoids, and the start of a Snakemake.
+
+What a job imports is seen in a job that Snakemake has started itself: see `warm`.
+"""
 
 import re
+from pathlib import Path
+
+import pytest
 
 from unlearning.clocks import PARTS
 
@@ -24,8 +30,14 @@ def test_a_job_says_what_its_processor_time_was_spent_on(finished_project):
     assert pretraining["training"] > pretraining["evaluation"] > 0  # of the test accuracy
     for parts in (unlearning, evaluation, pretraining):
         assert min(parts["start-up"], parts["imports"], parts["files"]) > 0
-    for log in ("results/resnet20-digits-class0/split.log", f"{CELLS}/scrub/compare.log"):
-        assert parts_of(finished_project, log)["imports"] < 0.5  # no torch
+
+
+@pytest.mark.parametrize("made", ["results/resnet20-digits-class0/split.npz", f"{CELLS}/scrub/compare.json"])
+def test_a_job_that_needs_no_torch_does_without_it(copied_project, made):
+    log = Path(made).with_suffix(".log")
+    (copied_project.folder / log).unlink()
+    copied_project.start("--force", made).communicate()
+    assert parts_of(copied_project, log)["imports"] < 0.5
 
 
 def test_a_snakemake_that_the_tests_have_imported_before_does_what_any_other_does(finished_project):
@@ -37,6 +49,18 @@ def test_a_snakemake_that_the_tests_have_imported_before_does_what_any_other_doe
     first, second = (re.sub(r"\d\d:\d\d:\d\d|jobid: \d+|[,;]", "", text).split() for text in (printed, done.stdout))
     assert sorted(first) == sorted(second)
     assert "rule aggregate:" in printed
+
+
+def test_a_job_that_the_tests_have_imported_before_fails_as_any_other_does(copied_project):
+    features = copied_project.folder / CELLS / "retrain/features.npz"
+    features.write_bytes(features.read_bytes()[:1000])
+    arguments = ("--force", f"{CELLS}/scrub/compare.json")
+    printed, _ = (process := copied_project.start(*arguments)).communicate()
+    done = copied_project.run(*arguments)
+    assert done.returncode == process.returncode == 1
+    first, second = ([line for line in text.splitlines() if "rror" in line] for text in (printed, done.stdout))
+    assert first == second
+    assert first[0].startswith("error in compare (scrub on resnet20-digits-class0, seed 1)")
 
 
 def test_the_scheduler_rests_while_jobs_run(copied_project):
@@ -57,5 +81,5 @@ def test_a_job_does_without_the_compiler(copied_project):
         "        return {'loss': 0.0, 'compiler': float('sympy' in sys.modules)}\n"
     )
     target = f"{CELLS}/looking/history.csv"
-    copied_project.make(target, "--config", "method=looking.py")
+    copied_project.start(target, "--config", "method=looking.py").communicate()
     assert copied_project.read(target).splitlines() == ["epoch,loss,compiler", "0,0.0,0.0"]
