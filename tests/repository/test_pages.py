@@ -438,7 +438,11 @@ def test_what_is_said_of_the_methods_of_others_on_the_full_size_benchmark_is_in_
     forgetful = others[(others["forget_acc"] < 0.1) & (others["retain_acc"] > 0.7)]
     assert forgetful["relearn_epochs_as_is"].between(1, 5).all()
     assert rows["relearn_epochs_as_is"]["retrain"] == 20
-    assert set(others.index[others["forget_acc"] > 0.1]) == {"ssd", "msg"}
+    assert set(others.index[others["forget_acc"] > 0.1]) == {"ssd", "msg", "cmf"}
+    of_others = forgetful[[f"| {name} " in shown for name in forgetful.index]]
+    assert set(of_others["mean_abs_gap"].nsmallest(2).index) == {"delete", "neggrad_plus"}
+    assert of_others["js_to_oracle"].idxmin() == "trew"
+    assert (of_others["probe_acc"] - rows["probe_acc"]["retrain"]).abs().idxmin() == "ct"
 
 
 def test_no_third_choice_brings_the_baselines_nearer():
