@@ -26,14 +26,15 @@ def undisturbed(tmp_path_factory):
 
 
 def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, undisturbed):
-    """At least 20 kills. On a busy machine, few runs reach a training, so kills go on until one hits a training."""
+    """At least 20 kills. On a busy machine, few runs reach a training: kills go on, ever later, until one hits one."""
     project = Project(tmp_path / "killed", merged(merged(TINY, FEW), LONGER))
     moments = random.Random(0)
     resumed = kills = 0
     while kills < 20 or (resumed == 0 and kills < 100):
         process = project.start()
         try:
-            assert process.wait(timeout=moments.triangular(1, 10, 2)) == 0, process.stdout.read()
+            later = max(1, kills / 20)
+            assert process.wait(timeout=moments.triangular(1, 10, 2) * later) == 0, process.stdout.read()
             is_done = True
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
