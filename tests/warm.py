@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 
 LARGEST_REQUEST = 2**17
@@ -23,16 +24,15 @@ ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "GOTO", "OPENBLAS",
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
     """Run ``snakemake``, the words ``command``, in ``folder``, with its output as ``stdout`` of the result."""
-    if not _servers:
-        jobs = _start("jobs")
-        _servers.append(_start("snakemake", jobs))
     with tempfile.NamedTemporaryFile("r+") as output:
-        status = ask(_servers[0], command, str(folder), environment, output.fileno())
+        status = ask(_server(), command, str(folder), environment, output.fileno())
         output.seek(0)
         return subprocess.CompletedProcess(command, status, output.read())
 
 
-_servers: list[socket.socket] = []
+@cache
+def _server() -> socket.socket:
+    return _start("snakemake", _start("jobs"))
 
 
 def _start(program: str, *others: socket.socket) -> socket.socket:
@@ -97,7 +97,7 @@ def become(command: list[str], folder: str, environment: dict[str, str], output:
     sys.argv[:] = command
 
 
-def snakemake(requests: socket.socket, jobs: socket.socket) -> None:
+def be_snakemake(requests: socket.socket, jobs: socket.socket) -> None:
     """Be ``snakemake``, whose jobs are run by ``jobs``."""
     from snakemake.cli import main
     from snakemake.script import PythonScript
@@ -119,7 +119,7 @@ def snakemake(requests: socket.socket, jobs: socket.socket) -> None:
     main()
 
 
-def job(requests: socket.socket) -> None:
+def be_a_job(requests: socket.socket) -> None:
     """Be a job: the script that Snakemake wrote for it."""
     import numpy  # noqa: F401
     import pandas  # noqa: F401
@@ -133,7 +133,7 @@ def job(requests: socket.socket) -> None:
     runpy.run_path(script, run_name="__main__")
 
 
-PROGRAMS = {"snakemake": snakemake, "jobs": job}
+PROGRAMS = {"snakemake": be_snakemake, "jobs": be_a_job}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](*(socket.socket(fileno=int(number)) for number in sys.argv[2:]))
