@@ -33,10 +33,12 @@ def test_a_job_says_what_its_processor_time_was_spent_on(finished_project):
 
 
 @pytest.mark.parametrize("made", ["results/resnet20-digits-class0/split.npz", f"{CELLS}/scrub/compare.json"])
-def test_a_job_that_needs_no_torch_does_without_it(copied_project, made):
+def test_a_job_that_needs_no_torch_does_without_it(copied_project, made, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('torch was imported')\n")
     log = Path(made).with_suffix(".log")
     (copied_project.folder / log).unlink()
-    copied_project.start("--force", made).communicate()
+    printed, _ = (process := copied_project.start("--force", made, PYTHONPATH=str(tmp_path))).communicate()
+    assert process.returncode == 0, printed
     assert parts_of(copied_project, log)["imports"] < 0.5
 
 
